@@ -1,0 +1,189 @@
+"""Frozen, validated descriptions of every module and of a whole model bundle.
+
+A config says what a network *is*; weights come from outside (`core.checkpoints`).
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+FORMAT_VERSION = 1
+
+
+def _is_power_of_two(n: int) -> bool:
+    return n >= 4 and n & (n - 1) == 0
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """StyleGAN2 (Karras et al. 2020), skip-toRGB architecture.
+
+    `channels[i]` is the width at resolution 4 * 2**i.
+    """
+
+    resolution: int
+    channels: tuple[int, ...]
+    w_dim: int = 512
+    z_dim: int = 512
+    mapping_layers: int = 8
+
+    def __post_init__(self) -> None:
+        if not _is_power_of_two(self.resolution):
+            raise ValueError(f"Resolution {self.resolution} must be a power of two of at least 4")
+        if len(self.channels) != self.num_blocks:
+            raise ValueError(
+                f"Resolution {self.resolution} needs {self.num_blocks} channel widths, "
+                f"got {len(self.channels)}"
+            )
+
+    @property
+    def num_blocks(self) -> int:
+        """Resolutions from 4 to `resolution`."""
+        return int(math.log2(self.resolution)) - 1
+
+    @property
+    def num_codes(self) -> int:
+        """Style codes in W+: 2 * log2(resolution) - 2 (18 at 1024 px)."""
+        return 2 * self.num_blocks
+
+
+@dataclass(frozen=True)
+class InverterConfig:
+    """Style Transformer (Hu et al., CVPR 2022): IR-SE trunk, feature pyramid, three decoder layers."""
+
+    num_codes: int
+    w_dim: int = 512
+    input_resolution: int = 256
+    stem_width: int = 64
+    widths: tuple[int, int, int, int] = (64, 128, 256, 512)
+    units: tuple[int, int, int, int] = (3, 4, 14, 3)
+    heads: int = 4
+    feedforward: int = 1024
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.w_dim % self.heads:
+            raise ValueError(f"w width {self.w_dim} must be divisible by num_heads {self.heads}")
+        if self.input_resolution % 16:
+            raise ValueError(f"Input resolution {self.input_resolution} must be divisible by 16")
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """Latent classifier of Style Transformer, section 4: one branch for each attribute."""
+
+    num_codes: int
+    attributes: tuple[str, ...]
+    w_dim: int = 512
+    hidden: tuple[int, int] = (2048, 512)
+    embedding: int = 32
+
+
+@dataclass(frozen=True)
+class AlignmentTemplate:
+    """Oriented square crop relative to FFHQ's (FFHQ itself: scale 1.0, shift 0.10).
+
+    scale: side of the square over the side of the FFHQ crop.
+    shift: centre = eyes' midpoint + shift * (mouth - eyes' midpoint).
+    """
+
+    scale: float = 1.0
+    shift: float = 0.10
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale <= 4:
+            raise ValueError(f"Template scale {self.scale} must be in (0, 4]")
+
+
+@dataclass(frozen=True)
+class AttributeConfig:
+    """One slider. `unit` is the length of the step in W+ (per code, L2) at slider value 1."""
+
+    name: str
+    label: str
+    unit: float = 1.0
+    low: str = ""
+    high: str = ""
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    """Everything `model.json` says: what the networks are, how faces are cut, which sliders exist."""
+
+    name: str
+    title: str
+    version: str
+    generator: GeneratorConfig
+    inverter: InverterConfig
+    classifier: ClassifierConfig
+    template: AlignmentTemplate
+    attributes: tuple[AttributeConfig, ...]
+    licence: str = ""
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        codes, width = self.generator.num_codes, self.generator.w_dim
+        for part, config in (("Inverter", self.inverter), ("Classifier", self.classifier)):
+            if (config.num_codes, config.w_dim) != (codes, width):
+                raise ValueError(
+                    f"{part} makes {config.num_codes} codes of {config.w_dim}, "
+                    f"the generator takes {codes} of {width}"
+                )
+        unknown = {a.name for a in self.attributes} - set(self.classifier.attributes)
+        if unknown:
+            raise ValueError(f"Sliders without a classifier branch: {', '.join(sorted(unknown))}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-ready containers; inverse of `from_dict`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "BundleConfig":
+        """Build from parsed JSON.
+
+        Raises: ValueError or TypeError, with a sentence, on any missing, unknown or ill-typed entry.
+        """
+        if data.get("format_version") != FORMAT_VERSION:
+            raise ValueError(
+                f"Bundle format {data.get('format_version')!r} is not {FORMAT_VERSION}, "
+                "the one this version reads"
+            )
+        parts = dict(data)
+        for key, kind in (
+            ("generator", GeneratorConfig),
+            ("inverter", InverterConfig),
+            ("classifier", ClassifierConfig),
+            ("template", AlignmentTemplate),
+        ):
+            parts[key] = _build(kind, parts.get(key))
+        parts["attributes"] = tuple(_build(AttributeConfig, a) for a in parts.get("attributes", ()))
+        return _build(cls, parts)
+
+
+def _build(kind: type, data: Any) -> Any:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{kind.__name__} is missing or not an object")
+    known = {f.name for f in dataclasses.fields(kind)}
+    unknown = set(data) - known
+    if unknown:
+        raise ValueError(f"{kind.__name__} has unknown entries: {', '.join(sorted(unknown))}")
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ValueError(f"{kind.__name__} is incomplete or ill-typed: {error}") from error
+
+
+def config_f_channels(resolution: int) -> tuple[int, ...]:
+    """Channel widths of StyleGAN2 config F (channel multiplier 2): 512 up to 64 px, then halved."""
+    return tuple(min(512, 32768 // r) for r in (2**i for i in range(2, int(math.log2(resolution)) + 1)))
+
+
+FFHQ_TEMPLATE = AlignmentTemplate(scale=1.0, shift=0.10)
+# UTKFace crops are tighter than FFHQ's: this square lies inside them for 99.9 % of the faces.
+PORTRAIT128_TEMPLATE = AlignmentTemplate(scale=0.54, shift=0.43)
+
+PAPER_GENERATOR = GeneratorConfig(resolution=1024, channels=config_f_channels(1024))
+PAPER_INVERTER = InverterConfig(num_codes=18)

@@ -1,0 +1,25 @@
+"""Every failure a visitor can cause, each with one clear sentence as its message."""
+
+
+class VisagistError(Exception):
+    """Base of the errors whose message is written for the visitor (exit code 2, a toast)."""
+
+
+class BadImage(VisagistError):
+    """The file is not an image we can or dare open."""
+
+
+class NoFaceFound(VisagistError):
+    """No face, or not the face that was asked for."""
+
+
+class BadRequest(VisagistError):
+    """An edit request names an unknown attribute or holds a value out of range."""
+
+
+class BadCheckpoint(VisagistError):
+    """A model bundle is missing, incomplete or corrupt."""
+
+
+class SessionExpired(VisagistError):
+    """The visitor's portrait has left the server's memory."""
