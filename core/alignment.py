@@ -129,7 +129,7 @@ def crop_transform(landmarks: np.ndarray, template: AlignmentTemplate) -> CropTr
 def crop(photo: np.ndarray, transform: CropTransform, size: int) -> np.ndarray:
     """The square, resampled to (size, size, 3) uint8; beyond the photo's edge it is reflected."""
     # Warp at an integer multiple near the photo's own resolution, then average: no aliasing.
-    factor = max(1, min(8, round(transform.side / size)))
+    factor = max(1, min(8, math.ceil(transform.side / size)))
     matrix = transform.matrix(size * factor)
     warped = cv2.warpAffine(
         photo,

@@ -62,6 +62,7 @@ class InverterConfig:
     heads: int = 4
     feedforward: int = 1024
     dropout: float = 0.1
+    mapping_layers: int = 8
 
     def __post_init__(self) -> None:
         if self.w_dim % self.heads:

@@ -1,0 +1,149 @@
+"""Style Transformer inverter (Hu et al., CVPR 2022): an image becomes W+ codes by attention.
+
+Trunk: IR-SE residual network with three taps joined in a feature pyramid (section 3). Queries: one
+learnable z per code, mapped by an MLP, updated by three transformer decoder layers (section 3.1).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.config import InverterConfig
+from core.models.stylegan2 import Generator, MappingNetwork
+
+SE_REDUCTION = 16
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gates from the global average (Hu et al. 2018)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, channels // SE_REDUCTION, 1, bias=False)
+        self.excite = nn.Conv2d(channels // SE_REDUCTION, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = self.excite(F.relu(self.squeeze(x.mean((2, 3), keepdim=True))))  # (B, C, 1, 1)
+        return x * torch.sigmoid(gate)
+
+
+class Bottleneck(nn.Module):
+    """IR-SE unit: BN, 3x3, PReLU, 3x3 with stride, BN, gates, plus a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.shortcut: nn.Module
+        if inputs == outputs:
+            self.shortcut = nn.MaxPool2d(1, stride)
+        else:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+        self.residual = nn.Sequential(
+            nn.BatchNorm2d(inputs),
+            nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
+            nn.PReLU(outputs),
+            nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            SqueezeExcite(outputs),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.residual(x) + self.shortcut(x)
+
+
+class Trunk(nn.Module):
+    """IR-SE network and pyramid. image (B, 3, S, S) -> F1 (S/16), F2 (S/8), F3 (S/4), all (B, D, ., .)."""
+
+    def __init__(self, config: InverterConfig) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, config.stem_width, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(config.stem_width),
+            nn.PReLU(config.stem_width),
+        )
+        stages, inputs = [], config.stem_width
+        for width, units in zip(config.widths, config.units, strict=True):
+            layers = [Bottleneck(inputs, width, 2)] + [Bottleneck(width, width, 1) for _ in range(units - 1)]
+            stages.append(nn.Sequential(*layers))
+            inputs = width
+        self.stages = nn.ModuleList(stages)
+        _, fine, middle, coarse = config.widths
+        self.lateral_fine = nn.Conv2d(fine, config.w_dim, 1)
+        self.lateral_middle = nn.Conv2d(middle, config.w_dim, 1)
+        # The paper's trunk ends as wide as the codes; a narrower built-in one needs a projection.
+        self.lateral_coarse = nn.Identity() if coarse == config.w_dim else nn.Conv2d(coarse, config.w_dim, 1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = self.stages[0](self.stem(image))
+        c3 = self.stages[1](x)
+        c2 = self.stages[2](c3)
+        f1 = self.lateral_coarse(self.stages[3](c2))
+        f2 = _enlarge(f1, c2) + self.lateral_middle(c2)
+        f3 = _enlarge(f2, c3) + self.lateral_fine(c3)
+        return f1, f2, f3
+
+
+def _enlarge(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=True)
+
+
+class DecoderLayer(nn.Module):
+    """Post-norm transformer decoder layer: self-attention, cross-attention, FFN (Equations 1 to 4)."""
+
+    def __init__(self, config: InverterConfig) -> None:
+        super().__init__()
+        d = config.w_dim
+        self.self_attention = nn.MultiheadAttention(d, config.heads, config.dropout, batch_first=True)
+        self.cross_attention = nn.MultiheadAttention(d, config.heads, config.dropout, batch_first=True)
+        self.feedforward = nn.Sequential(
+            nn.Linear(d, config.feedforward),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.feedforward, d),
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(d) for _ in range(3))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, query: Tensor, feature: Tensor) -> Tensor:
+        """query: (B, L, D), feature: (B, D, h, w) -> (B, L, D)."""
+        tokens = feature.flatten(2).transpose(1, 2)  # (B, h*w, D)
+        update, _ = self.self_attention(query, query, query, need_weights=False)
+        query = self.norms[0](query + self.dropout(update))
+        update, _ = self.cross_attention(query, tokens, tokens, need_weights=False)
+        query = self.norms[1](query + self.dropout(update))
+        return self.norms[2](query + self.dropout(self.feedforward(query)))
+
+
+class StyleTransformer(nn.Module):
+    """The inverter. Its output is an offset from the generator's mean code."""
+
+    def __init__(self, config: InverterConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.z = nn.Parameter(torch.randn(config.num_codes, config.w_dim))
+        # Starts as the generator's MLP and is trained on (the paper counts it with the generator).
+        self.mapping = MappingNetwork(config.w_dim, config.w_dim, config.mapping_layers)
+        self.trunk = Trunk(config)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(3))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """image: (B, 3, S, S) in [-1, 1], S the config's input resolution -> offsets (B, L, D)."""
+        query = self.mapping(self.z)[None].expand(len(image), -1, -1)  # (B, L, D)
+        for layer, feature in zip(self.layers, self.trunk(image), strict=True):
+            query = layer(query, feature)
+        return query
+
+
+def invert(generator: Generator, inverter: StyleTransformer, image: Tensor) -> Tensor:
+    """Codes (B, L, D) of aligned faces.
+
+    image: (B, 3, R, R) in [-1, 1] at any resolution; it is averaged down (or interpolated up) to the
+    inverter's own.
+    """
+    size = inverter.config.input_resolution
+    if image.shape[-1] > size:
+        image = F.interpolate(image, size=(size, size), mode="area")
+    elif image.shape[-1] < size:
+        image = F.interpolate(image, size=(size, size), mode="bilinear", align_corners=False)
+    return generator.w_mean + inverter(image).float()

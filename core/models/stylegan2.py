@@ -1,0 +1,145 @@
+"""StyleGAN2 generator (Karras et al. 2020): mapping network, skip-toRGB synthesis, fixed noise."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.config import GeneratorConfig
+from core.ops.activation import bias_act
+from core.ops.filtering import upsample
+from core.ops.modulated_conv import modulated_conv
+
+SAMPLE_RANK = 128
+
+
+class EqualizedLinear(nn.Module):
+    """Linear layer whose weights are stored with unit variance and scaled at run time."""
+
+    def __init__(self, inputs: int, outputs: int, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / lr_multiplier))
+        self.gain = lr_multiplier / math.sqrt(inputs)
+        self.lr_multiplier = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.gain, self.bias * self.lr_multiplier)
+
+
+class MappingNetwork(nn.Module):
+    """z (B, z_dim) -> w (B, w_dim): pixel norm, then fully connected layers at 1/100 learning rate."""
+
+    def __init__(self, z_dim: int, w_dim: int, layers: int) -> None:
+        super().__init__()
+        sizes = [z_dim] + [w_dim] * layers
+        self.layers = nn.ModuleList(
+            EqualizedLinear(a, b, lr_multiplier=0.01) for a, b in zip(sizes, sizes[1:], strict=False)
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2) * math.sqrt(2.0)
+        return x
+
+
+class StyledConv(nn.Module):
+    """Modulated 3x3 convolution, fixed noise, bias, leaky ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, up: bool) -> None:
+        super().__init__()
+        self.affine = EqualizedLinear(w_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("noise", torch.randn(resolution, resolution))
+        self.noise: Tensor
+        self.gain = 1 / math.sqrt(inputs * 9)
+        self.up = up
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x: (B, I, H, W), w: (B, D) -> (B, O, H', W')."""
+        x = modulated_conv(x, self.weight * self.gain, self.affine(w), up=self.up)
+        return bias_act(x, self.bias, self.noise * self.noise_strength)
+
+
+class ToRGB(nn.Module):
+    """1x1 modulated convolution without demodulation; its output is summed over the resolutions."""
+
+    def __init__(self, inputs: int, w_dim: int) -> None:
+        super().__init__()
+        self.affine = EqualizedLinear(w_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.gain = 1 / math.sqrt(inputs)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x: (B, I, H, W), w: (B, D) -> (B, 3, H, W) float32."""
+        rgb = modulated_conv(x, self.weight * self.gain, self.affine(w), demodulate=False)
+        return rgb.float() + self.bias.float()[:, None, None]
+
+
+class Block(nn.Module):
+    """All layers of one resolution above 4 px."""
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int) -> None:
+        super().__init__()
+        self.up = StyledConv(inputs, outputs, w_dim, resolution, up=True)
+        self.conv = StyledConv(outputs, outputs, w_dim, resolution, up=False)
+        self.to_rgb = ToRGB(outputs, w_dim)
+
+
+class Generator(nn.Module):
+    """The whole generator. Codes: conv at 4 px takes w[0], its toRGB w[1]; block b takes w[2b-1..2b+1],
+
+    so a block's first code is also the toRGB code of the block before.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        c, d = config.channels, config.w_dim
+        self.mapping = MappingNetwork(config.z_dim, d, config.mapping_layers)
+        self.constant = nn.Parameter(torch.randn(1, c[0], 4, 4))
+        self.first = StyledConv(c[0], c[0], d, 4, up=False)
+        self.first_rgb = ToRGB(c[0], d)
+        self.blocks = nn.ModuleList(
+            Block(c[i - 1], c[i], d, 4 * 2**i) for i in range(1, config.num_blocks)
+        )
+        self.register_buffer("w_mean", torch.zeros(config.num_codes, d))
+        # Gaussian over W+ as a low-rank factor: rows scaled by their standard deviations.
+        self.register_buffer("sample_basis", torch.zeros(SAMPLE_RANK, config.num_codes * d))
+        self.w_mean: Tensor
+        self.sample_basis: Tensor
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        """w: (B, L, D) -> (B, 3, R, R) float32, nominally [-1, 1], not clipped.
+
+        Runs in the dtype of `constant` up to the RGB sum, which is float32.
+        """
+        x = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.first(x, w[:, 0])
+        rgb = self.first_rgb(x, w[:, 1])
+        for b, block in enumerate(self.blocks, start=1):
+            x = block.up(x, w[:, 2 * b - 1])
+            x = block.conv(x, w[:, 2 * b])
+            rgb = upsample(rgb) + block.to_rgb(x, w[:, 2 * b + 1])
+        return rgb
+
+    def truncate(self, w: Tensor, psi: float) -> Tensor:
+        """Pull codes (B, L, D) towards the mean: w_mean + psi * (w - w_mean)."""
+        return self.w_mean + psi * (w - self.w_mean)
+
+    def forward(self, z: Tensor, psi: float = 1.0) -> Tensor:
+        """z: (B, z_dim) -> (B, 3, R, R), every layer given the same code."""
+        w = self.mapping(z)[:, None].expand(-1, self.config.num_codes, -1)  # (B, L, D)
+        return self.synthesis(self.truncate(w, psi))
+
+    def sample(self, n: int, psi: float = 1.0, seed: int = 0) -> Tensor:
+        """(n, L, D) codes from the Gaussian fitted to encoded training faces (`w_mean`, `sample_basis`)."""
+        random = torch.Generator().manual_seed(seed)
+        z = torch.randn(n, len(self.sample_basis), generator=random).to(self.sample_basis)  # (n, K)
+        offset = (z @ self.sample_basis).view(n, self.config.num_codes, self.config.w_dim)
+        return self.w_mean + psi * offset
