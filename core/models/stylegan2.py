@@ -11,7 +11,7 @@ from core.ops.activation import bias_act
 from core.ops.filtering import upsample
 from core.ops.modulated_conv import modulated_conv
 
-SAMPLE_RANK = 128
+CODE_RANK = 128
 
 
 class EqualizedLinear(nn.Module):
@@ -108,21 +108,26 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(
             Block(c[i - 1], c[i], d, 4 * 2**i) for i in range(1, config.num_blocks)
         )
+        # The average w: centre of truncation, and what an inverter adds its offsets to.
         self.register_buffer("w_mean", torch.zeros(config.num_codes, d))
-        # Gaussian over W+ as a low-rank factor: rows scaled by their standard deviations.
-        self.register_buffer("sample_basis", torch.zeros(SAMPLE_RANK, config.num_codes * d))
+        # Gaussian over the W+ codes of real faces; the basis rows carry their standard deviations.
+        self.register_buffer("code_mean", torch.zeros(config.num_codes, d))
+        self.register_buffer("code_basis", torch.zeros(CODE_RANK, config.num_codes * d))
         self.w_mean: Tensor
-        self.sample_basis: Tensor
+        self.code_mean: Tensor
+        self.code_basis: Tensor
 
-    def synthesis(self, w: Tensor) -> Tensor:
+    def synthesis(self, w: Tensor, resolution: int | None = None) -> Tensor:
         """w: (B, L, D) -> (B, 3, R, R) float32, nominally [-1, 1], not clipped.
 
-        Runs in the dtype of `constant` up to the RGB sum, which is float32.
+        resolution: stop there (the RGB sum so far); progressive training needs it.
         """
         x = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         x = self.first(x, w[:, 0])
         rgb = self.first_rgb(x, w[:, 1])
         for b, block in enumerate(self.blocks, start=1):
+            if rgb.shape[-1] == resolution:
+                break
             x = block.up(x, w[:, 2 * b - 1])
             x = block.conv(x, w[:, 2 * b])
             rgb = upsample(rgb) + block.to_rgb(x, w[:, 2 * b + 1])
@@ -138,8 +143,8 @@ class Generator(nn.Module):
         return self.synthesis(self.truncate(w, psi))
 
     def sample(self, n: int, psi: float = 1.0, seed: int = 0) -> Tensor:
-        """(n, L, D) codes from the Gaussian fitted to encoded training faces (`w_mean`, `sample_basis`)."""
+        """(n, L, D) codes from the Gaussian fitted to encoded training faces."""
         random = torch.Generator().manual_seed(seed)
-        z = torch.randn(n, len(self.sample_basis), generator=random).to(self.sample_basis)  # (n, K)
-        offset = (z @ self.sample_basis).view(n, self.config.num_codes, self.config.w_dim)
-        return self.w_mean + psi * offset
+        z = torch.randn(n, len(self.code_basis), generator=random).to(self.code_basis)  # (n, K)
+        offset = (z @ self.code_basis).view(n, self.config.num_codes, self.config.w_dim)
+        return self.code_mean + psi * offset

@@ -36,8 +36,10 @@ def modulated_conv(
 
 def demodulation(weight: Tensor, style: Tensor) -> Tensor:
     """(B, O): 1 / sqrt(sum over i, k of (s_i w_oik)^2 + eps), the denominator of Equation 3."""
-    energy = weight.float().square().sum((2, 3))  # (O, I)
-    return torch.rsqrt(style.float().square() @ energy.T + EPS)
+    wide = torch.promote_types(weight.dtype, torch.float32)  # squares of halves overflow
+    with torch.autocast(weight.device.type, enabled=False):
+        energy = weight.to(wide).square().sum((2, 3))  # (O, I)
+        return torch.rsqrt(style.to(wide).square() @ energy.T + EPS)
 
 
 def _convolve(x: Tensor, weight: Tensor, up: bool) -> Tensor:

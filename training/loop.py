@@ -1,0 +1,87 @@
+"""What every training loop shares: device, precision, log, checkpoints, averaged weights, sheets."""
+
+import copy
+import csv
+import ctypes
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is CUDA where there is one. On Linux CPUs, also stops the allocator from returning pages."""
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    if device.type == "cpu" and sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        for option, value in ((-4, 0), (-1, 2**31 - 1), (-8, 1)):  # MMAP_MAX, TRIM_THRESHOLD, ARENA_MAX
+            libc.mallopt(option, value)
+    return device
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where matrices are multiplied."""
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+class Average:
+    """Exponential moving average of a module's weights; buffers are copied."""
+
+    def __init__(self, module: nn.Module, decay: float = 0.999) -> None:
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for mean, value in zip(self.module.parameters(), module.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+        for mean, value in zip(self.module.buffers(), module.buffers(), strict=True):
+            mean.copy_(value)
+
+
+class Log:
+    """A CSV with one row per report; appended to when a run is resumed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        new = not self.path.exists()
+        with open(self.path, "a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow({k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()})
+        print("  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
+
+
+def save(path: Path, **parts: Any) -> None:
+    """Write a resumable checkpoint; modules and optimisers as state dicts. Never leaves half a file."""
+    state = {k: v.state_dict() if hasattr(v, "state_dict") else v for k, v in parts.items()}
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def restore(path: Path, **parts: Any) -> dict[str, Any]:
+    """Load the parts that are modules or optimisers in place; returns the plain values of the file."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return {k: v for k, v in state.items() if k not in parts}
+
+
+def sheet(path: Path, rows: list[Tensor], size: int = 128) -> None:
+    """Write pictures as a grid. rows: tensors (N, 3, S, S) in [-1, 1], one for each row of the sheet."""
+    lines = []
+    for row in rows:
+        pictures = (row.detach().float().clamp(-1, 1).add(1).mul(127.5)).permute(0, 2, 3, 1).cpu().numpy()
+        lines.append(np.hstack([cv2.resize(p, (size, size), interpolation=cv2.INTER_LINEAR) for p in pictures]))
+    rgb = np.vstack(lines).round().astype(np.uint8)
+    cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
