@@ -1,0 +1,208 @@
+"""Model bundles on disk: find, verify, load, save.
+
+A bundle is a folder: `model.json` (the `BundleConfig`, and the SHA-256 of every weight file),
+`generator.safetensors`, `inverter.safetensors`, `classifier.safetensors` and `MODEL_CARD.md`.
+Every failure while finding or loading one is a `BadCheckpoint` with one sentence.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from core.config import BundleConfig
+from core.errors import BadCheckpoint
+from core.models.latent_classifier import LatentClassifier
+from core.models.style_transformer import StyleTransformer
+from core.models.stylegan2 import Generator
+
+DEFAULT_BUNDLE = "portrait128"
+BUILT_IN = Path(__file__).resolve().parent.parent / "checkpoints"
+MODEL_FILE = "model.json"
+PARTS = ("generator", "inverter", "classifier")
+# Travels in the classifier's file: both say what an attribute is in W+.
+LINEAR = "linear_directions"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Networks in evaluation mode, without gradients; linear_directions: (A, L, D), A the classifier's."""
+
+    config: BundleConfig
+    generator: Generator
+    inverter: StyleTransformer
+    classifier: LatentClassifier
+    linear_directions: Tensor
+
+
+def user_folder() -> Path:
+    """Where a user keeps bundles of their own: VISAGIST_HOME/checkpoints, by default under ~/.visagist."""
+    home = os.environ.get("VISAGIST_HOME")
+    return (Path(home) if home else Path.home() / ".visagist") / "checkpoints"
+
+
+def list_bundles() -> tuple[Path, ...]:
+    """Folders of all bundles, the built-in ones first; a user's bundle of the same name is hidden."""
+    found: dict[str, Path] = {}
+    for root in (BUILT_IN, user_folder()):
+        for file in sorted(root.glob(f"*/{MODEL_FILE}")):
+            found.setdefault(file.parent.name, file.parent)
+    return tuple(found.values())
+
+
+def find_bundle(name_or_path: str | Path) -> Path:
+    """Folder of a bundle, by its name or its path.
+
+    Raises: BadCheckpoint if there is no such bundle.
+    """
+    known = {folder.name: folder for folder in list_bundles()}
+    folder = known.get(str(name_or_path), Path(name_or_path).expanduser())
+    if not (folder / MODEL_FILE).is_file():
+        names = ", ".join(known) or "none"
+        raise BadCheckpoint(
+            f"There is no model '{name_or_path}': give the path of a folder that holds {MODEL_FILE}, "
+            f"or one of these names: {names}."
+        )
+    return folder
+
+
+def save_bundle(
+    folder: Path,
+    config: BundleConfig,
+    generator: Generator,
+    inverter: StyleTransformer,
+    classifier: LatentClassifier,
+    linear_directions: Tensor,
+) -> None:
+    """Write the weights in half precision, then `model.json` with their hashes; a model card is left alone.
+
+    Raises: ValueError if a weight is not finite in half precision.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        "generator": generator.state_dict(),
+        "inverter": inverter.state_dict(),
+        "classifier": {**classifier.state_dict(), LINEAR: linear_directions},
+    }
+    hashes = {}
+    for part in PARTS:
+        data = safetensors.torch.save({name: _on_disk(name, t) for name, t in tensors[part].items()})
+        (folder / f"{part}.safetensors").write_bytes(data)
+        hashes[f"{part}.safetensors"] = hashlib.sha256(data).hexdigest()
+    text = json.dumps({**config.to_dict(), "files": hashes}, indent=2, ensure_ascii=False)
+    (folder / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _on_disk(name: str, tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    if not half.isfinite().all():
+        raise ValueError(f"{name} holds values that half precision cannot")
+    return half
+
+
+def load_bundle(folder: Path, device: torch.device | str = "cpu") -> Bundle:
+    """Verify and load a bundle; the weights become float32 on `device`.
+
+    Raises: BadCheckpoint if anything is missing, unknown, of another shape, or not what its hash says.
+    """
+    config, hashes = _read_description(folder)
+    shapes = _expected_shapes(folder, config)
+    tensors = {part: _read_tensors(folder / f"{part}.safetensors", hashes) for part in PARTS}
+    for part in PARTS:
+        _check_shapes(folder / f"{part}.safetensors", tensors[part], shapes[part])
+    linear = tensors["classifier"].pop(LINEAR).float().to(device)
+    generator, inverter, classifier = _networks(config)
+    for part, network in zip(PARTS, (generator, inverter, classifier), strict=True):
+        network.load_state_dict(tensors[part])
+        network.eval().requires_grad_(False).to(device)
+    return Bundle(config, generator, inverter, classifier, linear)
+
+
+def _networks(config: BundleConfig) -> tuple[Generator, StyleTransformer, LatentClassifier]:
+    return Generator(config.generator), StyleTransformer(config.inverter), LatentClassifier(config.classifier)
+
+
+def _read_description(folder: Path) -> tuple[BundleConfig, Mapping[str, Any]]:
+    path = folder / MODEL_FILE
+    try:
+        data = json.loads(path.read_bytes())
+        if not isinstance(data, dict):
+            raise ValueError("it is not a JSON object")
+        hashes = data.pop("files", None)
+        if not isinstance(hashes, dict):
+            raise ValueError("it has no list of files")
+        config = BundleConfig.from_dict(data)
+        for attribute in config.attributes:
+            if not (isinstance(attribute.unit, (int, float)) and math.isfinite(attribute.unit)):
+                raise ValueError(f"the unit of {attribute.name} is not a number")
+    except OSError as error:
+        raise BadCheckpoint(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise BadCheckpoint(f"{path} does not describe a model: {_one_line(error)}.") from error
+    return config, hashes
+
+
+def _expected_shapes(folder: Path, config: BundleConfig) -> dict[str, dict[str, torch.Size]]:
+    try:
+        # On the meta device a description of a terabyte costs nothing; the files must match it first.
+        with torch.device("meta"):
+            networks = _networks(config)
+    except Exception as error:  # whatever a constructor says to a nonsensical but well-formed description
+        reason = _one_line(error)
+        raise BadCheckpoint(
+            f"{folder / MODEL_FILE} describes no network that can be built: {reason}."
+        ) from error
+    shapes = {
+        part: {name: t.shape for name, t in network.state_dict().items()}
+        for part, network in zip(PARTS, networks, strict=True)
+    }
+    classifier = config.classifier
+    shapes["classifier"][LINEAR] = torch.Size(
+        (len(classifier.attributes), classifier.num_codes, classifier.w_dim)
+    )
+    return shapes
+
+
+def _read_tensors(path: Path, hashes: Mapping[str, Any]) -> dict[str, Tensor]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadCheckpoint(f"{path} cannot be read: {error.strerror}; fetch the model again.") from error
+    if hashlib.sha256(data).hexdigest() != hashes.get(path.name):
+        raise BadCheckpoint(
+            f"{path} is damaged or incomplete (its SHA-256 is not the one in {MODEL_FILE}); "
+            "fetch the model again."
+        )
+    try:
+        return safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise BadCheckpoint(f"{path} is not a safetensors file: {_one_line(error)}.") from error
+
+
+def _check_shapes(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, torch.Size]) -> None:
+    for name in sorted(expected.keys() | tensors.keys()):
+        if name not in tensors:
+            raise BadCheckpoint(f"{path} lacks the tensor {name} that {MODEL_FILE} asks for.")
+        if name not in expected:
+            raise BadCheckpoint(f"{path} holds a tensor {name} that {MODEL_FILE} does not ask for.")
+        if tensors[name].shape != expected[name]:
+            found, wanted = tuple(tensors[name].shape), tuple(expected[name])
+            raise BadCheckpoint(
+                f"{path}: the tensor {name} has shape {found}, {MODEL_FILE} asks for {wanted}."
+            )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
