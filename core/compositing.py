@@ -39,9 +39,10 @@ def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     hull = cv2.convexHull(outline.astype(np.float32))
     outside = np.ones((size, size), np.uint8)
     cv2.fillConvexPoly(outside, np.rint(hull * 16).astype(np.int32), 0, shift=4)
-    # The distance from a convex shape has no creases, so neither has the fall-off.
-    beyond = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - DILATION * unit
-    shape = _smooth_step(1 - beyond / (FEATHER * unit))
+    # The distance from a convex shape has no creases; the blur takes the stairs of its drawn outline away.
+    beyond = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    beyond = cv2.GaussianBlur(beyond, (0, 0), 0.06 * unit)
+    shape = _smooth_step(1 - (beyond - DILATION * unit) / (FEATHER * unit))
     across = np.linspace(-1, 1, size) ** ROUNDNESS
     radius = (across[:, None] + across) ** (1 / ROUNDNESS)
     return (shape * _smooth_step((1 - radius) / BORDER)).astype(np.float32)
