@@ -20,7 +20,7 @@ from training.codes import encode
 from training.data import Faces, load
 from training.loop import Log, pick_device
 
-BINARY = ("male",)
+BINARY = ("gender",)
 
 
 def targets(faces: Faces, attributes: tuple[str, ...], reference: Faces) -> Tensor:

@@ -24,7 +24,7 @@ SHARD_BYTES = 60 * 2**20
 JPEG_QUALITY = 92
 SPLITS = ("train", "validation", "test")
 ATTRIBUTES = (
-    "young", "male", "smile", "mouth_open", "eyes_open", "brow_raise", "yaw", "pitch",
+    "age", "gender", "smile", "mouth_open", "eyes_open", "brow_raise", "yaw", "pitch",
     "face_width", "brightness", "light_right",
 )  # fmt: skip
 # Variance of the Laplacian of the 128 px luma; below it a face is a smear.
@@ -83,8 +83,8 @@ def _prepare(job: tuple[str, bytes, str, int]) -> Row | str:
         return "monochrome"
     landmarks = alignment.to_crop(points, transform, size)
     scores = {
-        "young": float(-age),
-        "male": float(1 - gender),
+        "age": float(age),
+        "gender": float(1 - gender),
         **landmark_scores(landmarks),
         **pixel_scores(face, landmarks),
     }

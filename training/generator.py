@@ -45,7 +45,7 @@ def mixed_codes(generator: Generator, batch: int, device: torch.device) -> Tenso
     layer = torch.arange(config.num_codes, device=device)[None, :, None]
     codes = torch.where(layer < cut, first[:, None], second[:, None])
     # The average w follows what the mapping network makes.
-    generator.w_mean.lerp_(first.detach().mean(0).expand_as(generator.w_mean), 0.005)
+    generator.w_mean.lerp_(first.detach().float().mean(0).expand_as(generator.w_mean), 0.005)
     return codes
 
 

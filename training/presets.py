@@ -15,3 +15,20 @@ PORTRAIT128_INVERTER = InverterConfig(
     feedforward=512,
     dropout=0.0,
 )
+
+# What each slider is called, and what its ends mean.
+PORTRAIT128_SLIDERS = (
+    ("smile", "Smile", "serious", "smiling"),
+    ("age", "Age", "younger", "older"),
+    ("gender", "Gender", "feminine", "masculine"),
+    ("mouth_open", "Mouth open", "closed", "open"),
+    ("eyes_open", "Eyes open", "narrow", "wide"),
+    ("brow_raise", "Brows", "lowered", "raised"),
+    ("yaw", "Turn head", "to the left", "to the right"),
+    ("pitch", "Tilt head", "up", "down"),
+    ("face_width", "Face width", "narrow", "wide"),
+    ("brightness", "Skin brightness", "darker", "lighter"),
+    ("light_right", "Light from", "the left", "the right"),
+)
+# Narrower than the paper's (2048, 512), so that all weights stay small.
+CLASSIFIER_HIDDEN = (512, 256)
