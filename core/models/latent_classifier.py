@@ -1,4 +1,4 @@
-"""The latent classifier C of Style Transformer (Hu et al., CVPR 2022, section 4): W+ code -> attribute logits."""
+"""Latent classifier C of Style Transformer (Hu et al., CVPR 2022, section 4): W+ code -> attribute logits."""
 
 import math
 

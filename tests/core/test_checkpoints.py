@@ -29,7 +29,8 @@ def refusal(folder: Path) -> str:
     with pytest.raises(BadCheckpoint) as caught:
         load_bundle(folder)
     text = str(caught.value)
-    assert text.endswith(".") and "\n" not in text
+    assert text.endswith(".")
+    assert "\n" not in text
     return text
 
 

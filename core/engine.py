@@ -1,0 +1,243 @@
+"""Open a portrait once, edit it many times. The only door to the models for the app and the command line."""
+
+import copy
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from core import alignment, compositing, identity
+from core.alignment import Face
+from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
+from core.config import BundleConfig
+from core.editing.label import directions, unit_codes
+from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
+from core.images import to_array, to_tensor
+from core.models.style_transformer import invert
+from core.render import Renderer, tune_allocator
+from core.session import EditRequest, Portrait, SessionStore
+
+# Re-opening one of the last photos costs nothing; visitors' own portraits live in the app's store.
+RECENT_PORTRAITS = 16
+RECENT_BYTES = 256 * 2**20
+RECENT_FACES = 64
+SAMPLE_BATCH = 8
+
+
+@dataclass(frozen=True)
+class _Detection:
+    """Faces of one photo, as an entry of a SessionStore."""
+
+    faces: tuple[Face, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(face.landmarks.nbytes for face in self.faces)
+
+
+class Engine:
+    """One loaded bundle on one device.
+
+    `edit` is a pure function of portrait and request. All methods may be called from several threads: a
+    lock on the device and one on the detector (whose scratch memory is shared) let one at a time through.
+    """
+
+    def __init__(self, bundle: Bundle, device: torch.device | str = "cpu") -> None:
+        tune_allocator()
+        self.config: BundleConfig = bundle.config
+        self.device = torch.device(device)
+        self._generator = bundle.generator.to(self.device)
+        self._inverter = bundle.inverter.to(self.device)
+        convert_conv2d_weight_memory_format(self._inverter, torch.channels_last)
+        self._classifier = copy.deepcopy(bundle.classifier).to(self.device).double()
+        self._linear = unit_codes(bundle.linear_directions.to(self.device))
+        self._renderer = Renderer(bundle.generator, self.device)
+        self._device_lock = threading.Lock()
+        self._detector_lock = threading.Lock()
+        self._portraits: SessionStore[Portrait] = SessionStore(RECENT_PORTRAITS, RECENT_BYTES)
+        self._detections: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)
+        branches = bundle.config.classifier.attributes
+        self._sliders = {a.name: (branches.index(a.name), a.unit) for a in bundle.config.attributes}
+
+    @classmethod
+    def load(cls, name_or_path: str | Path = DEFAULT_BUNDLE, device: str = "auto") -> "Engine":
+        """Find a bundle, load it and warm up; "auto" takes the GPU where there is one.
+
+        Raises: BadCheckpoint for the bundle, BadRequest for the device.
+        """
+        tune_allocator()
+        chosen = _device(device)
+        return cls(load_bundle(find_bundle(name_or_path), chosen), chosen)
+
+    def find_faces(self, photo: np.ndarray) -> tuple[Face, ...]:
+        """Faces in (H, W, 3) uint8, largest first; the order numbers them for `open_portrait`."""
+        return self._find_faces(photo, _content_hash(photo))
+
+    def _find_faces(self, photo: np.ndarray, content: str) -> tuple[Face, ...]:
+        try:
+            return self._detections.get(content).faces
+        except SessionExpired:
+            with self._detector_lock:
+                faces = alignment.find_faces(photo)
+        for face in faces:
+            face.landmarks.setflags(write=False)
+        self._detections.put(content, _Detection(faces))
+        return faces
+
+    def open_portrait(
+        self, photo: np.ndarray, face: int = 0, progress: Callable[[str], None] | None = None
+    ) -> Portrait:
+        """Detect, align and invert one face of (H, W, 3) uint8; the same pixels again cost nothing.
+
+        progress: is told "Finding faces", "Aligning", "Inverting" as each begins.
+        Raises: NoFaceFound if there is no face, or none with this number; BadImage if it is no RGB array.
+        """
+        content = _content_hash(photo)
+        key = f"{content}-{face}"
+        try:
+            return self._portraits.get(key)
+        except SessionExpired:
+            portrait = self._open(photo, face, content, key, progress or (lambda step: None))
+        self._portraits.put(key, portrait)
+        return portrait
+
+    def _open(
+        self, photo: np.ndarray, face: int, content: str, key: str, progress: Callable[[str], None]
+    ) -> Portrait:
+        progress("Finding faces")
+        faces = self._find_faces(photo, content)
+        _check_face(face, len(faces))
+        progress("Aligning")
+        photo = np.array(photo, order="C")  # the portrait's own: the caller may write into theirs
+        landmarks = faces[face].landmarks
+        size = self.config.generator.resolution
+        transform = alignment.crop_transform(landmarks, self.config.template)
+        crop = alignment.crop(photo, transform, size)
+        descriptor = identity.descriptor(photo, landmarks)
+        progress("Inverting")
+        with self._device_lock:
+            w_plus = self._invert(crop)
+            rendered = self._renderer.render(w_plus[None])
+            by_order = {
+                "first": directions(self._classifier, w_plus, "first"),
+                "second": directions(self._classifier, w_plus, "second"),
+                "linear": self._linear,
+            }
+            inversion = to_array(rendered)[0]
+        return Portrait(
+            key=key,
+            photo=photo,
+            faces=faces,
+            face=face,
+            transform=transform,
+            crop=crop,
+            inversion=inversion,
+            rendered=rendered,
+            mask=compositing.face_mask(alignment.to_crop(landmarks, transform, size), size),
+            w_plus=w_plus,
+            directions=by_order,
+            identity=descriptor,
+        )
+
+    @torch.inference_mode()
+    def _invert(self, crop: np.ndarray) -> Tensor:
+        """(R, R, 3) uint8 -> (L, D) float32."""
+        image = to_tensor(crop, self.device).contiguous(memory_format=torch.channels_last)
+        with self._renderer.autocast():
+            return invert(self._generator, self._inverter, image)[0].float()
+
+    def edit(self, portrait: Portrait, request: EditRequest) -> np.ndarray:
+        """The edited face (R, R, 3), or the whole photo (H, W, 3) with it in place; uint8, the caller's own.
+
+        Pure: equal requests give equal bytes. From the inversion, face = G(w + step). From the photo,
+        face = photo + G(w + step) - G(w): only the change is laid onto the photo's pixels, at the photo's own
+        resolution, so that skin keeps its detail and sliders at zero give back the photo bit for bit.
+
+        Raises: BadRequest if the model has no such slider.
+        """
+        step = self._step(portrait, request)
+        if request.start == "photo":
+            return self._change_photo(portrait, step, request.output == "photo")
+        if step is None:
+            face = portrait.inversion.copy()
+        else:
+            with self._device_lock:
+                face = to_array(self._renderer.render((portrait.w_plus + step)[None]))[0]
+        if request.output == "face":
+            return face
+        return compositing.paste(portrait.photo, portrait.transform, face, portrait.mask)
+
+    def _change_photo(self, portrait: Portrait, step: Tensor | None, whole: bool) -> np.ndarray:
+        if step is None:
+            return (portrait.photo if whole else portrait.crop).copy()
+        with self._device_lock:
+            difference = self._renderer.render((portrait.w_plus + step)[None]) - portrait.rendered
+            if not whole:
+                return to_array(to_tensor(portrait.crop, self.device) + difference)[0]
+            change = (difference[0] * 127.5).permute(1, 2, 0).contiguous().cpu().numpy()  # HWC, 0..255 units
+        return compositing.paste_difference(portrait.photo, portrait.transform, change, portrait.mask)
+
+    def _step(self, portrait: Portrait, request: EditRequest) -> Tensor | None:
+        """Sum over the sliders of value * unit * direction, (L, D); None if all are at zero."""
+        unknown = [name for name in request.sliders if name not in self._sliders]
+        if unknown:
+            known = ", ".join(self._sliders)
+            raise BadRequest(f"This model has no slider {unknown[0]}; it has {known}.")
+        if not request.sliders:
+            return None
+        axes = portrait.directions[request.order]
+        step = torch.zeros_like(portrait.w_plus)
+        for name, value in request.sliders.items():
+            index, unit = self._sliders[name]
+            step = step + value * unit * axes[index]
+        return step
+
+    def samples(self, n: int, seed: int, psi: float = 0.7) -> list[np.ndarray]:
+        """n synthetic faces (R, R, 3) uint8; psi: 0 is the mean face, 1 the full variety."""
+        codes = self._generator.sample(n, psi, seed)
+        faces: list[np.ndarray] = []
+        for batch in codes.split(SAMPLE_BATCH):
+            with self._device_lock:
+                faces.extend(to_array(self._renderer.render(batch)))
+        return faces
+
+    def close(self) -> None:
+        """Forget every photo."""
+        self._portraits.clear()
+        self._detections.clear()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()  # "meta" makes tensors, but holds nothing
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        raise BadRequest(f"This machine has no device '{name}'; use auto, cpu or cuda.") from error
+    return device
+
+
+def _content_hash(photo: np.ndarray) -> str:
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
+        raise BadImage("A photo must be an RGB picture with 8 bits for each colour.")
+    digest = hashlib.sha256(repr(photo.shape).encode())
+    digest.update(np.ascontiguousarray(photo).data)
+    return digest.hexdigest()
+
+
+def _check_face(face: int, found: int) -> None:
+    if found == 0:
+        raise NoFaceFound(
+            "No face was found in this photo; choose one where a face looks towards the camera "
+            "and is at least 80 pixels wide."
+        )
+    if not 0 <= face < found:
+        many = "one face, number 0" if found == 1 else f"{found} faces, numbered 0 to {found - 1}"
+        raise NoFaceFound(f"There is no face number {face}; this photo shows {many}.")

@@ -1,0 +1,186 @@
+"""What is remembered of a visitor (Portrait), what a visitor asks for (EditRequest), and for how long."""
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Generic, Literal, Protocol, TypeVar, get_args
+
+import numpy as np
+from torch import Tensor
+
+from core.alignment import CropTransform, Face
+from core.errors import BadRequest, SessionExpired
+
+SLIDER_RANGE = (-3.0, 3.0)
+Order = Literal["first", "second", "linear"]
+Start = Literal["photo", "inversion"]
+Output = Literal["face", "photo"]
+
+
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """One opened face: all that an edit needs, so that a slider move never looks at the photo's face again.
+
+    key: of the photo's pixels and the face's number.
+    photo: (H, W, 3) uint8; faces: all that were found; face: the index of this one.
+    crop, inversion: (R, R, 3) uint8, the aligned face and G(w_plus).
+    rendered: (1, 3, R, R) float32, G(w_plus) before rounding, on the engine's device.
+    mask: (R, R) float32 in [0, 1], where a face is put back into the photo.
+    w_plus: (L, D); residual: none yet; directions: for each order (A, L, D), norm 1 for every code.
+    identity: (128,) float32, dlib's face descriptor.
+
+    Arrays are read-only; tensors, which cannot be, are never changed in place.
+    """
+
+    key: str
+    photo: np.ndarray
+    faces: tuple[Face, ...]
+    face: int
+    transform: CropTransform
+    crop: np.ndarray
+    inversion: np.ndarray
+    rendered: Tensor
+    mask: np.ndarray
+    w_plus: Tensor
+    directions: Mapping[str, Tensor]
+    identity: np.ndarray
+    residual: None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "directions", MappingProxyType(dict(self.directions)))
+        for array in (*self._arrays(), *(face.landmarks for face in self.faces)):
+            array.setflags(write=False)
+
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return self.photo, self.crop, self.inversion, self.mask, self.identity
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        tensors = (self.rendered, self.w_plus, *self.directions.values())
+        return sum(a.nbytes for a in self._arrays()) + sum(t.nbytes for t in tensors)
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """An edit, in absolute terms; equal requests give equal pictures.
+
+    sliders: attribute -> number in [-3, 3]; a slider at zero is the same as none.
+    order: which directions the sliders follow. start: whether the edit changes the photo's own pixels or
+    the inversion. output: the face alone, or the whole photo.
+
+    Raises: BadRequest on anything else.
+    """
+
+    sliders: Mapping[str, float] = field(default_factory=dict)
+    order: Order = "second"
+    start: Start = "inversion"
+    output: Output = "face"
+
+    def __post_init__(self) -> None:
+        for name, value, words in (
+            ("order", self.order, get_args(Order)),
+            ("start", self.start, get_args(Start)),
+            ("output", self.output, get_args(Output)),
+        ):
+            if value not in words:
+                raise BadRequest(f"The {name} is {value!r}; it must be one of {', '.join(words)}.")
+        moved = {name: _slider(name, value) for name, value in self.sliders.items()}
+        # Sorted, so that floating-point sums do not depend on the order in which sliders were moved.
+        kept = {name: moved[name] for name in sorted(moved) if moved[name] != 0}
+        object.__setattr__(self, "sliders", MappingProxyType(kept))
+
+    def __hash__(self) -> int:
+        return hash((tuple(self.sliders.items()), self.order, self.start, self.output))
+
+
+def _slider(name: str, value: object) -> float:
+    low, high = SLIDER_RANGE
+    # NaN fails both comparisons.
+    if not (isinstance(value, int | float | np.integer | np.floating) and low <= value <= high):
+        raise BadRequest(f"The slider {name} is at {value!r:.20}; give it a number from {low:g} to {high:g}.")
+    return float(value)
+
+
+class Sized(Protocol):
+    """Anything that knows its own memory."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+Value = TypeVar("Value", bound=Sized)
+
+
+class SessionStore(Generic[Value]):
+    """Values by token, bounded in number, memory and age since last use; the least recently used goes first.
+
+    Safe to use from several threads. A single value larger than `max_bytes` is still kept, alone:
+    its visitor must be able to work.
+    """
+
+    def __init__(
+        self,
+        max_sessions: int,
+        max_bytes: int,
+        max_age_seconds: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.max_sessions = max_sessions
+        self.max_bytes = max_bytes
+        self.max_age_seconds = max_age_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, tuple[Value, int, float]] = OrderedDict()  # value, bytes, last use
+
+    def put(self, token: str, value: Value) -> None:
+        """Remember `value`, replacing what `token` held."""
+        with self._lock:
+            self._entries.pop(token, None)
+            self._entries[token] = (value, value.nbytes, self._clock())
+            self._shrink()
+
+    def get(self, token: str) -> Value:
+        """What `put` stored.
+
+        Raises: SessionExpired if it was dropped, pushed out or is too old.
+        """
+        with self._lock:
+            self._shrink()
+            if token not in self._entries:
+                raise SessionExpired("This portrait is no longer in memory; open the photo again.")
+            value, size, _ = self._entries.pop(token)
+            self._entries[token] = (value, size, self._clock())
+            return value
+
+    def drop(self, token: str) -> None:
+        """Forget a token, known or not."""
+        with self._lock:
+            self._entries.pop(token, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+
+    def __len__(self) -> int:
+        with self._lock:
+            self._shrink()
+            return len(self._entries)
+
+    def _shrink(self) -> None:
+        # Entries lie in the order of their last use, so the oldest is always the first.
+        oldest = self._clock() - self.max_age_seconds
+        held = sum(size for _, size, _ in self._entries.values())
+        while self._entries:
+            token, (_, size, used) = next(iter(self._entries.items()))
+            too_many = len(self._entries) > self.max_sessions
+            too_large = held > self.max_bytes and len(self._entries) > 1
+            if not (too_many or too_large or used < oldest):
+                return
+            del self._entries[token]
+            held -= size

@@ -1,0 +1,113 @@
+"""Fixtures for everybody: a tiny model with random weights, a real photograph, the built-in model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+
+from core.checkpoints import BUILT_IN, DEFAULT_BUNDLE, Bundle, load_bundle, save_bundle
+from core.config import (
+    PORTRAIT128_TEMPLATE,
+    AttributeConfig,
+    BundleConfig,
+    ClassifierConfig,
+    GeneratorConfig,
+    InverterConfig,
+)
+from core.engine import Engine
+from core.models.latent_classifier import LatentClassifier
+from core.models.style_transformer import StyleTransformer
+from core.models.stylegan2 import Generator
+
+NUM_CODES, W_DIM = 8, 32
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> BundleConfig:
+    """32 px, 8 codes of 32; the classifier knows an attribute (`glasses`) that has no slider."""
+    return BundleConfig(
+        name="tiny",
+        title="Tiny",
+        version="1",
+        generator=GeneratorConfig(
+            resolution=32, channels=(16, 16, 16, 16), w_dim=W_DIM, z_dim=W_DIM, mapping_layers=2
+        ),
+        inverter=InverterConfig(
+            num_codes=NUM_CODES,
+            w_dim=W_DIM,
+            input_resolution=32,
+            stem_width=16,
+            widths=(16, 16, 16, 32),
+            units=(1, 1, 1, 1),
+            feedforward=32,
+            mapping_layers=2,
+        ),
+        classifier=ClassifierConfig(
+            num_codes=NUM_CODES,
+            attributes=("glasses", "male", "smile", "young"),
+            w_dim=W_DIM,
+            hidden=(48, 32),
+            embedding=8,
+        ),
+        template=PORTRAIT128_TEMPLATE,
+        attributes=(
+            AttributeConfig("smile", "Smile", unit=2.0, low="serious", high="smiling"),
+            AttributeConfig("young", "Youth", unit=1.5),
+            AttributeConfig("male", "Gender", unit=1.0, low="female", high="male"),
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle_dir(tiny_config: BundleConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_config` with random weights, as save_bundle writes it; copy it before you change it."""
+    folder = tmp_path_factory.mktemp("bundles") / tiny_config.name
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = Generator(tiny_config.generator)
+        torch.nn.init.normal_(generator.w_mean)
+        generator.code_mean.copy_(generator.w_mean)
+        torch.nn.init.normal_(generator.code_basis, std=0.1)
+        save_bundle(
+            folder,
+            tiny_config,
+            generator,
+            StyleTransformer(tiny_config.inverter),
+            LatentClassifier(tiny_config.classifier),
+            torch.randn(len(tiny_config.classifier.attributes), NUM_CODES, W_DIM),
+        )
+    (folder / "MODEL_CARD.md").write_text("# Tiny\n\nRandom weights, for tests.\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_bundle_dir: Path) -> Bundle:
+    return load_bundle(tiny_bundle_dir)
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(tiny_bundle: Bundle) -> Iterator[Engine]:
+    engine = Engine(tiny_bundle)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """(512, 512, 3) uint8: NASA's portrait of Eileen Collins, one large face (public domain)."""
+    array = skimage.data.astronaut()
+    array.setflags(write=False)
+    return array
+
+
+@pytest.fixture(scope="session")
+def builtin_engine() -> Iterator[Engine]:
+    """The model that ships; skipped only where the checkout has no weights."""
+    if not (BUILT_IN / DEFAULT_BUNDLE / "model.json").is_file():
+        pytest.skip(f"checkpoints/{DEFAULT_BUNDLE} is not in this checkout")
+    engine = Engine.load(device="cpu")
+    yield engine
+    engine.close()

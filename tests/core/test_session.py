@@ -1,0 +1,140 @@
+import dataclasses
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from core.errors import BadRequest, SessionExpired
+from core.session import EditRequest, SessionStore
+
+
+@dataclass(frozen=True)
+class Thing:
+    nbytes: int
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def holds(store: SessionStore[Thing], token: str) -> bool:
+    try:
+        store.get(token)
+    except SessionExpired:
+        return False
+    return True
+
+
+def test_requests_that_mean_the_same_are_equal() -> None:
+    a = EditRequest({"smile": 1, "young": 0.5, "male": 0.0})
+    b = EditRequest({"young": np.float32(0.5), "smile": 1.0, "yaw": -0.0})
+    assert a == b
+    assert hash(a) == hash(b)
+    assert list(a.sliders.items()) == [("smile", 1.0), ("young", 0.5)]
+    assert a != EditRequest({"smile": 1.0})
+    assert a != dataclasses.replace(a, start="photo")
+
+
+def test_a_request_cannot_be_changed() -> None:
+    sliders = {"smile": 1.0}
+    request = EditRequest(sliders)
+    sliders["smile"] = 2.0
+    assert request.sliders["smile"] == 1.0
+    with pytest.raises(TypeError):
+        request.sliders["smile"] = 2.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        request.order = "first"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e9, -3.01, 10**400, "1", None, 1j])
+def test_a_slider_takes_a_number_from_minus_3_to_3(value: object) -> None:
+    with pytest.raises(BadRequest, match=r"slider smile .* from -3 to 3\.$"):
+        EditRequest({"smile": value})
+
+
+@pytest.mark.parametrize(
+    "words", [{"order": "third"}, {"start": "face"}, {"output": ""}, {"order": None}, {"start": []}]
+)
+def test_unknown_words(words: dict[str, object]) -> None:
+    with pytest.raises(BadRequest, match="must be one of"):
+        EditRequest({}, **words)
+
+
+def test_the_range_ends_are_allowed() -> None:
+    assert EditRequest({"a": -3, "b": 3}).sliders == {"a": -3.0, "b": 3.0}
+
+
+def test_the_number_is_bounded_and_the_least_recently_used_goes() -> None:
+    store = SessionStore[Thing](max_sessions=2, max_bytes=1000)
+    store.put("a", Thing(1))
+    store.put("b", Thing(1))
+    store.get("a")
+    store.put("c", Thing(1))
+    assert len(store) == 2
+    assert [holds(store, t) for t in "abc"] == [True, False, True]
+
+
+def test_the_bytes_are_bounded() -> None:
+    store = SessionStore[Thing](max_sessions=100, max_bytes=10)
+    for token in "abc":
+        store.put(token, Thing(4))
+    assert [holds(store, t) for t in "abc"] == [False, True, True]
+    store.put("b", Thing(10))  # replaces b's 4, leaves no room for c
+    assert [holds(store, t) for t in "bc"] == [True, False]
+
+
+def test_one_value_too_large_is_kept_alone() -> None:
+    store = SessionStore[Thing](max_sessions=100, max_bytes=10)
+    store.put("a", Thing(1))
+    store.put("b", Thing(50))
+    assert [holds(store, t) for t in "ab"] == [False, True]
+
+
+def test_age_counts_from_the_last_use() -> None:
+    clock = Clock()
+    store = SessionStore[Thing](max_sessions=100, max_bytes=1000, max_age_seconds=60, clock=clock)
+    store.put("a", Thing(1))
+    store.put("b", Thing(1))
+    clock.now = 50
+    store.get("a")
+    clock.now = 61
+    assert len(store) == 1
+    assert [holds(store, t) for t in "ab"] == [True, False]
+    clock.now = 1000
+    assert len(store) == 0
+
+
+def test_dropping_frees_and_an_expired_session_says_what_to_do() -> None:
+    store = SessionStore[Thing](max_sessions=2, max_bytes=10)
+    store.put("a", Thing(1))
+    store.drop("a")
+    store.drop("never seen")
+    assert len(store) == 0
+    with pytest.raises(SessionExpired, match="open the photo again"):
+        store.get("a")
+
+
+def test_many_threads_keep_the_bounds() -> None:
+    store = SessionStore[Thing](max_sessions=5, max_bytes=1000)
+    problems: list[Exception] = []
+
+    def visit(name: int) -> None:
+        try:
+            for i in range(300):
+                store.put(f"{name}-{i % 7}", Thing(1))
+                holds(store, f"{(name + 1) % 8}-{i % 7}")
+                store.drop(f"{name}-{(i + 3) % 7}")
+        except Exception as error:  # a dictionary changed while it was walked
+            problems.append(error)
+
+    threads = [threading.Thread(target=visit, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    assert len(store) <= 5
