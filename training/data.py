@@ -3,7 +3,7 @@
     python -m training.data build --archive utkface.tar --template portrait128 --out DIR
 
 DIR then holds `faces.csv` (a row per face), `landmarks.npy` (N, 68, 2) float32 in crop pixels, and
-`faces-000.pack`, ... of at most 60 MiB each: JPEG files end to end, their offsets in the table.
+`faces-000.pack`, ... of at most 24 MiB each: JPEG files end to end, their offsets in the table.
 """
 
 import argparse
@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-SHARD_BYTES = 60 * 2**20
+# A pack must fit, with the repository, into one 64 MiB transfer to a lent machine.
+SHARD_BYTES = 24 * 2**20
 JPEG_QUALITY = 92
 SPLITS = ("train", "validation", "test")
 ATTRIBUTES = (
