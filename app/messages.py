@@ -1,0 +1,108 @@
+"""What the server tells the stage (app/stage.js): small JSON-ready dictionaries, pictures inlined."""
+
+import base64
+import itertools
+from typing import Any
+
+import cv2
+import numpy as np
+
+from app.visits import Visit, shrink
+from core.alignment import Face
+from core.images import encode_jpeg, encode_png
+from core.session import EditRequest
+
+# A 128 px face is enlarged here by Lanczos, as browsers do it by a visibly softer bilinear.
+FACE_SIDE = 512
+# The picture shown on a pause: more than a screen shows, less than a camera takes.
+STILL_SIDE = 2048
+THUMBNAIL_SIDE = 120
+LIVE_QUALITY, STILL_QUALITY = 86, 94
+
+Message = dict[str, Any]
+
+_numbers = itertools.count(1)
+
+
+def next_number() -> int:
+    """To be drawn when work begins: the stage ignores a picture older than the one it shows."""
+    return next(_numbers)
+
+
+def message(kind: str, number: int | None = None, **content: Any) -> Message:
+    """A message for the stage, numbered now unless its work began earlier."""
+    return {"kind": kind, "number": next_number() if number is None else number, **content}
+
+
+def data_url(image: np.ndarray, quality: int) -> str:
+    """HWC uint8 as an inline JPEG."""
+    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image, quality)).decode("ascii")
+
+
+def face_frame(image: np.ndarray) -> np.ndarray:
+    """An aligned face at least FACE_SIDE px wide, smoothly enlarged."""
+    if image.shape[0] >= FACE_SIDE:
+        return image
+    return cv2.resize(image, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_LANCZOS4)
+
+
+def frame(image: np.ndarray, request: EditRequest, live: bool) -> str:
+    """The picture for the stage, for a face enlarged, for a photo reduced to what a screen shows."""
+    shown = face_frame(image) if request.output == "face" else shrink(image, STILL_SIDE)
+    return data_url(shown, LIVE_QUALITY if live else STILL_QUALITY)
+
+
+def befores(visit: Visit) -> dict[str, str]:
+    """The unedited pictures for comparing, sent once: the photo's own face, and the photo."""
+    return {
+        "face": data_url(face_frame(visit.portrait.crop), STILL_QUALITY),
+        "photo": data_url(shrink(visit.portrait.photo, STILL_SIDE), STILL_QUALITY),
+    }
+
+
+def request_dict(request: EditRequest) -> dict[str, Any]:
+    """A request as JSON; the stage returns it when the visitor downloads what is on the screen."""
+    return {
+        "sliders": dict(request.sliders),
+        "order": request.order,
+        "start": request.start,
+        "output": request.output,
+    }
+
+
+def face_list(photo: np.ndarray, faces: tuple[Face, ...]) -> list[dict[str, Any]]:
+    """Each face's box as fractions of the photo, and a thumbnail."""
+    height, width = photo.shape[:2]
+    listed = []
+    for face in faces:
+        left, top, right, bottom = face.box
+        box = [left / width, top / height, right / width, bottom / height]
+        listed.append({"box": box, "thumbnail": thumbnail(_around(photo, face))})
+    return listed
+
+
+def thumbnail(image: np.ndarray) -> str:
+    """A small inline JPEG."""
+    return data_url(shrink(image, THUMBNAIL_SIDE), 85)
+
+
+def _around(photo: np.ndarray, face: Face) -> np.ndarray:
+    left, top, right, bottom = face.box
+    margin = (right - left) // 5
+    rows = slice(max(0, top - margin), max(1, bottom + margin))
+    columns = slice(max(0, left - margin), max(1, right + margin))
+    cut = photo[rows, columns]
+    return cut if cut.size else photo
+
+
+def download(image: np.ndarray, kind: str) -> Message:
+    """A file for the browser to save: its name, type and base64 bytes, at full quality.
+
+    kind: "png" or "jpeg".
+    """
+    data, suffix = (encode_jpeg(image, 95), "jpg") if kind == "jpeg" else (encode_png(image), "png")
+    return {
+        "name": f"visagist-portrait.{suffix}",
+        "type": f"image/{kind}",
+        "data": base64.b64encode(data).decode("ascii"),
+    }

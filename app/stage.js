@@ -1,0 +1,366 @@
+// The stage: paints what app/messages.py sends, and turns gestures on the picture into events.
+// Runs once inside gr.HTML (js_on_load): element, trigger, props, server and watch are Gradio's.
+// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'problem'.
+
+const SETTLE_MS = 350; // a pause this long after the last slider event is one entry in the history
+
+const find = (selector) => element.querySelector(selector);
+const canvas = find(".v-canvas"), picture = find(".v-picture"), before = find(".v-before");
+const after = find(".v-after"), boxes = find(".v-boxes"), divider = find(".v-divider");
+const compare = find(".v-compare"), progress = find(".v-progress"), webcam = find(".v-webcam");
+const shelf = () => document.querySelector("#shelf .v-shelf");
+
+const state = {
+  phase: "empty", // empty, opening, editing
+  token: null, request: null, faces: [], face: 0, befores: null,
+  shown: 0, // number of the newest picture on the stage
+  painted: 0, // pictures painted so far, for those who wait for one
+  history: { length: 1, cursor: 0 },
+  comparing: false, holding: false, settleTimer: 0,
+  previous: null, // what to go back to when opening fails
+};
+
+function setPhase(phase) {
+  state.phase = phase;
+  canvas.dataset.phase = phase;
+  document.body.dataset.visagist = phase;
+  find(".v-empty").hidden = phase !== "empty";
+  picture.hidden = phase === "empty";
+  progress.hidden = phase !== "opening";
+  boxes.hidden = phase !== "opening";
+  // Sliders without a portrait would be levers without a machine.
+  const panel = document.getElementById("panel");
+  if (panel) panel.inert = phase !== "editing";
+  refreshTools();
+}
+
+function refreshTools() {
+  const ready = state.phase === "editing", { history } = state;
+  const moved = state.request && Object.keys(state.request.sliders).length > 0;
+  const enable = (name, on) => { find(`[data-action=${name}]`).disabled = !(ready && on); };
+  enable("undo", history.cursor > 0 || state.settleTimer);
+  enable("redo", history.cursor < history.length - 1);
+  enable("reset", moved);
+  enable("hold", true);
+  enable("compare", true);
+  document.querySelectorAll("[data-action^=download]").forEach((button) => { button.disabled = !ready; });
+}
+
+// ---- painting -------------------------------------------------------------------------------
+
+async function paint(source, number) {
+  if (number < state.shown) return; // overtaken by a newer picture
+  state.shown = number;
+  const image = new Image();
+  image.alt = "The portrait, edited";
+  image.draggable = false;
+  image.src = source;
+  try { await image.decode(); } catch { return; }
+  if (number < state.shown) return;
+  // Swapped whole, once decoded: changing src in place may flash.
+  after.replaceChildren(image);
+  picture.style.setProperty("--aspect", image.naturalWidth / image.naturalHeight);
+  state.painted += 1;
+  canvas.dataset.painted = state.painted;
+}
+
+function showBefore() {
+  if (!state.befores || !state.request) return;
+  const source = state.befores[state.request.output];
+  if (before.getAttribute("src") !== source) before.src = source;
+}
+
+function applyCompare() {
+  const on = state.comparing && state.phase === "editing";
+  picture.classList.toggle("v-holding", state.holding && !on);
+  picture.classList.toggle("v-comparing", on);
+  for (const part of [compare, divider, find(".v-tag-after")]) part.hidden = !on;
+  find(".v-tag-before").hidden = !on && !state.holding;
+  find("[data-action=compare]").setAttribute("aria-pressed", String(state.comparing));
+  picture.style.setProperty("--split", `${compare.value}%`);
+}
+
+function showHistory() {
+  const row = find(".v-history"), { length, cursor } = state.history;
+  const first = Math.max(0, Math.min(cursor - 4, length - 8)), last = Math.min(length, first + 8);
+  row.replaceChildren();
+  for (let index = first; length > 1 && index < last; index += 1) {
+    const dot = document.createElement("button");
+    dot.type = "button";
+    dot.textContent = index;
+    dot.title = index === 0 ? "As opened" : `Edit ${index}`;
+    dot.setAttribute("aria-label", dot.title);
+    if (index === cursor) dot.setAttribute("aria-current", "step");
+    dot.addEventListener("click", () => trigger("jump", { index }));
+    row.append(dot);
+  }
+}
+
+function showLikeness(value) {
+  const meter = find(".v-meter");
+  meter.hidden = value === undefined;
+  if (value === undefined) return;
+  find(".v-meter-track b").style.width = `${Math.round(value * 100)}%`;
+  find(".v-meter-value").textContent = value.toFixed(2);
+  // dlib takes two pictures nearer than 0.6 (likeness above 0.4) for one person.
+  find(".v-meter-word").textContent = value >= 0.6 ? "clearly the same person" : value >= 0.4 ? "the same person" : "somebody else";
+  meter.dataset.level = value >= 0.4 ? "kept" : "lost";
+}
+
+function showFaces() {
+  const place = shelf();
+  if (!place) return;
+  const row = place.querySelector(".v-face-row");
+  place.querySelector(".v-faces").hidden = state.faces.length < 2;
+  row.replaceChildren(...state.faces.map((face, index) => thumbnail(face.thumbnail, `Face ${index + 1}`, index + 1, () => {
+    if (state.phase === "editing" && index !== state.face) trigger("choose_face", { index });
+  }, index === state.face)));
+  place.hidden = state.phase === "empty";
+}
+
+function thumbnail(source, label, caption, onClick, current) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "v-thumbnail";
+  button.setAttribute("aria-label", label);
+  if (current) button.setAttribute("aria-current", "true");
+  const image = document.createElement("img");
+  image.src = source;
+  image.alt = "";
+  button.append(image);
+  if (caption) button.append(Object.assign(document.createElement("span"), { textContent: caption }));
+  button.addEventListener("click", onClick);
+  return button;
+}
+
+function showBoxes(faces, chosen) {
+  boxes.replaceChildren(...faces.map((face, index) => {
+    const [left, top, right, bottom] = face.box, box = document.createElement("div");
+    box.style.cssText = `left:${left * 100}%;top:${top * 100}%;width:${(right - left) * 100}%;height:${(bottom - top) * 100}%`;
+    box.classList.toggle("v-chosen", index === chosen);
+    if (faces.length > 1) box.append(Object.assign(document.createElement("span"), { textContent: index + 1 }));
+    return box;
+  }));
+}
+
+// ---- messages from the server -----------------------------------------------------------------
+
+const onMessage = {
+  // Every step carries all that is known so far, as Gradio may skip one in favour of the next.
+  opening(message) {
+    if (state.phase !== "opening") {
+      clearTimeout(state.settleTimer);
+      state.settleTimer = 0;
+      state.previous = { phase: state.phase, after: [...after.childNodes], aspect: picture.style.getPropertyValue("--aspect") };
+      setPhase("opening");
+      applyCompare();
+      paint(message.photo, message.number);
+    }
+    showBoxes(message.faces, message.face);
+    progress.querySelector("span").textContent = message.step;
+  },
+  async opened(message) {
+    Object.assign(state, {
+      token: message.token, request: message.request, history: message.history,
+      faces: message.faces, face: message.face, befores: message.before, previous: null,
+    });
+    await paint(message.frame, message.number);
+    setPhase("editing");
+    showBefore(); showHistory(); showLikeness(message.likeness); showFaces(); markSliders(); applyCompare();
+    element.classList.remove("v-fade");
+    void element.offsetWidth; // restart the one animation there is: the inversion fading in
+    element.classList.add("v-fade");
+  },
+  frame(message) {
+    if (state.phase !== "editing" || message.number < state.shown) return;
+    state.request = message.request;
+    paint(message.frame, message.number);
+    showBefore();
+    if (message.history) {
+      state.history = message.history;
+      showHistory();
+      showLikeness(message.likeness);
+      markSliders();
+    }
+    refreshTools();
+  },
+  failed() {
+    if (state.phase !== "opening") return;
+    const { phase, after: nodes, aspect } = state.previous || { phase: "empty", after: [] };
+    after.replaceChildren(...nodes);
+    if (aspect) picture.style.setProperty("--aspect", aspect);
+    setPhase(phase);
+    applyCompare();
+  },
+};
+
+watch("value", () => {
+  const message = props.value;
+  if (message && onMessage[message.kind]) onMessage[message.kind](message);
+});
+
+// ---- sliders (Gradio's own) -------------------------------------------------------------------
+
+function markSliders() {
+  for (const block of document.querySelectorAll("#panel .v-slider")) {
+    block.classList.toggle("v-moved", Number(block.querySelector("input[type=range]").value) !== 0);
+  }
+}
+
+function settle() {
+  state.settleTimer = 0;
+  if (state.phase === "editing") trigger("settle");
+}
+
+function settleSoon() {
+  clearTimeout(state.settleTimer);
+  state.settleTimer = setTimeout(settle, SETTLE_MS);
+  refreshTools();
+}
+
+function resetSlider(block) {
+  const range = block.querySelector("input[type=range]");
+  range.value = 0;
+  range.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+document.addEventListener("input", (event) => {
+  if (!event.target.closest("#panel") || state.phase !== "editing") return;
+  // Gradio writes the widget's other half (number or range) in the next tick.
+  setTimeout(markSliders);
+  settleSoon();
+});
+document.addEventListener("dblclick", (event) => {
+  const label = event.target.closest("#panel .v-slider label");
+  if (label) { event.preventDefault(); resetSlider(label.closest(".v-slider")); }
+});
+
+// ---- opening photos ---------------------------------------------------------------------------
+
+function openFile(file) {
+  const input = document.querySelector("#upload input[type=file]");
+  if (!file || !input || state.phase === "opening") return;
+  const transfer = new DataTransfer();
+  transfer.items.add(file);
+  input.files = transfer.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+let dragDepth = 0;
+const carriesFile = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
+const setDropping = (on) => canvas.classList.toggle("v-drop", on);
+document.addEventListener("dragenter", (event) => { if (carriesFile(event)) { dragDepth += 1; setDropping(true); } });
+document.addEventListener("dragleave", (event) => { if (carriesFile(event) && (dragDepth -= 1) <= 0) { dragDepth = 0; setDropping(false); } });
+document.addEventListener("dragover", (event) => { if (carriesFile(event)) event.preventDefault(); });
+document.addEventListener("drop", (event) => {
+  if (!carriesFile(event)) return;
+  event.preventDefault();
+  dragDepth = 0;
+  setDropping(false);
+  openFile(event.dataTransfer.files[0]);
+});
+document.addEventListener("paste", (event) => {
+  const item = [...(event.clipboardData?.items || [])].find((entry) => entry.kind === "file");
+  if (item) openFile(item.getAsFile());
+});
+
+const video = webcam.querySelector("video");
+async function startWebcam() {
+  try {
+    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: "user" } });
+  } catch {
+    trigger("problem", { message: "The webcam cannot be used; allow it in the browser, or open a photo instead." });
+    return;
+  }
+  webcam.showModal();
+}
+function stopWebcam() {
+  video.srcObject?.getTracks().forEach((track) => track.stop());
+  video.srcObject = null;
+  if (webcam.open) webcam.close();
+}
+function shoot() {
+  const shot = document.createElement("canvas");
+  shot.width = video.videoWidth;
+  shot.height = video.videoHeight;
+  if (!shot.width) return;
+  shot.getContext("2d").drawImage(video, 0, 0);
+  stopWebcam();
+  shot.toBlob((blob) => openFile(new File([blob], "webcam.jpg", { type: "image/jpeg" })), "image/jpeg", 0.95);
+}
+webcam.addEventListener("close", stopWebcam);
+
+// ---- download -------------------------------------------------------------------------------
+
+async function download(format) {
+  if (state.phase !== "editing") return;
+  let answer;
+  try {
+    answer = await server.export({ token: state.token, format, request: state.request });
+  } catch {
+    answer = { error: "The server cannot be reached; check the connection and try once more." };
+  }
+  if (answer.error) { trigger("problem", { message: answer.error }); return; }
+  const bytes = Uint8Array.from(atob(answer.data), (character) => character.charCodeAt(0));
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([bytes], { type: answer.type }));
+  link.download = answer.name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+// ---- gestures and actions -------------------------------------------------------------------
+
+function hold(on) {
+  state.holding = on && state.phase === "editing";
+  applyCompare();
+}
+
+function leap(name) {
+  if (state.phase !== "editing" || find(`[data-action=${name}]`).disabled) return;
+  clearTimeout(state.settleTimer); // the server makes an entry of an unsettled move itself
+  state.settleTimer = 0;
+  trigger(name);
+}
+
+const actions = {
+  undo: () => leap("undo"),
+  redo: () => leap("redo"),
+  reset: () => leap("reset"),
+  compare: () => { state.comparing = !state.comparing; applyCompare(); },
+  browse: () => document.querySelector("#upload input[type=file]").click(),
+  webcam: startWebcam,
+  shoot,
+  "stop-webcam": stopWebcam,
+  "download-png": () => download("png"),
+  "download-jpeg": () => download("jpeg"),
+};
+
+document.addEventListener("click", (event) => {
+  const name = event.target.closest("[data-action]")?.dataset.action;
+  if (actions[name]) actions[name]();
+});
+picture.addEventListener("pointerdown", (event) => { if (!state.comparing && event.button === 0) hold(true); });
+find("[data-action=hold]").addEventListener("pointerdown", () => hold(true));
+for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListener(end, () => { if (state.holding) hold(false); });
+picture.addEventListener("contextmenu", (event) => { if (event.pointerType === "touch") event.preventDefault(); });
+compare.addEventListener("input", applyCompare);
+
+window.visagist = { hold, run: (name) => actions[name]?.() };
+
+function showExamples() {
+  const examples = props.examples || [];
+  find(".v-examples").hidden = examples.length === 0;
+  const buttons = () => examples.map((source, index) =>
+    thumbnail(source, `Example ${index + 1}`, "", () => { if (state.phase !== "opening") trigger("example", { index }); }));
+  find(".v-example-row").replaceChildren(...buttons());
+  const place = shelf();
+  if (!place) return;
+  place.querySelector(".v-shelf-examples").hidden = examples.length === 0;
+  place.querySelector(".v-shelf-example-row").replaceChildren(...buttons());
+}
+
+showExamples();
+setPhase("empty");
+// The panel and the shelf may mount after the stage.
+requestAnimationFrame(() => { setPhase(state.phase); showExamples(); showFaces(); });

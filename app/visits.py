@@ -1,0 +1,109 @@
+"""What the server remembers of one visitor: the open portrait and the edits made to it."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from core.session import EditRequest, Portrait
+
+# Longest side, in pixels, of the photo that is edited while a slider is being dragged.
+PREVIEW_SIDE = 1024
+HISTORY_LENGTH = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """One visitor's open portrait.
+
+    preview: the same face in a reduced photo, so that dragging costs the same for every photo.
+    identity: (128,) descriptor of the photo's own face, to compare edits with.
+    history: every edit at which the visitor paused, oldest first; cursor: the one on the screen.
+    """
+
+    portrait: Portrait
+    preview: Portrait
+    identity: np.ndarray
+    history: tuple[EditRequest, ...]
+    cursor: int = 0
+
+    @classmethod
+    def begin(cls, portrait: Portrait, identity: np.ndarray, request: EditRequest) -> "Visit":
+        """A fresh visit; `request` is the state to which undo can return."""
+        return cls(portrait, reduced(portrait, PREVIEW_SIDE), identity, (request,))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        own_preview = 0 if self.preview is self.portrait else self.preview.photo.nbytes
+        return self.portrait.nbytes + own_preview
+
+    @property
+    def request(self) -> EditRequest:
+        """The edit on the screen."""
+        return self.history[self.cursor]
+
+    def with_edit(self, request: EditRequest) -> "Visit":
+        """Append an edit, dropping those that were undone; the very same edit again adds nothing."""
+        if _same_edit(request, self.request):
+            return self
+        kept = (*self.history[: self.cursor + 1], request)[-HISTORY_LENGTH:]
+        return dataclasses.replace(self, history=kept, cursor=len(kept) - 1)
+
+    def at(self, cursor: int) -> "Visit":
+        """The same history at another entry; beyond either end it stays at the end."""
+        return dataclasses.replace(self, cursor=max(0, min(len(self.history) - 1, cursor)))
+
+
+def _same_edit(one: EditRequest, other: EditRequest) -> bool:
+    # Face or whole photo is a way of looking, which nobody expects undo to change.
+    return dataclasses.replace(one, output=other.output) == other
+
+
+def reduced(portrait: Portrait, side: int) -> Portrait:
+    """The same face in a photo whose longest side is at most `side` px; same code, same directions."""
+    height, width = portrait.photo.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return portrait
+    photo = shrink(portrait.photo, side)
+    # Rounding makes the two scales differ by a fraction of a pixel; use what the picture really got.
+    scale_x, scale_y = photo.shape[1] / width, photo.shape[0] / height
+    (x, y), half = portrait.transform.center, portrait.transform.half_side
+    transform = dataclasses.replace(
+        portrait.transform,
+        # Pixel centres lie at integers, so the picture's corner is at -1/2.
+        center=((x + 0.5) * scale_x - 0.5, (y + 0.5) * scale_y - 0.5),
+        half_side=(half[0] * scale, half[1] * scale),
+    )
+    faces = tuple(
+        dataclasses.replace(
+            face,
+            box=tuple(round(v * scale) for v in face.box),
+            landmarks=((face.landmarks + 0.5) * scale - 0.5).astype(np.float32),
+        )
+        for face in portrait.faces
+    )
+    key = f"{portrait.key}@{side}"
+    return dataclasses.replace(portrait, key=key, photo=photo, faces=faces, transform=transform)
+
+
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    """HWC uint8 with its longest side at most `side`; as it is where that already holds."""
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def parse_request(sliders: Mapping[str, float | None], order: str, start: str, output: str) -> EditRequest:
+    """The widgets' values as a request; an emptied number box (None) means zero.
+
+    Raises: BadRequest.
+    """
+    values = {name: 0.0 if value is None else value for name, value in sliders.items()}
+    return EditRequest(values, order, start, output)  # type: ignore[arg-type]  # it checks the words
