@@ -16,9 +16,10 @@ FOREHEAD = 0.6
 DILATION = 0.12
 FEATHER = 0.45
 # A tight crop cuts through the face, so the border fades as well: a rounded square (superellipse), since
-# the eye finds corners and straight edges at once. Width in units of half the side.
+# the eye finds corners and straight edges at once. Width in units of half the side; a wider one would
+# reach an open mouth in the tight crop of portrait128.
 ROUNDNESS = 4
-BORDER = 0.32
+BORDER = 0.24
 
 # A crop is enlarged with Lanczos up to this side; the warp does what is left of a giant face.
 ENLARGED_SIDE = 1024

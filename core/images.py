@@ -176,7 +176,7 @@ def _orientation(image: Image.Image) -> int:
     try:
         return image.getexif().get(_EXIF_ORIENTATION, 1)
     # As many kinds as for pixels; a bad note is no reason to refuse a good picture.
-    except Exception:  # noqa: BLE001
+    except Exception:
         return 1
 
 
