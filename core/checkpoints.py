@@ -130,6 +130,14 @@ def load_bundle(folder: Path, device: torch.device | str = "cpu") -> Bundle:
     return Bundle(config, generator, inverter, classifier, linear)
 
 
+def read_config(folder: Path) -> BundleConfig:
+    """What a bundle says of itself, without loading its weights.
+
+    Raises: BadCheckpoint if `model.json` is missing or does not describe a model.
+    """
+    return _read_description(folder)[0]
+
+
 def _networks(config: BundleConfig) -> tuple[Generator, StyleTransformer, LatentClassifier]:
     return Generator(config.generator), StyleTransformer(config.inverter), LatentClassifier(config.classifier)
 

@@ -207,6 +207,11 @@ class Engine:
                 faces.extend(to_array(self._renderer.render(batch)))
         return faces
 
+    @property
+    def renderer(self) -> Renderer:
+        """The generator alone, to measure it; takes no lock."""
+        return self._renderer
+
     def close(self) -> None:
         """Forget every photo."""
         self._portraits.clear()

@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 
 from core import checkpoints
-from core.checkpoints import find_bundle, list_bundles, load_bundle, save_bundle
+from core.checkpoints import find_bundle, list_bundles, load_bundle, read_config, save_bundle
 from core.config import BundleConfig
 from core.errors import BadCheckpoint
 from core.models.latent_classifier import LatentClassifier
@@ -186,6 +186,15 @@ def test_a_description_with_one_wrong_entry(folder: Path, change) -> None:
 def test_a_description_of_a_terabyte_is_refused_by_its_files(folder: Path) -> None:
     describe(folder, lambda d: d["classifier"].update(hidden=[10**6, 10**6]))
     assert "asks for" in refusal(folder)
+
+
+def test_the_description_is_read_without_the_weights(folder: Path, tiny_config: BundleConfig) -> None:
+    for part in PARTS:
+        (folder / f"{part}.safetensors").unlink()
+    assert read_config(folder) == tiny_config
+    (folder / "model.json").unlink()
+    with pytest.raises(BadCheckpoint, match=r"model\.json cannot be read"):
+        read_config(folder)
 
 
 def test_find_by_name_by_path_and_not_at_all(

@@ -168,7 +168,7 @@ def test_zero_sliders_give_back_what_the_edit_starts_from(
 def test_from_the_photo_only_the_change_is_laid_on(tiny_engine: Engine, portrait: Portrait) -> None:
     w = portrait.w_plus + 0.5 * 2.0 * portrait.directions["second"][2]
     # Before clipping: where the generator overshoots white, the photo must not darken for it.
-    change = (tiny_engine._renderer.render(w[None]) - portrait.rendered)[0].permute(1, 2, 0).numpy() * 127.5
+    change = (tiny_engine.renderer.render(w[None]) - portrait.rendered)[0].permute(1, 2, 0).numpy() * 127.5
     found = {
         output: tiny_engine.edit(portrait, EditRequest({"smile": 0.5}, start="photo", output=output))
         for output in ("face", "photo")
@@ -203,8 +203,8 @@ def test_a_slider_move_renders_once_and_looks_at_no_face(
     tiny_engine: Engine, portrait: Portrait, counts: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renders = []
-    original = tiny_engine._renderer.render
-    monkeypatch.setattr(tiny_engine._renderer, "render", lambda w: renders.append(len(w)) or original(w))
+    original = tiny_engine.renderer.render
+    monkeypatch.setattr(tiny_engine.renderer, "render", lambda w: renders.append(len(w)) or original(w))
     for i, request in enumerate(VARIANTS, start=1):
         tiny_engine.edit(portrait, request)
         assert renders == [1] * i
