@@ -1,0 +1,173 @@
+"""What the models cost: parameters, multiply-accumulates, milliseconds, memory."""
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from core.config import (
+    PAPER_GENERATOR,
+    PAPER_INVERTER,
+    ClassifierConfig,
+    GeneratorConfig,
+    InverterConfig,
+)
+from core.engine import Engine
+from core.errors import BadRequest
+from core.models.latent_classifier import LatentClassifier
+from core.models.style_transformer import StyleTransformer
+from core.models.stylegan2 import Generator
+from core.session import EditRequest
+
+RUNS, WARM_UP = 21, 3
+# The classifier of the paper has a branch for each of CelebA's 40 attributes.
+PAPER_CLASSIFIER = ClassifierConfig(num_codes=18, attributes=tuple(f"attribute_{i}" for i in range(40)))
+PHOTO_SIDE, FACE_SIDE = 640, 320
+SAMPLES_TRIED = 16
+
+Costs = dict[str, dict[str, int]]
+
+
+def parameters(module: nn.Module) -> int:
+    """Trainable numbers; buffers such as noise and means are not counted."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def macs(run: Callable[[], object]) -> int:
+    """Multiply-accumulates of every convolution and matrix product that `run` carries out.
+
+    Counted from the operators themselves, not from the modules, so that modulated convolutions and both
+    products of attention are seen.
+    """
+    counter = FlopCounterMode(display=False)
+    # The counter does not know torch's fused attention, neither of the two: plain products instead.
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), counter:
+            run()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    # A product and its sum are two operations.
+    return counter.get_total_flops() // 2
+
+
+def network_costs(
+    generator: GeneratorConfig, inverter: InverterConfig, classifier: ClassifierConfig
+) -> Costs:
+    """{"generator" | "mapping" | "inverter" | "classifier": {"parameters", "macs"}} for one image.
+
+    Without weights: the tensors have shapes and nothing else. The generator's MACs are those of its
+    synthesis; "mapping" is the inverter's own copy of the MLP, which is counted in "inverter" too.
+    """
+    # Not the meta device: the generator asks for autocast by its device, and that one has none.
+    with FakeTensorMode():
+        g = Generator(generator).eval()
+        e = StyleTransformer(inverter).eval()
+        c = LatentClassifier(classifier).eval()
+        codes = torch.empty(1, generator.num_codes, generator.w_dim)
+        image = torch.empty(1, 3, inverter.input_resolution, inverter.input_resolution)
+        runs: dict[str, tuple[nn.Module, Callable[[], object]]] = {
+            "generator": (g, lambda: g.synthesis(codes)),
+            "mapping": (e.mapping, lambda: e.mapping(e.z)),
+            "inverter": (e, lambda: e(image)),
+            "classifier": (c, lambda: c(codes)),
+        }
+        return {
+            name: {"parameters": parameters(module), "macs": macs(run)}
+            for name, (module, run) in runs.items()
+        }
+
+
+def paper_costs() -> Costs:
+    """Costs at the paper's size (1024 px generator, 256 px inverter input, 40 attributes).
+
+    As the paper's table does, "style_transformer" leaves out the MLP, which belongs to the generator.
+    """
+    costs = network_costs(PAPER_GENERATOR, PAPER_INVERTER, PAPER_CLASSIFIER)
+    inverter, mapping = costs["inverter"], costs["mapping"]
+    return {
+        "style_transformer": {key: inverter[key] - mapping[key] for key in inverter},
+        "generator": costs["generator"],
+        "mapping": mapping,
+        "latent_classifier": costs["classifier"],
+    }
+
+
+def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]:
+    """Medians over RUNS calls, peak memory of this process, and the costs of the engine's networks.
+
+    photo: HWC uint8 with a face; by default one that the engine's own generator makes.
+    Returns {"milliseconds": {"open", "edit", "render"}, "peak_mib", "device", "parameters", "macs"}.
+    Raises: NoFaceFound; BadRequest if no photo is given and none can be made.
+    """
+    photo = sample_photo(engine) if photo is None else photo
+    config = engine.config
+    costs = network_costs(config.generator, config.inverter, config.classifier)
+    return {
+        "milliseconds": _timings(engine, photo),
+        "peak_mib": peak_mib(),
+        "device": str(engine.device),
+        "parameters": {name: cost["parameters"] for name, cost in costs.items()},
+        "macs": {name: cost["macs"] for name, cost in costs.items()},
+    }
+
+
+def sample_photo(engine: Engine) -> np.ndarray:
+    """(640, 640, 3) uint8: a generated face in the middle of a plain picture, as large as in a portrait.
+
+    Raises: BadRequest if the detector finds a face in none of the samples.
+    """
+    for face in engine.samples(SAMPLES_TRIED, seed=0):
+        margin = (PHOTO_SIDE - FACE_SIDE) // 2
+        face = cv2.resize(face, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_CUBIC)
+        photo = cv2.copyMakeBorder(face, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+        if engine.find_faces(photo):
+            return photo
+    raise BadRequest("No face is found in what this model generates; give a portrait with --photo.")
+
+
+def peak_mib() -> float:
+    """The most memory that this process has held so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _timings(engine: Engine, photo: np.ndarray) -> dict[str, float]:
+    portrait = engine.open_portrait(photo)
+    name = engine.config.attributes[0].name
+
+    def open_fresh(i: int) -> None:
+        # One pixel in the corner makes it another photo, which no cache has seen.
+        changed = photo.copy()
+        changed[0, 0] = (i, 255 - i, i)
+        engine.open_portrait(changed)
+
+    def edit(i: int) -> None:
+        engine.edit(portrait, EditRequest(sliders={name: 0.1 * (i + 1)}))
+
+    def render(_: int) -> None:
+        engine.renderer.render(portrait.w_plus[None])
+        if engine.device.type == "cuda":
+            torch.cuda.synchronize(engine.device)
+
+    return {"open": _median_ms(open_fresh), "edit": _median_ms(edit), "render": _median_ms(render)}
+
+
+def _median_ms(run: Callable[[int], None]) -> float:
+    times = []
+    for i in range(WARM_UP + RUNS):
+        start = time.perf_counter()
+        run(i)
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[WARM_UP:])

@@ -1,0 +1,267 @@
+"""Visagist's command line: serve the app (the default), edit, evaluate, bench, models.
+
+Heavy imports stay inside the commands, so that help and mistakes answer at once.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from core.errors import BadRequest, VisagistError
+
+EXIT_BAD_INPUT = 2
+DEFAULTS = {
+    "command": "serve",
+    "model": "portrait128",
+    "device": "auto",
+    "host": "127.0.0.1",
+    "port": 7860,
+    "share": False,
+    "auth": None,
+    "json": False,
+}
+
+Result = dict[str, Any]
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers a mistake with one sentence instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_BAD_INPUT, f"{message[0].upper()}{message[1:]}; see {self.prog} --help.\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (2 for whatever the user can mend)."""
+    # Defaults come from here alone: a subcommand's own would undo what was given before its name.
+    args = build_parser().parse_args(argv, argparse.Namespace(**DEFAULTS))
+    command, describe = COMMANDS[args.command]
+    try:
+        # Libraries print what they like; standard output belongs to the result.
+        with contextlib.redirect_stdout(sys.stderr):
+            result = command(args)
+    except VisagistError as error:
+        print(error, file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        return 130
+    print(json.dumps(result, allow_nan=False) if args.json else describe(result))
+    return 0
+
+
+def build_parser() -> Parser:
+    """The whole command line; every option not given is absent from what it parses."""
+    common, serving, as_json = (_group() for _ in range(3))
+    common.add_argument("--model", metavar="NAME", help="a built-in model's name, or a model's folder")
+    common.add_argument("--device", help="auto, cpu or cuda")
+    serving.add_argument("--host", help="address to listen on (127.0.0.1; 0.0.0.0 for every network)")
+    serving.add_argument("--port", type=_port, help="port to listen on (7860)")
+    serving.add_argument("--share", action="store_true", help="also open a public address through Gradio")
+    serving.add_argument("--auth", type=_credentials, metavar="USER:PASSWORD", help="ask visitors for these")
+    as_json.add_argument("--json", action="store_true", help="JSON alone on standard output")
+
+    parser = Parser(
+        prog="launch.py",
+        description="Visagist, an interactive face editor. Without a command it serves the app.",
+        parents=[common, serving],
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def add(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=text, description=text, parents=parents,
+            argument_default=argparse.SUPPRESS, allow_abbrev=False,
+        )  # fmt: skip
+
+    add("serve", "Serve the app (the default).", common, serving)
+    _add_edit_options(add("edit", "Edit one photo.", common, as_json))
+    evaluate = add("evaluate", "Measure how faithful the inversion of a folder's photos is.", common, as_json)
+    evaluate.add_argument("folder", metavar="FOLDER", type=Path)
+    bench = add("bench", "Measure speed, memory and size of a model.", common, as_json)
+    bench.add_argument("--photo", default=None, help="the portrait to open (default: a generated one)")
+    bench.add_argument(
+        "--paper-size", action="store_true", default=False, help="count the paper's networks, without weights"
+    )
+    add("models", "List the models that are installed.", as_json)
+    return parser
+
+
+def _group() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+
+
+def _add_edit_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("photo", metavar="PHOTO")
+    parser.add_argument(
+        "--set", action="append", type=_slider, default=[], metavar="NAME=VALUE", dest="sliders",
+        help="move a slider, for example smile=1.5 (-3 to 3); may be given several times",
+    )  # fmt: skip
+    parser.add_argument("--face", type=int, default=0, help="number of the face, the largest is 0")
+    parser.add_argument(
+        "--face-only", action="store_true", default=False, help="write the aligned face, not the whole photo"
+    )
+    parser.add_argument(
+        "--start", choices=("inversion", "photo"), default="inversion",
+        help="edit the model's picture of the face (default), or lay the change onto the photo's pixels",
+    )  # fmt: skip
+    parser.add_argument(
+        "--order", choices=("second", "first", "linear"), default="second", help="directions of the sliders"
+    )
+    parser.add_argument("--out", required=True, metavar="OUT.png", help="where to write, .png or .jpg")
+
+
+def _slider(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE, such as smile=1.5") from None
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port, 1 to 65535")
+    return int(text)
+
+
+def _credentials(text: str) -> tuple[str, str]:
+    user, _, password = text.partition(":")
+    if not (user and password):
+        raise argparse.ArgumentTypeError("give USER:PASSWORD")
+    return user, password
+
+
+def _warn(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def _serve(args: argparse.Namespace) -> Result:
+    from app.ui import serve
+    from core.engine import Engine
+
+    engine = Engine.load(args.model, args.device)
+    try:
+        serve(engine, args.host, args.port, args.share, args.auth)
+    except OSError as error:
+        raise BadRequest(
+            f"The app cannot listen on {args.host}, port {args.port}; choose another --host or --port."
+        ) from error
+    return {}
+
+
+def _edit(args: argparse.Namespace) -> Result:
+    from core.engine import Engine
+    from core.images import open_image, save_image
+    from core.session import EditRequest
+
+    request = EditRequest(dict(args.sliders), args.order, args.start, "face" if args.face_only else "photo")
+    photo = open_image(args.photo)
+    engine = Engine.load(args.model, args.device)
+    portrait = engine.open_portrait(photo, args.face)
+    picture = engine.edit(portrait, request)
+    save_image(picture, args.out)
+    height, width = picture.shape[:2]
+    return {
+        "photo": args.photo,
+        "out": args.out,
+        "width": width,
+        "height": height,
+        "faces": len(portrait.faces),
+        "face": portrait.face,
+        "sliders": dict(request.sliders),
+    }
+
+
+def _describe_edit(result: Result) -> str:
+    return f"Wrote {result['out']} ({result['width']} x {result['height']} px)."
+
+
+def _evaluate(args: argparse.Namespace) -> Result:
+    from core.engine import Engine
+    from core.evaluation import evaluate, photos_in
+
+    files = photos_in(args.folder)
+    return evaluate(Engine.load(args.model, args.device), files, _warn)
+
+
+def _describe_evaluation(result: Result) -> str:
+    head = f"{result['photos']} photos, {result['no_face']} of them without a face"
+    mean = [f"  {name:14}{'-' if v is None else format(v, '.4f')}" for name, v in result["mean"].items()]
+    return "\n".join([head, *mean])
+
+
+def _bench(args: argparse.Namespace) -> Result:
+    from core.benchmark import benchmark, paper_costs
+
+    if args.paper_size:
+        return paper_costs()
+    from core.engine import Engine
+    from core.images import open_image
+
+    photo = open_image(args.photo) if args.photo else None
+    return benchmark(Engine.load(args.model, args.device), photo)
+
+
+def _describe_bench(result: Result) -> str:
+    if "milliseconds" not in result:
+        return "\n".join(
+            f"{name:18}{cost['parameters'] / 1e6:9.2f} M parameters {cost['macs'] / 1e9:9.2f} G MACs"
+            for name, cost in result.items()
+        )
+    times = [f"{name:18}{value:9.1f} ms" for name, value in result["milliseconds"].items()]
+    sizes = [
+        f"{name:18}{count / 1e6:9.2f} M parameters {result['macs'][name] / 1e9:9.3f} G MACs"
+        for name, count in result["parameters"].items()
+    ]
+    memory = f"{'peak memory':18}{result['peak_mib']:9.0f} MiB on {result['device']}"
+    return "\n".join([*times, memory, *sizes])
+
+
+def _models(args: argparse.Namespace) -> Result:
+    from core.checkpoints import list_bundles, read_config
+
+    models = []
+    for folder in list_bundles():
+        try:
+            config = read_config(folder)
+        except VisagistError as error:
+            _warn(str(error))
+            continue
+        models.append(
+            {
+                "name": folder.name,
+                "title": config.title,
+                "version": config.version,
+                "folder": str(folder),
+                "resolution": config.generator.resolution,
+                "attributes": [attribute.name for attribute in config.attributes],
+            }
+        )
+    return {"models": models}
+
+
+def _describe_models(result: Result) -> str:
+    lines = [
+        f"{m['name']}  {m['title']} {m['version']}, {m['resolution']} px; {', '.join(m['attributes'])}"
+        for m in result["models"]
+    ]
+    return "\n".join(lines) or "No model is installed."
+
+
+COMMANDS = {
+    "serve": (_serve, lambda result: "The app has stopped."),
+    "edit": (_edit, _describe_edit),
+    "evaluate": (_evaluate, _describe_evaluation),
+    "bench": (_bench, _describe_bench),
+    "models": (_models, _describe_models),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

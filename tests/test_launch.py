@@ -1,0 +1,215 @@
+"""The command line as its user meets it: a subprocess, a real photograph, a tiny model."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTRAITS = "portraits"
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray) -> Path:
+    """A folder outside the checkout: astronaut.png, blank.png, broken.jpg, and one portrait in a folder."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / PORTRAITS).mkdir()
+    Image.fromarray(photo).save(folder / "astronaut.png")
+    Image.fromarray(photo).save(folder / PORTRAITS / "astronaut.jpg", quality=95)
+    Image.new("RGB", (200, 200), "grey").save(folder / "blank.png")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def launch(work: Path, tiny_bundle_dir: Path):
+    environment = {**os.environ, "VISAGIST_HOME": str(work / "home")}
+    # The tiny model is installed as a user's own, under its name.
+    (work / "home").mkdir()
+    (work / "home" / "checkpoints").symlink_to(tiny_bundle_dir.parent)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "launch.py"), *arguments]
+        return subprocess.run(
+            command, cwd=work, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    return run
+
+
+def read(path: Path) -> np.ndarray:
+    return np.array(Image.open(path))
+
+
+def assert_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].endswith(".")
+    for word in words:
+        assert word in lines[0]
+
+
+def test_edit_writes_the_photo_with_another_face(launch, work: Path, photo: np.ndarray) -> None:
+    done = launch("edit", "astronaut.png", "--set", "smile=1.5", "--set", "male=-1", "--model", "tiny",
+                  "--out", "out.png", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "photo": "astronaut.png", "out": "out.png", "width": 512, "height": 512,
+        "faces": 1, "face": 0, "sliders": {"smile": 1.5, "male": -1.0},
+    }  # fmt: skip
+    changed = (read(work / "out.png") != photo).any(axis=2)
+    ys, xs = np.nonzero(changed)
+    # The astronaut's face, and no pixel far from it.
+    assert changed[115, 225]
+    assert 40 < ys.min() < ys.max() < 230
+    assert 120 < xs.min() < xs.max() < 330
+
+
+def test_edit_writes_the_face_alone_and_says_so(launch, work: Path) -> None:
+    done = launch("edit", "astronaut.png", "--face-only", "--model", "tiny", "--out", "face.jpg")
+    assert done.returncode == 0, done.stderr
+    assert "face.jpg" in done.stdout
+    assert read(work / "face.jpg").shape == (32, 32, 3)
+
+
+def test_edit_from_the_photo_without_sliders_changes_nothing(launch, work: Path, photo: np.ndarray) -> None:
+    done = launch("edit", "astronaut.png", "--start", "photo", "--model", "tiny", "--out", "same.png")
+    assert done.returncode == 0, done.stderr
+    assert (read(work / "same.png") == photo).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["edit", "missing.png", "--out", "x.png"], ["No such file"]),
+        (["edit", "broken.jpg", "--out", "x.png"], ["picture"]),
+        (["edit", "blank.png", "--out", "x.png", "--json"], ["No face"]),
+        (["edit", "astronaut.png", "--face", "7", "--out", "x.png"], ["7"]),
+        (["edit", "astronaut.png", "--set", "beard=1", "--out", "x.png"], ["beard", "smile"]),
+        (["edit", "astronaut.png", "--set", "smile=nan", "--out", "x.png"], ["smile", "-3 to 3"]),
+        (["edit", "astronaut.png", "--set", "smile=1e9", "--out", "x.png"], ["smile", "-3 to 3"]),
+        (["edit", "astronaut.png", "--out", "x.txt"], ["x.txt", ".png"]),
+        (["edit", "astronaut.png", "--out", "nowhere/x.png"], ["nowhere"]),
+        (["edit", "astronaut.png", "--out", "x.png", "--device", "abacus"], ["abacus"]),
+        (["edit", "astronaut.png", "--out", "x.png", "--model", "nobody"], ["nobody"]),
+        (["evaluate", "nowhere"], ["nowhere"]),
+        (["evaluate", "home", "--json"], ["no photos"]),
+        (["bench"], ["--photo"]),
+        (["serve", "--model", "nobody"], ["nobody"]),
+    ],
+    ids=lambda value: " ".join(value[:5]) if isinstance(value, list) else None,
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(launch, arguments: list[str], words: list[str]) -> None:
+    if "--model" not in arguments:
+        arguments = [*arguments, "--model", "tiny"]
+    assert_one_sentence(launch(*arguments), *words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["paint"], ["paint"]),
+        (["edit"], ["PHOTO", "--out"]),
+        (["edit", "a.png", "--out", "b.png", "--set", "smile"], ["smile", "NAME=VALUE"]),
+        (["edit", "a.png", "--out", "b.png", "--set", "smile=wide"], ["wide"]),
+        (["edit", "a.png", "--out", "b.png", "--fac", "0"], ["--fac"]),
+        (["--port", "70000"], ["70000"]),
+        (["--auth", "alone"], ["USER:PASSWORD"]),
+        (["evaluate", "folder", "--share"], ["--share"]),
+    ],
+    ids=" ".join,
+)
+def test_mistyped_commands_are_one_sentence_too(launch, arguments: list[str], words: list[str]) -> None:
+    assert_one_sentence(launch(*arguments), *words, "--help")
+
+
+def test_options_before_the_command_hold_for_it(launch) -> None:
+    done = launch("--model", "nobody", "edit", "astronaut.png", "--out", "x.png")
+    assert_one_sentence(done, "nobody")
+
+
+def test_evaluate_prints_json_alone(launch) -> None:
+    done = launch("evaluate", PORTRAITS, "--model", "tiny", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["photos"], result["no_face"]) == (1, 0)
+    measures = {"mse", "ms_ssim", "dlib_distance", "lpips", "seconds"}
+    assert set(result["mean"]) == measures
+    assert set(result["per_photo"][0]) == measures | {"file"}
+    if result["mean"]["lpips"] is None:
+        assert done.stderr.count("LPIPS") == 1
+
+
+def test_bench_prints_json_alone(launch) -> None:
+    done = launch("bench", "--model", "tiny", "--photo", "astronaut.png", "--json")
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) == {"milliseconds", "peak_mib", "device", "parameters", "macs"}
+
+
+def test_bench_at_the_papers_size(launch) -> None:
+    done = launch("bench", "--paper-size", "--json")
+    assert done.returncode == 0, done.stderr
+    assert round(json.loads(done.stdout)["style_transformer"]["parameters"] / 1e6, 2) == 40.62
+
+
+def test_models_lists_what_is_installed(launch, tiny_bundle_dir: Path) -> None:
+    done = launch("models", "--json")
+    assert done.returncode == 0, done.stderr
+    tiny = next(m for m in json.loads(done.stdout)["models"] if m["name"] == "tiny")
+    assert tiny["attributes"] == ["smile", "young", "male"]
+    assert tiny["resolution"] == 32
+    assert "tiny" in launch("models").stdout
+
+
+def test_help_names_every_command(launch) -> None:
+    done = launch("--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("serve", "edit", "evaluate", "bench", "models", "--host"))
+
+
+def test_a_port_in_use_is_one_sentence(launch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = launch("--port", str(port), "--model", "tiny")
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].endswith("choose another --host or --port.")
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_command_the_app_is_served(work: Path, tiny_bundle_dir: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(ROOT / "launch.py"), "--port", str(port), "--model", str(tiny_bundle_dir)]
+    with subprocess.Popen(command, cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
+        try:
+            page = fetch(f"http://127.0.0.1:{port}/", server)
+        finally:
+            server.terminate()
+    assert "Visagist" in page
+
+
+def fetch(url: str, server: subprocess.Popen[bytes]) -> str:
+    """The page, as soon as the server answers."""
+    for _ in range(600):
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                return answer.read().decode()
+        except OSError:
+            time.sleep(0.2)
+    server.kill()
+    pytest.fail(f"The app did not answer: {server.stderr.read().decode()}")
