@@ -79,7 +79,9 @@ class Handlers:
     ) -> None:
         self.engine = engine
         self.examples = examples
-        self.visits = store or SessionStore[Visit](MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS)
+        if store is None:
+            store = SessionStore(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS)
+        self.visits = store
         self._frames = LatestWins()
 
     def request(

@@ -16,7 +16,7 @@ const state = {
   shown: 0, // number of the newest picture on the stage
   painted: 0, // pictures painted so far, for those who wait for one
   history: { length: 1, cursor: 0 },
-  comparing: false, holding: false, settleTimer: 0,
+  comparing: false, holding: false, dragging: false, settleTimer: 0,
   previous: null, // what to go back to when opening fails
 };
 
@@ -208,6 +208,8 @@ function markSliders() {
 }
 
 function settle() {
+  // A drag is one edit, however long the hand hesitates in it.
+  if (state.dragging) { settleSoon(); return; }
   state.settleTimer = 0;
   if (state.phase === "editing") trigger("settle");
 }
@@ -230,6 +232,8 @@ document.addEventListener("input", (event) => {
   setTimeout(markSliders);
   settleSoon();
 });
+document.addEventListener("pointerdown", (event) => { state.dragging = Boolean(event.target.closest("#panel input[type=range]")); });
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => { state.dragging = false; }, true);
 document.addEventListener("dblclick", (event) => {
   const label = event.target.closest("#panel .v-slider label");
   if (label) { event.preventDefault(); resetSlider(label.closest(".v-slider")); }

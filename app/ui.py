@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def serve(
     if block:
         os.chdir(private.name)
     page = build(engine)
-    page.private_folder = private  # lives as long as the page does
+    weakref.finalize(page, private.cleanup)
     page.launch(
         server_name=host,
         server_port=port,

@@ -62,11 +62,12 @@ class Wiring:
         ):
             event(self._step(method), values, everything, queue=False, trigger_mode="multiple", **QUIET)
         stage.jump(self._jump, values, everything, queue=False, trigger_mode="multiple", **QUIET)
-        upload.upload(self._open_file, [upload, *values], everything, **QUIET).then(
+        opening: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
+        upload.upload(self._open_file, [upload, *values], everything, **opening).then(
             lambda: None, outputs=upload, queue=False, **QUIET
         )
-        stage.example(self._choice(handlers.open_example), values, everything, **QUIET)
-        stage.choose_face(self._choice(handlers.choose_face), values, everything, **QUIET)
+        stage.example(self._choice(handlers.open_example), values, everything, **opening)
+        stage.choose_face(self._choice(handlers.choose_face), values, everything, **opening)
         stage.problem(_tell, queue=False, **QUIET)
         page.unload(self._forget)
 

@@ -1,0 +1,240 @@
+"""The app as a visitor meets it, in headless Chromium: open, drag, undo, reset, download, bad files."""
+
+import base64
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from app.ui import serve
+from core.engine import Engine
+from core.images import encode_png, open_image
+from core.session import EditRequest
+
+pytestmark = pytest.mark.browser
+
+# Generous: a busy machine is no failure. Nothing here asserts a time.
+PATIENCE = 120
+OPTIONS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync --hide-scrollbars"
+)
+TOUCHED = "return [...document.querySelectorAll('#panel input[type=range]')].map(e => Number(e.value))"
+
+
+def _executable(*names: str) -> str:
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    pytest.fail(
+        "The browser tests need Chromium and its driver; on Debian: apt-get install chromium chromium-driver"
+    )
+
+
+@pytest.fixture(scope="module")
+def address(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        # `serve` sets it for its own process; the tests share theirs.
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        page = serve(tiny_engine, port=None, block=False)
+        yield page.local_url
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = _executable("chromium", "chromium-browser", "google-chrome")
+    for option in OPTIONS.split():
+        options.add_argument(option)
+    service = webdriver.ChromeService(_executable("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    driver.set_page_load_timeout(PATIENCE)
+    yield driver
+    driver.quit()
+
+
+class Page:
+    """The app in the browser, in a visitor's words."""
+
+    def __init__(self, driver: webdriver.Chrome, address: str, width: int = 1440, height: int = 900) -> None:
+        self.driver = driver
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        driver.get(address)
+        self.wait(lambda: self.js("return document.body.dataset.visagist") == "empty")
+        self.wait(lambda: self.js("return !!document.querySelector('#upload input[type=file]')"))
+
+    def js(self, script: str, *args: object):
+        return self.driver.execute_script(script, *args)
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        WebDriverWait(self.driver, PATIENCE, poll_frequency=0.1).until(lambda _: condition())
+
+    def find(self, selector: str):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def open(self, path: Path) -> "Page":
+        self.find("#upload input[type=file]").send_keys(str(path))
+        self.wait(lambda: self.js("return document.body.dataset.visagist") == "editing")
+        return self
+
+    @property
+    def painted(self) -> int:
+        return int(self.js("return document.querySelector('.v-canvas').dataset.painted || 0"))
+
+    @property
+    def picture(self) -> np.ndarray:
+        source = self.js("return document.querySelector('.v-after img').src")
+        return open_image(base64.b64decode(source.split(",")[1])).astype(int)
+
+    @property
+    def entries(self) -> list[str]:
+        return self.js("return [...document.querySelectorAll('.v-history button')].map(e => e.textContent)")
+
+    def press(self, *keys: str) -> None:
+        chain = ActionChains(self.driver)
+        for key in keys:
+            chain.key_down(key)
+        for key in reversed(keys):
+            chain.key_up(key)
+        chain.perform()
+
+    def drag(self, name: str, steps: int = 6) -> int:
+        """Drag the slider's thumb to the right; returns the pictures painted before the button was let go."""
+        before = self.painted
+        thumb = self.find(f"#slider-{name} input[type=range]")
+        hand = ActionChains(self.driver).move_to_element(thumb).click_and_hold()
+        hand.perform()
+        for _ in range(steps):
+            ActionChains(self.driver).move_by_offset(15, 0).perform()
+        self.wait(lambda: self.painted > before)
+        seen = self.painted - before
+        ActionChains(self.driver).release().perform()
+        return seen
+
+
+@pytest.fixture(scope="module")
+def portrait(photo: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photos") / "astronaut.png"
+    path.write_bytes(encode_png(photo))
+    return path
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, address: str, portrait: Path) -> Page:
+    return Page(browser, address).open(portrait)
+
+
+def test_the_picture_follows_the_drag_and_undo_and_reset_bring_it_back(page: Page) -> None:
+    untouched = page.picture
+    assert untouched.shape == (512, 512, 3)
+    assert page.drag("smile") >= 1
+    page.wait(lambda: page.entries == ["0", "1"])
+    moved = page.js(TOUCHED)
+    assert moved[0] > 0.5
+    assert moved[1:] == [0, 0]
+    smiling = page.picture
+    assert np.abs(smiling - untouched).mean() > 1
+
+    page.press(Keys.CONTROL, "z")
+    page.wait(lambda: page.js(TOUCHED) == [0, 0, 0])
+    page.wait(lambda: np.array_equal(page.picture, untouched))
+
+    page.press(Keys.CONTROL, Keys.SHIFT, "z")
+    page.wait(lambda: page.js(TOUCHED) == moved)
+    page.wait(lambda: np.array_equal(page.picture, smiling))
+
+    page.press("r")
+    page.wait(lambda: page.js(TOUCHED) == [0, 0, 0])
+    page.wait(lambda: np.array_equal(page.picture, untouched))
+    assert page.entries == ["0", "1", "2"]
+
+
+def test_arrow_keys_move_a_slider_and_a_double_click_on_its_name_resets_it(page: Page) -> None:
+    page.find("#slider-young input[type=range]").send_keys(Keys.ARROW_RIGHT * 4)
+    page.wait(lambda: page.entries == ["0", "1"])
+    assert page.js(TOUCHED) == [0, 0.2, 0]
+    ActionChains(page.driver).double_click(page.find("#slider-young label")).perform()
+    page.wait(lambda: page.entries == ["0", "1", "2"])
+    assert page.js(TOUCHED) == [0, 0, 0]
+
+
+def test_the_download_is_the_picture_at_full_quality(
+    page: Page, tmp_path: Path, tiny_engine: Engine, photo: np.ndarray
+) -> None:
+    folder = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", folder)
+    page.drag("smile")
+    page.wait(lambda: page.entries == ["0", "1"])
+    page.js("document.querySelector('#output input[value=photo]').click()")
+    page.wait(lambda: page.js("return document.querySelector('.v-after img').naturalWidth") == 512)
+    page.wait(lambda: np.abs(page.picture[-50:] - photo[-50:]).mean() < 3)
+    page.find("[data-action=download-png]").click()
+    page.wait(lambda: list(tmp_path.glob("*.png")))
+    (saved,) = tmp_path.glob("*.png")
+    time.sleep(0.2)  # the browser renames the finished file; its bytes are complete by then
+    wanted = EditRequest({"smile": page.js(TOUCHED)[0]}, output="photo")
+    expected = tiny_engine.edit(tiny_engine.open_portrait(photo), wanted)
+    np.testing.assert_array_equal(open_image(saved), expected)
+
+
+def test_before_is_the_photo_and_compare_shows_both(page: Page) -> None:
+    visible = "return getComputedStyle(document.querySelector(arguments[0])).visibility"
+    assert page.js(visible, ".v-before") == "hidden"
+    ActionChains(page.driver).key_down("b").perform()
+    page.wait(lambda: page.js(visible, ".v-before") == "visible")
+    assert page.js(visible, ".v-after") == "hidden"
+    ActionChains(page.driver).key_up("b").perform()
+    page.wait(lambda: page.js(visible, ".v-before") == "hidden")
+    page.find("[data-action=compare]").click()
+    page.wait(lambda: page.js(visible, ".v-before") == "visible")
+    assert page.js(visible, ".v-after") == "visible"
+    handle = page.find(".v-compare")
+    handle.send_keys(Keys.HOME)
+    page.wait(lambda: "0%" in page.js("return getComputedStyle(document.querySelector('.v-after')).clipPath"))
+
+
+def test_a_file_that_is_no_picture_is_one_sentence_and_loses_nothing(page: Page, tmp_path: Path) -> None:
+    page.drag("smile")
+    page.wait(lambda: page.entries == ["0", "1"])
+    sliders, picture = page.js(TOUCHED), page.picture
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    page.find("#upload input[type=file]").send_keys(str(broken))
+    page.wait(lambda: page.driver.find_elements(By.CSS_SELECTOR, "[data-testid=toast-text]"))
+    assert page.find("[data-testid=toast-text]").text.endswith(".")
+    page.wait(lambda: page.js("return document.body.dataset.visagist") == "editing")
+    assert page.js(TOUCHED) == sliders
+    np.testing.assert_array_equal(page.picture, picture)
+
+
+def test_every_resource_comes_from_the_server_itself(page: Page, address: str) -> None:
+    names = page.js("return performance.getEntriesByType('resource').map(e => e.name)")
+    own = (address.rstrip("/"), "data:", "blob:")
+    assert names
+    assert [name for name in names if not name.startswith(own)] == []
+
+
+def test_on_a_phone_nothing_scrolls_sideways_and_the_picture_stays(
+    browser: webdriver.Chrome, address: str, portrait: Path
+) -> None:
+    page = Page(browser, address, 390, 844).open(portrait)
+    assert page.js("return document.documentElement.scrollWidth") == 390
+    page.js("window.scrollTo(0, 10000)")
+    page.wait(lambda: page.js("return scrollY") > 100)
+    top, bottom = page.js(
+        "const r = document.querySelector('.v-canvas').getBoundingClientRect(); return [r.top, r.bottom]"
+    )
+    assert 0 <= top < bottom < 844 / 2 + 60
+    # What lies under the sticky picture must not shine through it.
+    over = "return !!document.elementFromPoint(195, arguments[0]).closest('#stage')"
+    assert all(page.js(over, y) for y in range(int(top) + 5, int(bottom), 20))

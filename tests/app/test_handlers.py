@@ -1,0 +1,273 @@
+"""Gestures, without a browser: what the stage is told, and what the server remembers."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from app.handlers import Answer, Handlers, find_examples
+from app.messages import Message
+from app.wiring import Wiring
+from core.engine import Engine
+from core.images import encode_png, open_image
+from core.session import EditRequest, SessionStore
+
+SMILE = EditRequest({"smile": 1.5})
+
+
+class CountingEngine:
+    """The engine, counting what it is asked for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.opened = 0
+
+    def __getattr__(self, name: str):
+        return getattr(self._engine, name)
+
+    def open_portrait(self, *args):
+        self.opened += 1
+        return self._engine.open_portrait(*args)
+
+
+@pytest.fixture
+def handlers(tiny_engine: Engine) -> Handlers:
+    return Handlers(CountingEngine(tiny_engine))
+
+
+@pytest.fixture
+def upload(tmp_path: Path, photo: np.ndarray) -> Path:
+    path = tmp_path / "astronaut.png"
+    path.write_bytes(encode_png(photo))
+    return path
+
+
+def opened(handlers: Handlers, upload: Path, token: str = "me", asked: EditRequest | None = None) -> Message:
+    message, _ = list(handlers.open_file(token, asked or EditRequest(), str(upload)))[-1]
+    return message
+
+
+def pixels(url: str) -> np.ndarray:
+    head, data = url.split(",")
+    assert head == "data:image/jpeg;base64"
+    return open_image(base64.b64decode(data))
+
+
+def drain(answers: Iterator[Answer], into: list[Answer]) -> None:
+    for answer in answers:
+        into.append(answer)
+
+
+def test_opening_shows_photo_then_faces_then_inversion(handlers: Handlers, upload: Path) -> None:
+    answers = list(handlers.open_file("me", EditRequest(), str(upload)))
+    messages = [message for message, _ in answers]
+    assert [m["kind"] for m in messages] == ["opening"] * (len(messages) - 1) + ["opened"]
+    assert pixels(messages[0]["photo"]).shape == (512, 512, 3)
+    assert messages[0]["faces"] == []
+    assert "Inverting" in [m.get("step") for m in messages]
+    left, top, right, bottom = messages[-2]["faces"][0]["box"]
+    assert 0.3 < left < right < 0.6
+    assert 0.1 < top < bottom < 0.5
+    numbers = [m["number"] for m in messages]
+    assert numbers == sorted(set(numbers))
+    assert answers[-1][1] == EditRequest()
+    assert messages[-1]["history"] == {"length": 1, "cursor": 0}
+
+
+def test_the_upload_is_erased_from_disk(handlers: Handlers, upload: Path, tmp_path: Path) -> None:
+    opened(handlers, upload)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"not a picture")
+    with pytest.raises(gr.Error):
+        list(handlers.open_file("me", EditRequest(), str(broken)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_slider_moves_the_picture_and_opens_nothing_again(handlers: Handlers, upload: Path) -> None:
+    message = opened(handlers, upload)
+    moved = handlers.preview("me", SMILE)
+    assert moved is not None
+    assert handlers.engine.opened == 1
+    assert moved["number"] > message["number"]
+    assert moved["request"]["sliders"] == {"smile": 1.5}
+    before, after = pixels(message["frame"]), pixels(moved["frame"])
+    assert before.shape == after.shape == (512, 512, 3)
+    assert np.abs(before.astype(int) - after).mean() > 1
+    back = handlers.preview("me", EditRequest())
+    # Quality differs between moving and resting, the picture does not.
+    assert np.abs(pixels(back["frame"]).astype(int) - before).mean() < 2
+
+
+def test_one_history_entry_for_a_pause(handlers: Handlers, upload: Path) -> None:
+    opened(handlers, upload)
+    for value in np.linspace(0.1, 1.4, 5):
+        handlers.preview("me", EditRequest({"smile": value}))
+    settled = handlers.settle("me", SMILE)
+    assert settled["history"] == {"length": 2, "cursor": 1}
+    assert handlers.settle("me", SMILE)["history"] == {"length": 2, "cursor": 1}
+    assert 0 <= settled["likeness"] <= 1
+
+
+def test_undo_redo_reset_and_jump_return_the_sliders(handlers: Handlers, upload: Path) -> None:
+    opened(handlers, upload)
+    older = EditRequest({"smile": 1.5, "young": -1})
+    handlers.settle("me", SMILE)
+    handlers.settle("me", older)
+    assert handlers.undo("me", older)[1] == SMILE
+    assert handlers.redo("me", SMILE)[1] == older
+    assert handlers.reset("me", older)[1] == EditRequest()
+    assert handlers.undo("me", EditRequest())[1] == older
+    assert handlers.jump("me", older, 0)[1] == EditRequest()
+
+
+def test_undo_takes_back_a_move_that_has_not_settled(handlers: Handlers, upload: Path) -> None:
+    opened(handlers, upload)
+    handlers.settle("me", SMILE)
+    later = EditRequest({"smile": 2.5})
+    assert handlers.undo("me", later)[1] == SMILE
+    assert handlers.redo("me", SMILE)[1] == later
+
+
+def test_undo_keeps_the_view(handlers: Handlers, upload: Path) -> None:
+    opened(handlers, upload)
+    handlers.settle("me", SMILE)
+    message, request = handlers.undo("me", EditRequest({"smile": 1.5}, output="photo"))
+    assert request == EditRequest(output="photo")
+    assert pixels(message["frame"]).shape == (512, 512, 3)
+
+
+def test_download_is_the_engines_own_picture(
+    handlers: Handlers, upload: Path, tiny_engine: Engine, photo: np.ndarray
+) -> None:
+    message = opened(handlers, upload)
+    for output in ("face", "photo"):
+        wanted = {"sliders": {"smile": 1.5}, "order": "first", "start": "photo", "output": output}
+        answer = handlers.export({"token": message["token"], "format": "png", "request": wanted})
+        expected = tiny_engine.edit(tiny_engine.open_portrait(photo), EditRequest(**wanted))
+        assert answer["name"].endswith(".png")
+        np.testing.assert_array_equal(open_image(base64.b64decode(answer["data"])), expected)
+    jpeg = handlers.export({"token": message["token"], "format": "jpeg", "request": wanted})
+    assert base64.b64decode(jpeg["data"]).startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        None,
+        [],
+        {"request": {}},
+        {"format": "svg", "request": {}},
+        {"token": "me", "format": "png", "request": {"sliders": {"smile": 1e9}}},
+        {
+            "token": "me",
+            "format": "png",
+            "request": {"order": ["second"], "start": "photo", "output": "face"},
+        },
+        {"token": "x", "format": "png", "request": {"order": "second", "start": "photo", "output": "face"}},
+    ],
+)
+def test_a_download_that_cannot_be_is_one_sentence(handlers: Handlers, payload: object) -> None:
+    answer = handlers.export(payload)
+    assert set(answer) == {"error"}
+    assert answer["error"].endswith(".")
+
+
+def test_a_photo_without_a_face_changes_nothing(handlers: Handlers, upload: Path, tmp_path: Path) -> None:
+    opened(handlers, upload)
+    handlers.settle("me", SMILE)
+    empty = tmp_path / "wall.png"
+    empty.write_bytes(encode_png(np.full((200, 200, 3), 128, np.uint8)))
+    answers: list[Answer] = []
+    with pytest.raises(gr.Error, match="No face"):
+        drain(handlers.open_file("me", SMILE, str(empty)), answers)
+    assert answers[-1][0]["kind"] == "failed"
+    assert all(request is None for _, request in answers)
+    assert handlers.settle("me", SMILE)["history"] == {"length": 2, "cursor": 1}
+
+
+def test_an_expired_session_says_so_once_and_keeps_the_sliders(
+    handlers: Handlers, upload: Path, photo: np.ndarray
+) -> None:
+    opened(handlers, upload)
+    handlers.forget("me")
+    assert len(handlers.visits) == 0
+    assert handlers.preview("me", SMILE) is None
+    with pytest.raises(gr.Error, match="open the photo again"):
+        handlers.settle("me", SMILE)
+    upload.write_bytes(encode_png(photo))
+    answers = list(handlers.open_file("me", SMILE, str(upload)))
+    assert answers[-1][1] == SMILE
+    assert handlers.undo("me", SMILE)[1] == EditRequest()
+
+
+def test_another_photo_starts_from_zero(handlers: Handlers, upload: Path, photo: np.ndarray) -> None:
+    opened(handlers, upload)
+    upload.write_bytes(encode_png(photo[:, ::-1]))
+    *_, (_, request) = handlers.open_file("me", EditRequest({"smile": 1}, output="photo"), str(upload))
+    assert request == EditRequest(output="photo")
+
+
+def test_faces_can_be_chosen(handlers: Handlers, upload: Path, photo: np.ndarray) -> None:
+    upload.write_bytes(encode_png(np.hstack([photo, photo[:, ::-1]])))
+    message = opened(handlers, upload)
+    assert len(message["faces"]) == 2
+    *_, (chosen, _) = handlers.choose_face("me", EditRequest(), 1)
+    assert (chosen["kind"], chosen["face"]) == ("opened", 1)
+    for index in (2, -1, "1", None, True):
+        with pytest.raises(gr.Error, match="pick another"):
+            list(handlers.choose_face("me", EditRequest(), index))
+
+
+def test_visitors_share_nothing(handlers: Handlers, upload: Path, photo: np.ndarray) -> None:
+    opened(handlers, upload, "one")
+    upload.write_bytes(encode_png(photo))
+    opened(handlers, upload, "two")
+    handlers.settle("one", SMILE)
+    assert handlers.undo("two", EditRequest())[0]["history"] == {"length": 1, "cursor": 0}
+    handlers.forget("one")
+    assert handlers.preview("two", SMILE) is not None
+
+
+def test_visitors_are_bounded(tiny_engine: Engine, upload: Path, photo: np.ndarray) -> None:
+    handlers = Handlers(tiny_engine, store=SessionStore(2, 2**30))
+    for number in range(4):
+        upload.write_bytes(encode_png(photo))
+        opened(handlers, upload, str(number))
+    assert len(handlers.visits) == 2
+
+
+def test_an_unforeseen_failure_is_a_sentence_too(
+    handlers: Handlers, upload: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(handlers, upload)
+    monkeypatch.setattr(handlers.engine, "edit", lambda *_: 1 / 0, raising=False)
+    with pytest.raises(gr.Error, match="nothing you had is lost"):
+        handlers.settle("me", SMILE)
+    monkeypatch.undo()
+    assert handlers.settle("me", SMILE)["history"] == {"length": 2, "cursor": 1}
+
+
+def test_examples_open_like_photos_and_may_be_missing(
+    tiny_engine: Engine, tmp_path: Path, photo: np.ndarray
+) -> None:
+    assert find_examples(tmp_path / "nowhere") == ()
+    example = tmp_path / "face.jpg"
+    example.write_bytes(encode_png(photo))
+    handlers = Handlers(tiny_engine, find_examples(tmp_path))
+    *_, (message, _) = handlers.open_example("me", EditRequest(), 0)
+    assert message["kind"] == "opened"
+    assert example.exists()
+    with pytest.raises(gr.Error):
+        list(handlers.open_example("me", EditRequest(), 1))
+
+
+def test_tokens_are_stable_and_cannot_be_made_elsewhere(handlers: Handlers) -> None:
+    one, other = Wiring(handlers), Wiring(handlers)
+    request = gr.Request(session_hash="abc")
+    assert one.visitor(request) == one.visitor(gr.Request(session_hash="abc"))
+    assert one.visitor(request) != other.visitor(request)
+    assert one.visitor(request) != one.visitor(gr.Request(session_hash="abd"))
+    assert "abc" not in one.visitor(request)

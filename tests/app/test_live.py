@@ -1,0 +1,78 @@
+"""Frames of which only the newest counts, and jobs that tell their steps."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from app import live
+from app.live import LatestWins, with_steps
+from core.errors import NoFaceFound
+
+
+def test_of_those_waiting_only_the_newest_runs() -> None:
+    lane, started, release = LatestWins(), threading.Event(), threading.Event()
+    results: dict[int, str | None] = {}
+
+    def slow() -> str:
+        started.set()
+        release.wait(30)
+        return "first"
+
+    def ask(number: int, job: Callable[[], str]) -> None:
+        results[number] = lane.run("visitor", job)
+
+    threads = [threading.Thread(target=ask, args=(0, slow))]
+    threads[0].start()
+    assert started.wait(30)
+    for number in (1, 2, 3):
+        threads.append(threading.Thread(target=ask, args=(number, lambda n=number: f"job {n}")))
+        threads[-1].start()
+        # Each must have drawn its ticket before the next one comes.
+        while lane._lanes["visitor"].newest < number + 1:
+            pass
+    release.set()
+    for thread in threads:
+        thread.join(30)
+    assert results == {0: "first", 1: None, 2: None, 3: "job 3"}
+
+
+def test_visitors_do_not_wait_for_each_other() -> None:
+    lane = LatestWins()
+    inner: list[str | None] = []
+    outer = lane.run("one", lambda: inner.append(lane.run("other", lambda: "inside")) or "outside")
+    assert (outer, inner) == ("outside", ["inside"])
+
+
+def test_lanes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MAX_TRACKED", 3)
+    lane = LatestWins()
+    for number in range(10):
+        lane.run(str(number), lambda: None)
+    assert list(lane._lanes) == ["7", "8", "9"]
+
+
+def test_steps_come_before_the_result() -> None:
+    def job(progress: Callable[[str], None]) -> int:
+        progress("Aligning")
+        progress("Inverting")
+        return 7
+
+    seen: list[str] = []
+
+    def collect():
+        seen.append((yield from with_steps(job)))
+
+    assert list(collect()) == ["Aligning", "Inverting"]
+    assert seen == [7]
+
+
+def test_a_jobs_error_is_raised_where_it_was_asked_for() -> None:
+    def job(progress: Callable[[str], None]) -> None:
+        progress("Finding faces")
+        raise NoFaceFound("Nobody here.")
+
+    steps = with_steps(job)
+    assert next(steps) == "Finding faces"
+    with pytest.raises(NoFaceFound, match="Nobody here"):
+        next(steps)

@@ -1,0 +1,78 @@
+"""A visitor's history, and the reduced photo in which sliders are dragged."""
+
+import numpy as np
+import pytest
+
+from app.visits import HISTORY_LENGTH, Visit, parse_request, reduced
+from core.alignment import crop
+from core.engine import Engine
+from core.errors import BadRequest
+from core.session import EditRequest, Portrait
+
+
+@pytest.fixture(scope="module")
+def portrait(tiny_engine: Engine, photo: np.ndarray) -> Portrait:
+    return tiny_engine.open_portrait(photo)
+
+
+@pytest.fixture
+def visit(portrait: Portrait) -> Visit:
+    return Visit.begin(portrait, portrait.identity, EditRequest())
+
+
+def smile(value: float) -> EditRequest:
+    return EditRequest({"smile": value})
+
+
+def test_history_goes_back_and_forth(visit: Visit) -> None:
+    visit = visit.with_edit(smile(1)).with_edit(smile(2))
+    assert visit.request == smile(2)
+    assert visit.at(visit.cursor - 1).request == smile(1)
+    assert visit.at(-5).request == EditRequest()
+    assert visit.at(99).request == smile(2)
+
+
+def test_an_edit_after_undo_drops_what_was_undone(visit: Visit) -> None:
+    visit = visit.with_edit(smile(1)).with_edit(smile(2)).at(1).with_edit(smile(3))
+    assert visit.history == (EditRequest(), smile(1), smile(3))
+
+
+def test_the_same_edit_or_another_view_adds_no_entry(visit: Visit) -> None:
+    visit = visit.with_edit(smile(1))
+    assert visit.with_edit(smile(1)) is visit
+    assert visit.with_edit(EditRequest({"smile": 1}, output="photo")) is visit
+
+
+def test_history_is_bounded(visit: Visit) -> None:
+    for step in range(HISTORY_LENGTH + 20):
+        visit = visit.with_edit(smile(step % 50 / 20))
+    assert len(visit.history) == HISTORY_LENGTH
+    assert visit.cursor == HISTORY_LENGTH - 1
+
+
+def test_the_reduced_photo_holds_the_same_face(portrait: Portrait) -> None:
+    """Cutting the face from the reduced photo gives what cutting it from the full one gives."""
+    small = reduced(portrait, 320)
+    assert small.photo.shape == (320, 320, 3)
+    size = portrait.crop.shape[0]
+    difference = crop(small.photo, small.transform, size).astype(int) - portrait.crop
+    # A crop wrong by one photo pixel differs by several times this.
+    assert np.abs(difference).mean() < 2
+    assert np.allclose(small.faces[0].landmarks * 1.6, portrait.faces[0].landmarks, atol=0.5)
+
+
+def test_a_small_photo_is_its_own_preview(visit: Visit, portrait: Portrait) -> None:
+    assert visit.preview is portrait
+    assert visit.nbytes == portrait.nbytes
+
+
+def test_an_emptied_number_box_means_zero() -> None:
+    assert parse_request({"smile": None, "young": 1}, "first", "photo", "face") == EditRequest(
+        {"young": 1}, "first", "photo", "face"
+    )
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e9, -3.1, "2"])
+def test_values_no_slider_has_are_refused(value: object) -> None:
+    with pytest.raises(BadRequest):
+        parse_request({"smile": value}, "second", "inversion", "face")  # type: ignore[dict-item]
