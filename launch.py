@@ -73,7 +73,7 @@ def build_parser() -> Parser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def add(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    def add(name: str, text: str, *parents: Parser) -> Parser:
         return commands.add_parser(
             name, help=text, description=text, parents=parents,
             argument_default=argparse.SUPPRESS, allow_abbrev=False,
@@ -92,8 +92,8 @@ def build_parser() -> Parser:
     return parser
 
 
-def _group() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+def _group() -> Parser:
+    return Parser(add_help=False, argument_default=argparse.SUPPRESS)
 
 
 def _add_edit_options(parser: argparse.ArgumentParser) -> None:

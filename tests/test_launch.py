@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from launch import main
+
 ROOT = Path(__file__).resolve().parent.parent
 PORTRAITS = "portraits"
 
@@ -41,6 +43,20 @@ def launch(work: Path, tiny_bundle_dir: Path):
         return subprocess.run(
             command, cwd=work, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
+
+    return run
+
+
+@pytest.fixture
+def launch_here(work: Path, tiny_bundle_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """As `launch`, but in this process: a dozen mistakes need not import torch a dozen times."""
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("VISAGIST_HOME", str(work / "home"))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
 
     return run
 
@@ -93,7 +109,7 @@ def test_edit_from_the_photo_without_sliders_changes_nothing(launch, work: Path,
     [
         (["edit", "missing.png", "--out", "x.png"], ["No such file"]),
         (["edit", "broken.jpg", "--out", "x.png"], ["picture"]),
-        (["edit", "blank.png", "--out", "x.png", "--json"], ["No face"]),
+        (["edit", "blank.png", "--out", "x.png"], ["No face"]),
         (["edit", "astronaut.png", "--face", "7", "--out", "x.png"], ["7"]),
         (["edit", "astronaut.png", "--set", "beard=1", "--out", "x.png"], ["beard", "smile"]),
         (["edit", "astronaut.png", "--set", "smile=nan", "--out", "x.png"], ["smile", "-3 to 3"]),
@@ -109,10 +125,17 @@ def test_edit_from_the_photo_without_sliders_changes_nothing(launch, work: Path,
     ],
     ids=lambda value: " ".join(value[:5]) if isinstance(value, list) else None,
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(launch, arguments: list[str], words: list[str]) -> None:
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    launch, launch_here, arguments: list[str], words: list[str]
+) -> None:
     if "--model" not in arguments:
         arguments = [*arguments, "--model", "tiny"]
-    assert_one_sentence(launch(*arguments), *words)
+    assert_one_sentence(launch_here(*arguments), *words)
+
+
+def test_bad_input_leaves_standard_output_empty(launch) -> None:
+    done = launch("edit", "blank.png", "--model", "tiny", "--out", "x.png", "--json")
+    assert_one_sentence(done, "No face")
 
 
 @pytest.mark.parametrize(
