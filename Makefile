@@ -41,7 +41,8 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 browser:
-	@{ command -v chromium && command -v chromedriver; } >/dev/null || \
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null && \
+		command -v chromedriver >/dev/null || \
 		$(call apt,chromium chromium-driver, (or leave the browser tests out: make test ARGS="-m 'not browser'"))
 
 # $(call apt,packages,hint): install Debian packages as root, or say in one sentence what to install.
