@@ -35,7 +35,7 @@ from training.presets import (
 
 VERSION = "0.1.0"
 LICENCE = "Non-commercial research only: trained on UTKFace (see MODEL_CARD.md)"
-CALIBRATION_FACES = 48
+CALIBRATION_FACES = 16
 
 
 def read_networks(args: argparse.Namespace) -> tuple[Generator, StyleTransformer]:

@@ -82,7 +82,7 @@ class ToRGB(nn.Module):
 
 
 class Block(nn.Module):
-    """All layers of one resolution above 4 px."""
+    """All layers of one resolution above 4 px; doubles the picture."""
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int) -> None:
         super().__init__()
@@ -90,11 +90,17 @@ class Block(nn.Module):
         self.conv = StyledConv(outputs, outputs, w_dim, resolution, up=False)
         self.to_rgb = ToRGB(outputs, w_dim)
 
+    def forward(self, x: Tensor, rgb: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        """x: (B, I, H, W), rgb: (B, 3, H, W), w: (B, 3, D) -> (B, O, 2H, 2W), (B, 3, 2H, 2W)."""
+        x = self.conv(self.up(x, w[:, 0]), w[:, 1])
+        return x, upsample(rgb) + self.to_rgb(x, w[:, 2])
+
 
 class Generator(nn.Module):
-    """The whole generator. Codes: conv at 4 px takes w[0], its toRGB w[1]; block b takes w[2b-1..2b+1],
+    """The whole generator.
 
-    so a block's first code is also the toRGB code of the block before.
+    Codes: the convolution at 4 px takes w[0], its toRGB w[1]; block b takes w[2b-1 .. 2b+1], so that its
+    first code is also the toRGB code of the block before.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -128,9 +134,7 @@ class Generator(nn.Module):
         for b, block in enumerate(self.blocks, start=1):
             if rgb.shape[-1] == resolution:
                 break
-            x = block.up(x, w[:, 2 * b - 1])
-            x = block.conv(x, w[:, 2 * b])
-            rgb = upsample(rgb) + block.to_rgb(x, w[:, 2 * b + 1])
+            x, rgb = block(x, rgb, w[:, 2 * b - 1 : 2 * b + 2])
         return rgb
 
     def truncate(self, w: Tensor, psi: float) -> Tensor:

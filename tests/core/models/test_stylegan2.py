@@ -37,14 +37,16 @@ def test_synthesis_against_a_plain_pass() -> None:
 
     def layer(prefix: str, x: torch.Tensor, code: torch.Tensor, up: bool) -> torch.Tensor:
         inputs = x.shape[1]
-        style = code @ state[f"{prefix}.affine.weight"].T / math.sqrt(TINY.w_dim) + state[f"{prefix}.affine.bias"]
+        affine = state[f"{prefix}.affine.weight"] / math.sqrt(TINY.w_dim)
+        style = code @ affine.T + state[f"{prefix}.affine.bias"]
         weight = state[f"{prefix}.weight"] / math.sqrt(inputs * 9)
         x = modulated_conv(x, weight, style, up=up, impl="ref")
         x = x + state[f"{prefix}.noise"] * state[f"{prefix}.noise_strength"]
         return F.leaky_relu(x + state[f"{prefix}.bias"].view(1, -1, 1, 1), 0.2) * 2**0.5
 
     def to_rgb(prefix: str, x: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
-        style = code @ state[f"{prefix}.affine.weight"].T / math.sqrt(TINY.w_dim) + state[f"{prefix}.affine.bias"]
+        affine = state[f"{prefix}.affine.weight"] / math.sqrt(TINY.w_dim)
+        style = code @ affine.T + state[f"{prefix}.affine.bias"]
         weight = state[f"{prefix}.weight"] / math.sqrt(x.shape[1])
         y = modulated_conv(x, weight, style, demodulate=False, impl="ref")
         return y + state[f"{prefix}.bias"].view(1, -1, 1, 1)
