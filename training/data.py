@@ -183,6 +183,17 @@ def load(folder: Path, split: str, limit: int | None = None) -> Faces:
     )
 
 
+def extract(archive: Path, data: Path, split: str, out: Path) -> int:
+    """Write the original files of a split (those that `build` kept) into `out`; returns how many."""
+    with open(data / "faces.csv", newline="") as table:
+        wanted = {row["file"] for row in csv.DictReader(table) if row["split"] == split}
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in _members(archive, None):
+        if name in wanted:
+            (out / name).write_bytes(content)
+    return len(wanted)
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.data", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -193,7 +204,15 @@ def main(argv: list[str] | None = None) -> None:
     b.add_argument("--size", type=int, default=128)
     b.add_argument("--workers", type=int, default=2)
     b.add_argument("--limit", type=int, help="stop after this many files (a rehearsal)")
+    e = commands.add_parser("extract", help="write the original files of a split, for launch.py evaluate")
+    e.add_argument("--archive", type=Path, required=True)
+    e.add_argument("--data", type=Path, required=True, help="folder that `build` wrote")
+    e.add_argument("--split", choices=SPLITS, default="test")
+    e.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
+    if args.command == "extract":
+        print(f"{extract(args.archive, args.data, args.split, args.out)} files")
+        return
     counts = build(args.archive, args.template, args.out, args.size, args.workers, args.limit)
     print(", ".join(f"{name} {count}" for name, count in counts.items()))
 
