@@ -213,7 +213,7 @@ def test_a_file_that_is_no_picture_is_one_sentence_and_loses_nothing(page: Page,
     page.find("#upload input[type=file]").send_keys(str(broken))
     said = "return document.querySelector('[data-testid=toast-text]')?.textContent"
     page.wait(lambda: page.js(said))
-    assert page.js(said) .startswith("This file is not a picture we can open")
+    assert page.js(said).startswith("This file is not a picture we can open")
     page.wait(lambda: page.js("return document.body.dataset.visagist") == "editing")
     assert page.js(TOUCHED) == sliders
     np.testing.assert_array_equal(page.picture, picture)
