@@ -253,7 +253,9 @@ class Handlers:
             return {"error": toast(error).message}
 
     def forget(self, token: str) -> None:
-        """The visitor left."""
+        """The visitor left: nothing of the photo stays in memory."""
+        if self._is_open(token):
+            self.engine.forget(self.visits.get(token).portrait)
         self.visits.drop(token)
         self._frames.forget(token)
 

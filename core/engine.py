@@ -212,6 +212,11 @@ class Engine:
         """The generator alone, to measure it; takes no lock."""
         return self._renderer
 
+    def forget(self, portrait: Portrait) -> None:
+        """Drop the engine's own memory of this photo; portraits that callers hold keep working."""
+        self._portraits.drop(portrait.key)
+        self._detections.drop(portrait.key.rsplit("-", 1)[0])
+
     def close(self) -> None:
         """Forget every photo."""
         self._portraits.clear()

@@ -7,9 +7,11 @@ import functools
 import platform
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.models.stylegan2 import Generator, StyledConv, ToRGB
+from core.ops.activation import bias_act
+from core.ops.modulated_conv import kernel_energy, modulated_conv
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
@@ -41,6 +43,30 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+class FoldedConv(nn.Module):
+    """A StyledConv for inference: all that depends on the weights alone is computed once."""
+
+    def __init__(self, conv: StyledConv, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.affine = conv.affine
+        weight = (conv.weight * conv.gain).detach()
+        self.register_buffer("weight", weight.to(dtype, memory_format=torch.channels_last))
+        self.register_buffer("energy", kernel_energy(weight))
+        self.register_buffer("bias", conv.bias.detach().to(dtype))
+        self.register_buffer("noise", (conv.noise * conv.noise_strength).detach().to(dtype))
+        self.weight: Tensor
+        self.energy: Tensor
+        self.bias: Tensor
+        self.noise: Tensor
+        self.up = conv.up
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x: (B, I, H, W), w: (B, D) -> (B, O, H', W')."""
+        # The style stays float32: it is small, and rounding it would move the face, not blur it.
+        x = modulated_conv(x, self.weight, self.affine(w), up=self.up, energy=self.energy)
+        return bias_act(x, self.bias, self.noise)
+
+
 class Renderer:
     """A private copy of the generator, laid out for inference on one device."""
 
@@ -48,22 +74,20 @@ class Renderer:
         self.device = device
         self.dtype = compute_dtype(device)
         self._generator = copy.deepcopy(generator).eval().requires_grad_(False).to(device)
-        self._lower_precision()
+        self._fold()
         # The first calls choose kernels and fill the allocator; no visitor should wait for that.
         for _ in range(2):
             self.render(self._generator.w_mean[None])
 
-    def _lower_precision(self) -> None:
-        # The styles stay float32: they are small, and rounding them would move the face, not blur it.
+    def _fold(self) -> None:
         generator = self._generator
         generator.constant.data = generator.constant.data.to(self.dtype)
-        for module in generator.modules():
-            if isinstance(module, StyledConv | ToRGB):
-                module.weight.data = module.weight.data.to(self.dtype, memory_format=torch.channels_last)
-                module.bias.data = module.bias.data.to(self.dtype)
-            if isinstance(module, StyledConv):
-                module.noise = module.noise.to(self.dtype)
-                module.noise_strength.data = module.noise_strength.data.to(self.dtype)
+        for module in list(generator.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, StyledConv):
+                    setattr(module, name, FoldedConv(child, self.dtype))
+            if isinstance(module, ToRGB):
+                module.weight.data = module.weight.data.to(self.dtype)
 
     @torch.inference_mode()
     def render(self, w: Tensor) -> Tensor:

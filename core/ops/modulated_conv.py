@@ -10,11 +10,18 @@ EPS = 1e-8
 
 
 def modulated_conv(
-    x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True, up: bool = False, impl: str = "fast"
+    x: Tensor,
+    weight: Tensor,
+    style: Tensor,
+    demodulate: bool = True,
+    up: bool = False,
+    energy: Tensor | None = None,
+    impl: str = "fast",
 ) -> Tensor:
     """Convolve with a kernel whose input channels are scaled by the style, for each sample.
 
-    x: (B, I, H, W); weight: (O, I, k, k) with its gain applied; style: (B, I).
+    x: (B, I, H, W); weight: (O, I, k, k) with its gain applied; style: (B, I); energy: (O, I) of
+    `kernel_energy(weight)`, if it is known already.
     Returns (B, O, H, W), or (B, O, 2H, 2W) with `up`: a transposed convolution of stride 2 and a blur.
 
     `impl="ref"` builds every sample's kernel (Equation 3) and convolves in groups. "fast" uses that
@@ -23,7 +30,7 @@ def modulated_conv(
     """
     if impl == "ref":
         return _reference(x, weight, style, demodulate, up)
-    gain = demodulation(weight, style) if demodulate else None  # (B, O)
+    gain = demodulation(kernel_energy(weight) if energy is None else energy, style) if demodulate else None
     if len(x) == 1 and x.shape[2] * x.shape[3] > 9 * weight.shape[0]:
         kernel = weight * style[0, None, :, None, None].to(weight.dtype)  # (O, I, k, k)
         if gain is not None:
@@ -34,12 +41,16 @@ def modulated_conv(
     return y if gain is None else y * gain[:, :, None, None].to(y.dtype)
 
 
-def demodulation(weight: Tensor, style: Tensor) -> Tensor:
-    """(B, O): 1 / sqrt(sum over i, k of (s_i w_oik)^2 + eps), the denominator of Equation 3."""
+def kernel_energy(weight: Tensor) -> Tensor:
+    """(O, I, k, k) -> (O, I): sum of squares over the kernel's positions, in float32 or wider."""
     wide = torch.promote_types(weight.dtype, torch.float32)  # squares of halves overflow
-    with torch.autocast(weight.device.type, enabled=False):
-        energy = weight.to(wide).square().sum((2, 3))  # (O, I)
-        return torch.rsqrt(style.to(wide).square() @ energy.T + EPS)
+    return weight.to(wide).square().sum((2, 3))
+
+
+def demodulation(energy: Tensor, style: Tensor) -> Tensor:
+    """(B, O): 1 / sqrt(sum over i, k of (s_i w_oik)^2 + eps), the denominator of Equation 3."""
+    with torch.autocast(energy.device.type, enabled=False):
+        return torch.rsqrt(style.to(energy.dtype).square() @ energy.T + EPS)
 
 
 def _convolve(x: Tensor, weight: Tensor, up: bool) -> Tensor:

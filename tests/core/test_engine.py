@@ -312,6 +312,16 @@ def test_load_refuses_what_is_not_there(tiny_bundle_dir: Path, tmp_path: Path) -
         Engine.load(broken, device="cpu")
 
 
+def test_a_forgotten_portrait_still_edits_but_is_opened_anew(
+    fresh_engine: Engine, photo: np.ndarray, counts: dict[str, int]
+) -> None:
+    portrait = fresh_engine.open_portrait(photo)
+    fresh_engine.forget(portrait)
+    assert fresh_engine.edit(portrait, EditRequest({"smile": 1.0})).shape == (32, 32, 3)
+    fresh_engine.open_portrait(photo)
+    assert (counts["invert"], counts["find_faces"]) == (2, 2)
+
+
 def test_closing_forgets_the_photos(fresh_engine: Engine, photo: np.ndarray, counts: dict[str, int]) -> None:
     fresh_engine.open_portrait(photo)
     fresh_engine.close()

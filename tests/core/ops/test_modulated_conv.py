@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from core.ops.activation import bias_act
-from core.ops.modulated_conv import demodulation, modulated_conv
+from core.ops.modulated_conv import demodulation, kernel_energy, modulated_conv
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -16,6 +16,8 @@ def test_fast_equals_reference(batch: int, size: int, up: bool, demodulate: bool
     weight, style = torch.randn(5, 6, 3, 3, dtype=torch.float64), torch.randn(batch, 6, dtype=torch.float64)
     fast = modulated_conv(x, weight, style, demodulate, up)
     torch.testing.assert_close(fast, modulated_conv(x, weight, style, demodulate, up, impl="ref"))
+    known = modulated_conv(x, weight, style, demodulate, up, energy=kernel_energy(weight))
+    assert torch.equal(known, fast)
 
 
 def test_demodulation_is_equation_3() -> None:
@@ -24,7 +26,7 @@ def test_demodulation_is_equation_3() -> None:
         energy = sum(
             (style[0, i] * weight[o, i, a, b]) ** 2 for i in range(3) for a in range(3) for b in range(3)
         )
-        torch.testing.assert_close(demodulation(weight, style)[0, o], (energy + 1e-8) ** -0.5)
+        torch.testing.assert_close(demodulation(kernel_energy(weight), style)[0, o], (energy + 1e-8) ** -0.5)
 
 
 def test_demodulated_output_has_unit_variance() -> None:
