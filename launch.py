@@ -111,7 +111,7 @@ def _add_edit_options(parser: argparse.ArgumentParser) -> None:
         help="edit the model's picture of the face (default), or lay the change onto the photo's pixels",
     )  # fmt: skip
     parser.add_argument(
-        "--order", choices=("second", "first", "linear"), default="second", help="directions of the sliders"
+        "--order", choices=("first", "second", "linear"), default="first", help="directions of the sliders"
     )
     parser.add_argument("--out", required=True, metavar="OUT.png", help="where to write, .png or .jpg")
 

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "assets" / "examples"
 MAX_UPLOAD = "15mb"
 
-ORDERS = [("Second order", "second"), ("First order", "first"), ("Linear", "linear")]
+ORDERS = [("First order", "first"), ("Second order", "second"), ("Linear", "linear")]
 STARTS = [("Inversion", "inversion"), ("Photo", "photo")]
 OUTPUTS = [("Face only", "face"), ("Whole photo", "photo")]
 

@@ -77,7 +77,7 @@ class EditRequest:
     """
 
     sliders: Mapping[str, float] = field(default_factory=dict)
-    order: Order = "second"
+    order: Order = "first"
     start: Start = "inversion"
     output: Output = "face"
 

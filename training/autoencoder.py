@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models.style_transformer import StyleTransformer, invert
-from core.models.stylegan2 import Generator
+from core.models.stylegan2 import Generator, ToRGB
 from training.batches import Batches
 from training.data import load
 from training.loop import Average, Log, autocast, pick_device, restore, save, sheet
@@ -40,8 +40,9 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.generator = Generator(PORTRAIT128_GENERATOR)
         self.inverter = StyleTransformer(PORTRAIT128_INVERTER)
-        for block in self.generator.blocks:
-            nn.init.zeros_(block.to_rgb.weight)  # a resolution enters silently
+        for module in self.generator.modules():
+            if isinstance(module, ToRGB):
+                nn.init.zeros_(module.weight)  # a resolution enters silently
 
     def forward(self, images: Tensor, resolution: int) -> Tensor:
         """(B, 3, S, S) -> (B, 3, resolution, resolution)."""
@@ -50,11 +51,17 @@ class Autoencoder(nn.Module):
 
 def shrink(images: Tensor, resolution: int) -> Tensor:
     """Area average to `resolution`."""
-    return images if images.shape[-1] == resolution else F.interpolate(images, size=(resolution,) * 2, mode="area")
+    return (
+        images
+        if images.shape[-1] == resolution
+        else F.interpolate(images, size=(resolution,) * 2, mode="area")
+    )
 
 
 @torch.no_grad()
-def evaluate(model: Autoencoder, batches: Batches, network: MobileFaceNet, resolution: int) -> dict[str, float]:
+def evaluate(
+    model: Autoencoder, batches: Batches, network: MobileFaceNet, resolution: int
+) -> dict[str, float]:
     """Mean squared error and identity cosine on the first 192 validation faces, unmirrored."""
     sums = {"mse": 0.0, "cosine": 0.0}
     count = min(192, len(batches.images))
@@ -87,7 +94,9 @@ def train(args: argparse.Namespace) -> None:
         betas=(0.9, 0.99),
         fused=True,
     )
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), LEARNING_RATE["discriminator"], betas=(0.5, 0.99), fused=True)
+    optimizer_d = torch.optim.Adam(
+        discriminator.parameters(), LEARNING_RATE["discriminator"], betas=(0.5, 0.99), fused=True
+    )
     base_rates = [group["lr"] for group in optimizer.param_groups]
     step, last = 0, args.out / "last.pt"
     parts = {"model": model, "average": average.module, "discriminator": discriminator}
@@ -95,7 +104,7 @@ def train(args: argparse.Namespace) -> None:
     if args.resume and last.exists():
         step = restore(last, **parts)["step"]
     weights = Weights(adversarial=args.adversarial)
-    log, began, start_step, sums = Log(args.out / "log.csv"), time.monotonic(), step, {}
+    log, began, start_step, sums = Log(args.out / "log.csv"), time.monotonic(), step, dict[str, float]()
     for images, theta in faces:
         done = (time.monotonic() - began) / (60 * args.minutes)
         if done >= 1 or (args.steps and step - start_step >= args.steps):
@@ -129,7 +138,14 @@ def train(args: argparse.Namespace) -> None:
         if step % REPORT == 0:
             spent = time.monotonic() - began
             rate = (step - start_step) * args.batch / spent
-            log.write({"step": step, "seconds": spent, "per_second": rate, **{k: v / REPORT for k, v in sums.items()}})
+            log.write(
+                {
+                    "step": step,
+                    "seconds": spent,
+                    "per_second": rate,
+                    **{k: v / REPORT for k, v in sums.items()},
+                }
+            )
             sums = {}
         if step % EVALUATE == 0:
             report(args, average.module, validation, network, step)
@@ -139,7 +155,9 @@ def train(args: argparse.Namespace) -> None:
 
 
 @torch.no_grad()
-def report(args: argparse.Namespace, model: Autoencoder, faces: Batches, network: MobileFaceNet, step: int) -> None:
+def report(
+    args: argparse.Namespace, model: Autoencoder, faces: Batches, network: MobileFaceNet, step: int
+) -> None:
     """Validation figures into their own CSV, and a sheet: originals above reconstructions."""
     figures = evaluate(model, faces, network, args.resolution)
     Log(args.out / "validation.csv").write({"step": step, **figures})
@@ -150,7 +168,9 @@ def report(args: argparse.Namespace, model: Autoencoder, faces: Batches, network
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.autoencoder", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m training.autoencoder", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--identity", type=Path, required=True, help="MobileFaceNet weights (safetensors)")
     parser.add_argument("--out", type=Path, required=True)

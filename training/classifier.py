@@ -83,7 +83,9 @@ def fit_classifier(
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.classifier", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m training.classifier", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", type=Path, required=True, help="bundle folder, read and written")
     parser.add_argument("--out", type=Path, help="bundle folder to write instead")

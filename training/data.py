@@ -110,12 +110,32 @@ def _members(archive: Path, limit: int | None) -> Iterator[tuple[str, bytes]]:
                 return
 
 
-def build(archive: Path, template: str, out: Path, size: int, workers: int, limit: int | None) -> dict[str, int]:
+class _Packs:
+    """Files of at most SHARD_BYTES, filled one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.shard, self.size = folder, 0, 0
+        for old in folder.glob("faces-*.pack"):
+            old.unlink()
+
+    def add(self, data: bytes) -> tuple[int, int]:
+        """Returns the pack's number and the offset in it."""
+        if self.size + len(data) > SHARD_BYTES:
+            self.shard, self.size = self.shard + 1, 0
+        with open(self.folder / f"faces-{self.shard:03d}.pack", "ab") as pack:
+            pack.write(data)
+        offset, self.size = self.size, self.size + len(data)
+        return self.shard, offset
+
+
+def build(
+    archive: Path, template: str, out: Path, size: int, workers: int, limit: int | None
+) -> dict[str, int]:
     """Write the data set into `out`; returns how many faces were kept and why others were dropped."""
     out.mkdir(parents=True, exist_ok=True)
     jobs = ((name, data, template, size) for name, data in _members(archive, limit))
     counts: dict[str, int] = {"kept": 0}
-    landmarks, shard_index, offset, shard = [], 0, 0, None
+    landmarks, packs = [], _Packs(out)
     with ProcessPoolExecutor(workers) as pool, open(out / "faces.csv", "w", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(("file", "split", "shard", "offset", "length", *ATTRIBUTES))
@@ -123,19 +143,11 @@ def build(archive: Path, template: str, out: Path, size: int, workers: int, limi
             if isinstance(result, str):
                 counts[result] = counts.get(result, 0) + 1
                 continue
-            if shard is None or offset + len(result.jpeg) > SHARD_BYTES:
-                if shard is not None:
-                    shard.close()
-                    shard_index += 1
-                shard, offset = open(out / f"faces-{shard_index:03d}.pack", "wb"), 0
-            shard.write(result.jpeg)
+            place = packs.add(result.jpeg)
             scores = [f"{result.scores[a]:.4f}" for a in ATTRIBUTES]
-            writer.writerow((result.file, split_of(result.file), shard_index, offset, len(result.jpeg), *scores))
-            offset += len(result.jpeg)
+            writer.writerow((result.file, split_of(result.file), *place, len(result.jpeg), *scores))
             landmarks.append(result.landmarks)
             counts["kept"] += 1
-    if shard is not None:
-        shard.close()
     np.save(out / "landmarks.npy", np.array(landmarks, np.float32))
     return counts
 
@@ -174,6 +186,8 @@ def load(folder: Path, split: str, limit: int | None = None) -> Faces:
     for _, row in rows:
         start, length = int(row["offset"]), int(row["length"])
         bgr = cv2.imdecode(shards[int(row["shard"])][start : start + length], cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise ValueError(f"The pack of {row['file']} is damaged; build the data again")
         images.append(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
     return Faces(
         files=tuple(row["file"] for _, row in rows),

@@ -71,7 +71,11 @@ def response(
 
 
 def calibrate(
-    generator: Generator, inverter: StyleTransformer, classifier: LatentClassifier, linear: Tensor, codes: Tensor
+    generator: Generator,
+    inverter: StyleTransformer,
+    classifier: LatentClassifier,
+    linear: Tensor,
+    codes: Tensor,
 ) -> Tensor:
     """(A,) slider units: one unit moves the re-inverted score by 0.8 of its deviation between faces.
 
@@ -79,7 +83,7 @@ def calibrate(
     """
     deviation = (codes * linear[:, None]).sum((2, 3)).std(1)  # (A,)
     some = codes[:: len(codes) // CALIBRATION_FACES][:CALIBRATION_FACES]
-    axes = torch.stack([directions(classifier, w, "second") for w in some])  # (N, A, L, D)
+    axes = torch.stack([directions(classifier, w, "first") for w in some])  # (N, A, L, D)
     steps = torch.tensor([0.5, 1.0, 2.0, 4.0])
     moved = torch.stack([response(generator, inverter, linear, some, axes, s.item()) for s in steps])
     reach = moved / deviation  # (steps, A)
@@ -111,7 +115,9 @@ def main(argv: list[str] | None = None) -> None:
     codes = encode(generator, inverter, train, device)
     generator.code_mean, generator.code_basis = fit_gaussian(codes, CODE_RANK)
     names = tuple(name for name, *_ in PORTRAIT128_SLIDERS)
-    classes = ClassifierConfig(PORTRAIT128_GENERATOR.num_codes, names, PORTRAIT128_GENERATOR.w_dim, CLASSIFIER_HIDDEN)
+    classes = ClassifierConfig(
+        PORTRAIT128_GENERATOR.num_codes, names, PORTRAIT128_GENERATOR.w_dim, CLASSIFIER_HIDDEN
+    )
     wanted = targets(train, names, train)
     linear = fit_linear(codes, wanted)
     classifier = fit_classifier(codes, wanted, classes, args.epochs, args.noise, seed=0)

@@ -50,10 +50,17 @@ def mixed_codes(generator: Generator, batch: int, device: torch.device) -> Tenso
 
 
 def discriminator_step(
-    discriminator: Discriminator, optimizer: torch.optim.Optimizer, real: Tensor, fake: Tensor, penalise: bool, gamma: float
+    discriminator: Discriminator,
+    optimizer: torch.optim.Optimizer,
+    real: Tensor,
+    fake: Tensor,
+    penalise: bool,
+    gamma: float,
 ) -> dict[str, float]:
     with autocast(real.device):
-        loss = F.softplus(discriminator(augment(fake))).mean() + F.softplus(-discriminator(augment(real))).mean()
+        loss = (
+            F.softplus(discriminator(augment(fake))).mean() + F.softplus(-discriminator(augment(real))).mean()
+        )
     terms = {"discriminator": loss}
     if penalise:
         # R1 (Mescheder et al. 2018): half gamma times the squared gradient at real pictures, in
@@ -74,7 +81,9 @@ def train(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     data = torch.from_numpy(load(args.data, "train", args.limit).images).to(device)
     generator = Generator(PORTRAIT128_GENERATOR).to(device, memory_format=torch.channels_last)
-    discriminator = Discriminator(PORTRAIT128_GENERATOR.channels).to(device, memory_format=torch.channels_last)
+    discriminator = Discriminator(PORTRAIT128_GENERATOR.channels).to(
+        device, memory_format=torch.channels_last
+    )
     average = Average(generator, 0.999)
     optimizer_g = torch.optim.Adam(generator.parameters(), args.rate, betas=(0.0, 0.99))
     ratio = R1_EVERY / (R1_EVERY + 1)  # lazy regularisation: Adam's constants follow (appendix B)

@@ -80,7 +80,9 @@ def train(args: argparse.Namespace) -> None:
 
 
 @torch.no_grad()
-def finish(args: argparse.Namespace, generator: Generator, inverter: StyleTransformer, faces: Batches, step: int) -> None:
+def finish(
+    args: argparse.Namespace, generator: Generator, inverter: StyleTransformer, faces: Batches, step: int
+) -> None:
     """A sheet of validation faces above their inversions, and the averaged weights alone."""
     images, _ = faces.take(np.arange(min(12, len(faces.images))), np.zeros(min(12, len(faces.images)), bool))
     with autocast(images.device):
@@ -93,7 +95,9 @@ def finish(args: argparse.Namespace, generator: Generator, inverter: StyleTransf
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.inverter", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--generator", type=Path, required=True, help="generator-average.pt of training.generator")
+    parser.add_argument(
+        "--generator", type=Path, required=True, help="generator-average.pt of training.generator"
+    )
     parser.add_argument("--identity", type=Path, required=True, help="MobileFaceNet weights (safetensors)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20)

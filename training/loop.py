@@ -6,7 +6,7 @@ import ctypes
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -29,11 +29,14 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16)
 
 
-class Average:
+Averaged = TypeVar("Averaged", bound=nn.Module)
+
+
+class Average(Generic[Averaged]):
     """Exponential moving average of a module's weights; buffers are copied."""
 
-    def __init__(self, module: nn.Module, decay: float = 0.999) -> None:
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+    def __init__(self, module: Averaged, decay: float = 0.999) -> None:
+        self.module: Averaged = copy.deepcopy(module).eval().requires_grad_(False)
         self.decay = decay
 
     @torch.no_grad()
@@ -41,8 +44,8 @@ class Average:
         decay = min(self.decay, (1 + step) / (10 + step))
         for mean, value in zip(self.module.parameters(), module.parameters(), strict=True):
             mean.lerp_(value, 1 - decay)
-        for mean, value in zip(self.module.buffers(), module.buffers(), strict=True):
-            mean.copy_(value)
+        for kept, current in zip(self.module.buffers(), module.buffers(), strict=True):
+            kept.copy_(current)
 
 
 class Log:
@@ -58,7 +61,8 @@ class Log:
             if new:
                 writer.writeheader()
             writer.writerow({k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()})
-        print("  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
+        shown = (f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
+        print("  ".join(shown), flush=True)
 
 
 def save(path: Path, **parts: Any) -> None:
@@ -81,7 +85,7 @@ def sheet(path: Path, rows: list[Tensor], size: int = 128) -> None:
     """Write pictures as a grid. rows: tensors (N, 3, S, S) in [-1, 1], one for each row of the sheet."""
     lines = []
     for row in rows:
-        pictures = (row.detach().float().clamp(-1, 1).add(1).mul(127.5)).permute(0, 2, 3, 1).cpu().numpy()
-        lines.append(np.hstack([cv2.resize(p, (size, size), interpolation=cv2.INTER_LINEAR) for p in pictures]))
+        pictures = row.detach().float().clamp(-1, 1).add(1).mul(127.5).permute(0, 2, 3, 1).cpu().numpy()
+        lines.append(np.hstack([cv2.resize(picture, (size, size)) for picture in pictures]))
     rgb = np.vstack(lines).round().astype(np.uint8)
     cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])

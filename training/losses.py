@@ -20,7 +20,9 @@ class Weights:
     adversarial: float = 0.2
 
 
-def reconstruction_losses(image: Tensor, target: Tensor, theta: Tensor, network: MobileFaceNet) -> dict[str, Tensor]:
+def reconstruction_losses(
+    image: Tensor, target: Tensor, theta: Tensor, network: MobileFaceNet
+) -> dict[str, Tensor]:
     """Unweighted terms. image, target: (B, 3, S, S) in [-1, 1]; theta: (B, 2, 3) of `sampling_grids`."""
     with torch.no_grad():
         wanted, wanted_features = network(align(target, theta))
@@ -45,7 +47,10 @@ def total(terms: Mapping[str, Tensor], weights: Weights) -> Tensor:
 
 
 class PatchDiscriminator(nn.Module):
-    """Strided convolutions with spectral norm, a logit per patch (Isola et al. 2017): (B, 3, S, S) -> (B, 1, S/16, S/16)."""
+    """Strided convolutions with spectral norm, a logit per patch (Isola et al. 2017).
+
+    (B, 3, S, S) -> (B, 1, S/16, S/16).
+    """
 
     def __init__(self, widths: tuple[int, ...] = (48, 96, 192, 256)) -> None:
         super().__init__()

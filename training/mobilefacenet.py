@@ -24,13 +24,13 @@ class _FixedPReLU(torch.autograd.Function):
     """PReLU of frozen slopes: the stock backward also forms the slopes' gradient, and takes half the time."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, slope: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+    def forward(ctx, x: Tensor, slope: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         y = F.prelu(x, slope.to(x.dtype))
         ctx.save_for_backward(x > 0, slope)
         return y
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
         positive, slope = ctx.saved_tensors
         scaled = gradient * slope.to(gradient.dtype).view(1, -1, 1, 1)
         return torch.where(positive, gradient, scaled), None
@@ -42,7 +42,9 @@ class FrozenPReLU(nn.PReLU):
 
 
 class _ConvBN(nn.Module):
-    def __init__(self, i: int, o: int, k: int | tuple[int, int], s: int, p: int, groups: int = 1, act: bool = True):
+    def __init__(
+        self, i: int, o: int, k: int | tuple[int, int], s: int, p: int, groups: int = 1, act: bool = True
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(i, o, k, s, p, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(o)

@@ -111,9 +111,7 @@ class Generator(nn.Module):
         self.constant = nn.Parameter(torch.randn(1, c[0], 4, 4))
         self.first = StyledConv(c[0], c[0], d, 4, up=False)
         self.first_rgb = ToRGB(c[0], d)
-        self.blocks = nn.ModuleList(
-            Block(c[i - 1], c[i], d, 4 * 2**i) for i in range(1, config.num_blocks)
-        )
+        self.blocks = nn.ModuleList(Block(c[i - 1], c[i], d, 4 * 2**i) for i in range(1, config.num_blocks))
         # The average w: centre of truncation, and what an inverter adds its offsets to.
         self.register_buffer("w_mean", torch.zeros(config.num_codes, d))
         # Gaussian over the W+ codes of real faces; the basis rows carry their standard deviations.

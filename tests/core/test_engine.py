@@ -166,7 +166,7 @@ def test_zero_sliders_give_back_what_the_edit_starts_from(
 
 
 def test_from_the_photo_only_the_change_is_laid_on(tiny_engine: Engine, portrait: Portrait) -> None:
-    w = portrait.w_plus + 0.5 * 2.0 * portrait.directions["second"][2]
+    w = portrait.w_plus + 0.5 * 2.0 * portrait.directions["first"][2]
     # Before clipping: where the generator overshoots white, the photo must not darken for it.
     change = (tiny_engine.renderer.render(w[None]) - portrait.rendered)[0].permute(1, 2, 0).numpy() * 127.5
     found = {

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from training.batches import MIRROR
-from training.codes import fit_gaussian
 from training.classifier import balanced_accuracy, fit_linear
+from training.codes import fit_gaussian
 from training.data import split_of
 from training.discriminator import Discriminator
 from training.labels import landmark_scores
@@ -33,7 +33,7 @@ def test_splits_are_stable_and_in_proportion() -> None:
 
 def test_mirror_is_an_involution_that_swaps_sides() -> None:
     assert np.array_equal(MIRROR[MIRROR], np.arange(68))
-    assert MIRROR[36] == 45 and MIRROR[48] == 54 and MIRROR[30] == 30
+    assert [MIRROR[i] for i in (36, 48, 30)] == [45, 54, 30]
 
 
 def test_sampling_grid_brings_the_five_points_home() -> None:
