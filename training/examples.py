@@ -2,9 +2,6 @@
 
     python -m training.examples --bundle checkpoints/portrait128 --seeds 1,2,3 --out assets/examples
     python -m training.examples --bundle checkpoints/portrait128 --contact sheet.jpg    # to choose from
-
-The generator's crop is tight, so the face is laid on a soft continuation of its own colours: that gives
-the detector room, as a photo would.
 """
 
 import argparse
@@ -16,18 +13,7 @@ import numpy as np
 from core.engine import Engine
 from core.images import save_image
 
-SIDE, MARGIN = 320, 96
-
-
-def frame(face: np.ndarray) -> np.ndarray:
-    """(R, R, 3) uint8 -> (512, 512, 3) uint8: the face in the middle, fading into its blurred reflection."""
-    face = cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    wide = cv2.copyMakeBorder(face, *(MARGIN,) * 4, cv2.BORDER_REFLECT).astype(np.float32)
-    soft = cv2.GaussianBlur(wide, (0, 0), 24)
-    inside = np.zeros(wide.shape[:2], np.float32)
-    cv2.rectangle(inside, (MARGIN + 8, MARGIN + 8), (MARGIN + SIDE - 9, MARGIN + SIDE - 9), 1.0, cv2.FILLED)
-    weight = cv2.GaussianBlur(inside, (0, 0), 7)[..., None]
-    return np.clip(weight * wide + (1 - weight) * soft + 0.5, 0, 255).astype(np.uint8)
+SIDE = 384
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -47,7 +33,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("give --seeds and --out, or --contact")
     args.out.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(args.seeds.split(","), start=1):
-        example = frame(engine.samples(1, int(seed), args.psi)[0])
+        face = engine.samples(1, int(seed), args.psi)[0]
+        example = cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         if not engine.find_faces(example):
             raise SystemExit(f"No face is found in the example of seed {seed}; choose another.")
         save_image(example, args.out / f"face{number}.jpg")
