@@ -24,11 +24,11 @@ PORTRAIT128_SLIDERS = (
     ("mouth_open", "Mouth open", "closed", "open"),
     ("eyes_open", "Eyes open", "narrow", "wide"),
     ("brow_raise", "Brows", "lowered", "raised"),
-    ("yaw", "Turn head", "to the left", "to the right"),
+    ("yaw", "Turn head", "left", "right"),
     ("pitch", "Tilt head", "up", "down"),
     ("face_width", "Face width", "narrow", "wide"),
     ("brightness", "Skin brightness", "darker", "lighter"),
-    ("light_right", "Light from", "the left", "the right"),
+    ("light_right", "Light from", "left", "right"),
 )
 # Narrower than the paper's (2048, 512), so that all weights stay small.
 CLASSIFIER_HIDDEN = (512, 256)
