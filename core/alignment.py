@@ -21,6 +21,9 @@ DETECTION_SIDE = 640
 # The second look, when that found nothing; still bounded, as HOG takes seconds on 40 megapixels.
 THOROUGH_SIDE = 2000
 MAX_FACES = 20
+# Beside a better one, a detection scored lower than this is a pattern in the clothes; alone it is kept,
+# since true faces go down to zero.
+WEAK_SCORE = 0.2
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,11 @@ def _detect(photo: np.ndarray, scale: float, upsample: int) -> list[tuple[int, i
         small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     else:
         small = photo
-    found = _detector()(np.ascontiguousarray(small), upsample)
+    found, scores, _ = _detector().run(np.ascontiguousarray(small), upsample)
     return [
         (round(r.left() / scale), round(r.top() / scale), round(r.right() / scale), round(r.bottom() / scale))
-        for r in found
+        for r, score in zip(found, scores, strict=True)
+        if score >= min(WEAK_SCORE, max(scores))
     ]
 
 
