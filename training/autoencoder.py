@@ -6,7 +6,8 @@
 
 The loss is reconstruction alone (and, late, an adversary), so the codes of real faces carry the model:
 its samples are drawn from a Gaussian fitted to them (`training.export`), not from the mapping network.
-Both stages train the same two modules; the first stops the synthesis at `--resolution`.
+Both stages train the same two modules; the first stops the synthesis at `--resolution`. A later run goes on
+from a bundle with `--start checkpoints/portrait128`.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.checkpoints import load_bundle
 from core.models.style_transformer import StyleTransformer, invert
 from core.models.stylegan2 import Generator, ToRGB
 from training.batches import Batches
@@ -83,7 +85,12 @@ def train(args: argparse.Namespace) -> None:
     faces = Batches(load(args.data, "train", args.limit), args.batch, device, args.seed)
     validation = Batches(load(args.data, "validation", args.limit), args.batch, device, 0)
     network = MobileFaceNet.load(args.identity).to(device, memory_format=torch.channels_last)
-    model = Autoencoder().to(device, memory_format=torch.channels_last)
+    model = Autoencoder()
+    if args.start:
+        bundle = load_bundle(args.start)
+        model.generator.load_state_dict(bundle.generator.state_dict())
+        model.inverter.load_state_dict(bundle.inverter.state_dict())
+    model = model.to(device, memory_format=torch.channels_last)
     average = Average(model)
     discriminator = PatchDiscriminator().to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(
@@ -174,6 +181,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--identity", type=Path, required=True, help="MobileFaceNet weights (safetensors)")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="bundle whose weights to go on from")
     parser.add_argument("--resolution", type=int, default=128)
     parser.add_argument("--adversarial", type=float, default=0.0, help="weight of the adversarial term")
     parser.add_argument("--minutes", type=float, default=60)

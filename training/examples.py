@@ -1,7 +1,7 @@
 """Synthetic example photos for the app's first page, sampled from a bundle's generator.
 
-    python -m training.examples --bundle checkpoints/portrait128 --seeds 1,2,3 --out assets/examples
-    python -m training.examples --bundle checkpoints/portrait128 --contact sheet.jpg    # to choose from
+python -m training.examples --bundle checkpoints/portrait128 --seeds 1,2,3 --out assets/examples
+python -m training.examples --bundle checkpoints/portrait128 --contact sheet.jpg    # to choose from
 """
 
 import argparse
