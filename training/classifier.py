@@ -2,8 +2,8 @@
 
     python -m training.classifier --data DIR --bundle checkpoints/portrait128
 
-Reads the bundle's generator and inverter, encodes the training split, and writes back the bundle with
-`classifier.safetensors`, the linear directions, and each slider's unit.
+Reads the bundle's generator and inverter, encodes the training split, and writes the bundle back (or to
+`--out`) with a new classifier and new linear directions; the sliders' units stay as they were.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from core.config import ClassifierConfig
 from core.models.latent_classifier import LatentClassifier
 from training.codes import encode
 from training.data import Faces, load
-from training.loop import Log, pick_device
+from training.loop import pick_device
 
 BINARY = ("gender",)
 
@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> None:
     linear_logits = (held_out - codes.mean(0)).flatten(1) @ linear.flatten(1).T + wanted.mean(0) - 0.5
     linear_accuracy = balanced_accuracy(linear_logits, test_wanted)
     for name, a, b in zip(config.attributes, accuracy, linear_accuracy, strict=True):
-        Log(out / "classifier.csv").write({"attribute": name, "classifier": a.item(), "linear": b.item()})
+        print(f"{name:12} balanced accuracy on the test split {a.item():.3f}, linear {b.item():.3f}")
     save_bundle(out, bundle.config, bundle.generator, bundle.inverter, classifier, linear)
 
 

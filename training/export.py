@@ -25,7 +25,7 @@ from training.classifier import balanced_accuracy, fit_classifier, fit_linear, t
 from training.codes import encode, fit_gaussian
 from training.data import load
 from training.inverter import load_generator
-from training.loop import Log, autocast, pick_device
+from training.loop import autocast, pick_device
 from training.presets import (
     CLASSIFIER_HIDDEN,
     PORTRAIT128_GENERATOR,
@@ -141,9 +141,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     save_bundle(args.out, config, generator, inverter, classifier, linear)
     for name, unit, hit in zip(names, units, accuracy, strict=True):
-        Log(args.out.parent / f"{args.out.name}-sliders.csv").write(
-            {"attribute": name, "unit": unit.item(), "test_accuracy": hit.item()}
-        )
+        print(f"{name:12} unit {unit.item():.3f}  balanced accuracy on the test split {hit.item():.3f}")
 
 
 if __name__ == "__main__":
