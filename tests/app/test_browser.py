@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from selenium import webdriver
@@ -14,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from app.ui import serve
+from app.ui import EXAMPLES, serve
 from core.engine import Engine
 from core.images import encode_png, open_image
 from core.session import EditRequest
@@ -240,3 +241,56 @@ def test_on_a_phone_nothing_scrolls_sideways_and_the_picture_stays(
     # What lies under the sticky picture must not shine through it.
     over = "return !!document.elementFromPoint(195, arguments[0]).closest('#stage')"
     assert all(page.js(over, y) for y in range(int(top) + 5, int(bottom), 20))
+
+
+BEGIN = """
+const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
+const file = new File([bytes], "portrait.png", {type: "image/png"});
+const data = new DataTransfer();
+data.items.add(file);
+"""
+WAYS_IN = {
+    "drop": "document.dispatchEvent(new DragEvent('drop', {dataTransfer: data}));",
+    "paste": "document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data}));",
+}
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_a_photo_can_be_dropped_and_pasted(
+    browser: webdriver.Chrome, address: str, portrait: Path, photo: np.ndarray, tiny_engine: Engine, way: str
+) -> None:
+    page = Page(browser, address)
+    page.js(BEGIN + WAYS_IN[way], base64.b64encode(portrait.read_bytes()).decode())
+    page.wait(lambda: page.js("return document.body.dataset.visagist") == "editing")
+    wanted = tiny_engine.open_portrait(photo).inversion.astype(int)
+    assert np.abs(cv2.resize(page.picture.astype(np.uint8), (32, 32)).astype(int) - wanted).mean() < 12
+
+
+def test_a_webcam_picture_is_opened(browser: webdriver.Chrome, address: str, portrait: Path) -> None:
+    page = Page(browser, address)
+    # The camera is a canvas that shows the portrait.
+    page.js(
+        """
+        const image = new Image(), canvas = document.createElement("canvas");
+        image.src = "data:image/png;base64," + arguments[0];
+        canvas.width = canvas.height = 512;
+        setInterval(() => canvas.getContext("2d").drawImage(image, 0, 0), 100);
+        navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(10);
+        """,
+        base64.b64encode(portrait.read_bytes()).decode(),
+    )
+    page.find(".v-empty [data-action=webcam]").click()
+    page.wait(lambda: page.js("return document.querySelector('.v-webcam video').videoWidth") == 512)
+    time.sleep(0.5)  # the image may be painted a frame after the video has begun
+    page.find("[data-action=shoot]").click()
+    page.wait(lambda: page.js("return document.body.dataset.visagist") == "editing")
+    assert not page.js("return document.querySelector('.v-webcam').open")
+
+
+def test_an_example_face_is_one_click_away(browser: webdriver.Chrome, address: str) -> None:
+    page = Page(browser, address)
+    page.find(".v-empty .v-example-row button").click()
+    page.wait(lambda: page.js("return document.body.dataset.visagist") == "editing")
+    first = open_image(EXAMPLES / "face1.jpg")
+    page.js("document.querySelector('#start input[value=photo]').click()")  # the photo's own face, untouched
+    page.wait(lambda: np.abs(page.picture.mean((0, 1)) - first.mean((0, 1))).max() < 25)
