@@ -2,8 +2,6 @@
 
 import copy
 import csv
-import ctypes
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.render import tune_allocator
+
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA where there is one. On Linux CPUs, also stops the allocator from returning pages."""
+    """`auto` is CUDA where there is one. Call before the first tensor: on a CPU it tunes the allocator."""
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-    if device.type == "cpu" and sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        for option, value in ((-4, 0), (-1, 2**31 - 1), (-8, 1)):  # MMAP_MAX, TRIM_THRESHOLD, ARENA_MAX
-            libc.mallopt(option, value)
+    if device.type == "cpu":
+        tune_allocator()
     return device
 
 
