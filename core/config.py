@@ -63,8 +63,11 @@ class InverterConfig:
     feedforward: int = 1024
     dropout: float = 0.1
     mapping_layers: int = 8
+    dense_width: int = 0  # hidden width of the dense head beside the attention; 0, the paper's: none
 
     def __post_init__(self) -> None:
+        if self.dense_width < 0:
+            raise ValueError(f"Dense width {self.dense_width} must be 0 or more")
         if self.w_dim % self.heads:
             raise ValueError(f"w width {self.w_dim} must be divisible by num_heads {self.heads}")
         if self.input_resolution % 16:

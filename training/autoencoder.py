@@ -11,7 +11,6 @@ from a bundle with `--start checkpoints/portrait128`.
 """
 
 import argparse
-import math
 import time
 from pathlib import Path
 
@@ -89,7 +88,9 @@ def train(args: argparse.Namespace) -> None:
     if args.start:
         bundle = load_bundle(args.start)
         model.generator.load_state_dict(bundle.generator.state_dict())
-        model.inverter.load_state_dict(bundle.inverter.state_dict())
+        # Parts that the bundle's inverter lacks start as they are; anything else must fit.
+        fresh = {k: v for k, v in model.inverter.state_dict().items() if k.startswith("dense.")}
+        model.inverter.load_state_dict({**fresh, **bundle.inverter.state_dict()})
     model = model.to(device, memory_format=torch.channels_last)
     average = Average(model)
     discriminator = PatchDiscriminator().to(device, memory_format=torch.channels_last)
@@ -116,10 +117,9 @@ def train(args: argparse.Namespace) -> None:
         done = (time.monotonic() - began) / (60 * args.minutes)
         if done >= 1 or (args.steps and step - start_step >= args.steps):
             break
-        # Warm up for 100 steps, then hold, then fall to a twentieth over the last third.
-        fall = 1.0 if args.hold or done < 2 / 3 else 0.05 + 0.475 * (1 + math.cos(math.pi * (3 * done - 2)))
+        fall = 1.0 if args.hold else max(1 - done, 0.02)
         for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
-            group["lr"] = rate * fall * min(1.0, (step - start_step + 1) / 100)
+            group["lr"] = args.rate * rate * fall * min(1.0, (step - start_step + 1) / 100)
         target = shrink(images, args.resolution)
         with autocast(device):
             output = model(images, args.resolution)
@@ -186,7 +186,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--adversarial", type=float, default=0.0, help="weight of the adversarial term")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--steps", type=int, default=0, help="stop after this many (0: by time alone)")
-    parser.add_argument("--hold", action="store_true", help="no decay at the end: another stage follows")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor of all learning rates")
+    parser.add_argument("--hold", action="store_true", help="no decay: another stage follows")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--clip", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)

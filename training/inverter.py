@@ -60,7 +60,6 @@ def train(args: argparse.Namespace) -> None:
         with autocast(device):
             output = generator.synthesis(invert(generator, inverter, images))
             terms = reconstruction_losses(output, images, theta, network)
-        terms["pixel"] = F.mse_loss(output, images)
         optimizer.zero_grad(set_to_none=True)
         total(terms, weights).backward()
         nn.utils.clip_grad_norm_(inverter.parameters(), args.clip)

@@ -15,6 +15,7 @@ class Weights:
     """Weights of the reconstruction terms; zero leaves a term out."""
 
     pixel: float = 10.0
+    squared: float = 20.0
     features: float = 2.0
     identity: float = 3.0
     adversarial: float = 0.2
@@ -30,6 +31,7 @@ def reconstruction_losses(
     features = [_normalised_distance(a, b) for a, b in zip(found_features, wanted_features, strict=True)]
     return {
         "pixel": F.l1_loss(image, target),
+        "squared": F.mse_loss(image, target),
         "features": torch.stack(features).mean(),
         "identity": 1 - (found * wanted).sum(1).mean(),
     }

@@ -14,6 +14,7 @@ PORTRAIT128_INVERTER = InverterConfig(
     units=(2, 3, 4, 2),
     feedforward=512,
     dropout=0.0,
+    dense_width=512,
 )
 
 # What each slider is called, and what its ends mean.

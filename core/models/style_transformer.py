@@ -115,6 +115,30 @@ class DecoderLayer(nn.Module):
         return self.norms[2](query + self.dropout(self.feedforward(query)))
 
 
+class DenseHead(nn.Module):
+    """Offsets from the coarsest features with their places kept: a departure from the paper.
+
+    Attention pools: what a query reads is a mean over positions. A small transformer lacks the heads to say
+    from it where things are; a dense layer over the 4x4 grid does. It starts as zero.
+    """
+
+    def __init__(self, config: InverterConfig) -> None:
+        super().__init__()
+        side = config.input_resolution // 16
+        reduced = config.w_dim * 3 // 8
+        self.num_codes = config.num_codes
+        self.reduce = nn.Conv2d(config.w_dim, reduced, 1)
+        self.hidden = nn.Linear(reduced * side * side, config.dense_width)
+        self.out = nn.Linear(config.dense_width, config.num_codes * config.w_dim)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, coarse: Tensor) -> Tensor:
+        """coarse: (B, D, S/16, S/16) -> (B, L, D)."""
+        x = F.leaky_relu(self.hidden(self.reduce(coarse).flatten(1)), 0.2)  # (B, dense width)
+        return self.out(x).unflatten(1, (self.num_codes, -1))
+
+
 class StyleTransformer(nn.Module):
     """The inverter. Its output is an offset from the generator's mean code."""
 
@@ -126,13 +150,15 @@ class StyleTransformer(nn.Module):
         self.mapping = MappingNetwork(config.w_dim, config.w_dim, config.mapping_layers)
         self.trunk = Trunk(config)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(3))
+        self.dense = DenseHead(config) if config.dense_width else None
 
     def forward(self, image: Tensor) -> Tensor:
         """image: (B, 3, S, S) in [-1, 1], S the config's input resolution -> offsets (B, L, D)."""
         query = self.mapping(self.z)[None].expand(len(image), -1, -1)  # (B, L, D)
-        for layer, feature in zip(self.layers, self.trunk(image), strict=True):
+        features = self.trunk(image)
+        for layer, feature in zip(self.layers, features, strict=True):
             query = layer(query, feature)
-        return query
+        return query if self.dense is None else query + self.dense(features[0])
 
 
 def invert(generator: Generator, inverter: StyleTransformer, image: Tensor) -> Tensor:
