@@ -20,7 +20,8 @@ from training.codes import encode
 from training.data import Faces, load
 from training.loop import pick_device
 
-BINARY = ("gender",)
+# Known for each face, or a probability spread from hand labels; all others are scores.
+BINARY = ("gender", "eyeglasses", "beard", "bangs", "hat")
 
 
 def targets(faces: Faces, attributes: tuple[str, ...], reference: Faces) -> Tensor:

@@ -26,7 +26,7 @@ JPEG_QUALITY = 92
 SPLITS = ("train", "validation", "test")
 ATTRIBUTES = (
     "age", "gender", "smile", "mouth_open", "eyes_open", "brow_raise", "yaw", "pitch",
-    "face_width", "brightness", "light_right",
+    "face_width", "brightness", "light_right", "hair_darkness",
 )  # fmt: skip
 # Variance of the Laplacian of the 128 px luma; below it a face is a smear.
 SHARPNESS_FLOOR = 15.0
@@ -50,7 +50,7 @@ def _prepare(job: tuple[str, bytes, str, int]) -> Row | str:
     """One face, or the reason why it is dropped."""
     # Imported here: the machines that train have neither dlib nor this need.
     from core import alignment, config
-    from training.labels import landmark_scores, pixel_scores
+    from training.scores import landmark_scores, pixel_scores
 
     name, data, template_name, size = job
     template = {"portrait128": config.PORTRAIT128_TEMPLATE, "ffhq": config.FFHQ_TEMPLATE}[template_name]
@@ -154,19 +154,25 @@ def build(
 
 @dataclass(frozen=True)
 class Faces:
-    """A split in memory. images: (N, S, S, 3) uint8 RGB; landmarks: (N, 68, 2); scores: (N, A)."""
+    """A split in memory. images: (N, S, S, 3) uint8 RGB; landmarks: (N, 68, 2); scores: (N, A).
+
+    The attributes are the table's columns after `length`: what `build` measured and, once `training.probe`
+    has run, what it spread from hand labels.
+    """
 
     files: tuple[str, ...]
     images: np.ndarray
     landmarks: np.ndarray
     scores: np.ndarray
-    attributes: tuple[str, ...] = ATTRIBUTES
+    attributes: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.files)
 
     def score(self, attribute: str) -> np.ndarray:
-        """(N,) float32."""
+        """(N,) float32. Raises: ValueError for an attribute that the table lacks."""
+        if attribute not in self.attributes:
+            raise ValueError(f"The table has no column {attribute!r}; build it anew, then run training.probe")
         return self.scores[:, self.attributes.index(attribute)]
 
 
@@ -175,13 +181,16 @@ def load(folder: Path, split: str, limit: int | None = None) -> Faces:
     if split not in SPLITS:
         raise ValueError(f"Split {split!r} is not one of {', '.join(SPLITS)}")
     with open(folder / "faces.csv", newline="") as table:
-        rows = [(i, row) for i, row in enumerate(csv.DictReader(table)) if row["split"] == split][:limit]
+        reader = csv.DictReader(table)
+        rows = [(i, row) for i, row in enumerate(reader) if row["split"] == split][:limit]
     if not rows:
         raise ValueError(f"{folder} holds no face of the {split} split")
     shards = {
         index: np.fromfile(folder / f"faces-{index:03d}.pack", np.uint8)
         for index in sorted({int(row["shard"]) for _, row in rows})
     }
+    columns = list(reader.fieldnames or ())
+    attributes = tuple(columns[columns.index("length") + 1 :])
     images = []
     for _, row in rows:
         start, length = int(row["offset"]), int(row["length"])
@@ -193,7 +202,8 @@ def load(folder: Path, split: str, limit: int | None = None) -> Faces:
         files=tuple(row["file"] for _, row in rows),
         images=np.stack(images),
         landmarks=np.load(folder / "landmarks.npy")[[i for i, _ in rows]],
-        scores=np.array([[float(row[a]) for a in ATTRIBUTES] for _, row in rows], np.float32),
+        scores=np.array([[float(row[a]) for a in attributes] for _, row in rows], np.float32),
+        attributes=attributes,
     )
 
 

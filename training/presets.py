@@ -30,6 +30,10 @@ PORTRAIT128_SLIDERS = (
     ("face_width", "Face width", "narrow", "wide"),
     ("brightness", "Skin brightness", "darker", "lighter"),
     ("light_right", "Light from", "left", "right"),
+    ("eyeglasses", "Glasses", "without", "with"),
+    ("beard", "Beard", "shaven", "bearded"),
+    ("bangs", "Bangs", "swept back", "over the forehead"),
+    ("hair_darkness", "Hair colour", "lighter", "darker"),
 )
 # Narrower than the paper's (2048, 512), so that all weights stay small.
-CLASSIFIER_HIDDEN = (512, 256)
+CLASSIFIER_HIDDEN = (256, 128)

@@ -58,6 +58,7 @@ def test_build_keeps_good_faces_and_says_why_others_go(
     assert (list(train.files), list(test.files)) == (names[:2], names[2:])
     assert list(train.score("age")) == [int(name.split("_")[0]) for name in names[:2]]
     assert list(train.score("gender")) == [1 - int(name.split("_")[1]) for name in names[:2]]
+    assert train.attributes == ATTRIBUTES
     assert train.scores.shape == (2, len(ATTRIBUTES))
     # The same face, cut by the product's own alignment: detection differs by some pixels, JPEG by little.
     photo = portrait()

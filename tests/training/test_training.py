@@ -1,6 +1,7 @@
 """Pieces of the training code against plain formulas."""
 
 import numpy as np
+import pytest
 import torch
 
 from training.batches import MIRROR
@@ -8,8 +9,8 @@ from training.classifier import balanced_accuracy, fit_linear
 from training.codes import fit_gaussian
 from training.data import split_of
 from training.discriminator import Discriminator
-from training.labels import landmark_scores
 from training.mobilefacenet import FIVE_POINTS, INPUT_SIZE, FrozenPReLU, align, five_points, sampling_grids
+from training.scores import landmark_scores, pixel_scores
 
 
 def face_points() -> np.ndarray:
@@ -123,3 +124,14 @@ def test_minibatch_deviation_is_the_mean_deviation_of_a_group() -> None:
     found = judge.minibatch_deviation(x)
     assert found.shape == (4, 1, 4, 4)
     torch.testing.assert_close(found, wanted.expand_as(found))
+
+
+def test_hair_darkness_is_the_darkest_fifth_above_the_brows() -> None:
+    points = face_points()
+    points[17:27] = (64, 40)
+    face = np.full((128, 128, 3), 204, np.uint8)
+    face[40:] = 0  # what lies below the brows does not count
+    bald = pixel_scores(face, points)["hair_darkness"]
+    face[:10] = 51  # of the 33 rows above, more than a fifth
+    haired = pixel_scores(face, points)["hair_darkness"]
+    assert (bald, haired) == (pytest.approx(0.2), pytest.approx(0.8))

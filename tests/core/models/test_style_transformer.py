@@ -1,7 +1,9 @@
 """The inverter: the paper's size, and its attention against plain matrices."""
 
+import dataclasses
 import math
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -59,6 +61,33 @@ def test_decoder_layer_is_the_papers_equations() -> None:
     first, last = layer.feedforward[0], layer.feedforward[3]
     x = F.layer_norm(x + torch.relu(x @ first.weight.T + first.bias) @ last.weight.T + last.bias, (16,))
     torch.testing.assert_close(layer(query, feature)[0], x)
+
+
+def test_dense_head_starts_silent_and_is_a_formula_of_the_coarse_features() -> None:
+    torch.manual_seed(0)
+    model = StyleTransformer(dataclasses.replace(TINY, dense_width=5)).double().eval()
+    assert model.dense is not None
+    image = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    with_head = model(image)
+    head, model.dense = model.dense, None
+    paper = model(image)
+    torch.testing.assert_close(with_head, paper)
+
+    torch.nn.init.normal_(head.out.weight)
+    torch.nn.init.normal_(head.out.bias)
+    coarse = model.trunk(image)[0]  # (2, 16, 2, 2)
+    reduced = torch.einsum("oc,bchw->bohw", head.reduce.weight[:, :, 0, 0], coarse)
+    reduced = (reduced + head.reduce.bias[:, None, None]).reshape(2, -1)
+    hidden = reduced @ head.hidden.weight.T + head.hidden.bias
+    hidden = torch.where(hidden > 0, hidden, 0.2 * hidden)
+    offsets = (hidden @ head.out.weight.T + head.out.bias).reshape(2, 4, 16)
+    model.dense = head
+    torch.testing.assert_close(model(image), paper + offsets)
+
+
+def test_dense_width_must_not_be_negative() -> None:
+    with pytest.raises(ValueError, match="Dense width -1"):
+        dataclasses.replace(TINY, dense_width=-1)
 
 
 def test_invert_adds_the_offsets_to_the_mean_code_at_any_input_size() -> None:

@@ -57,7 +57,10 @@ def pixel_scores(face: np.ndarray, points: np.ndarray) -> dict[str, float]:
         x, y = (eye + mouth) / 2
         cheeks.append(patch(x, y, radius))
     nose = points[27:31].mean(0)
+    # Above the brows lie forehead and, where the crop shows any, hair: its darkest fifth is the hair.
+    above = luma[: max(1, int(np.clip(points[17:27, 1].min() - radius, 1, size)))]
     return {
         "brightness": (sum(cheeks) + patch(nose[0], nose[1], radius)) / 3,
         "light_right": cheeks[1] - cheeks[0],
+        "hair_darkness": 1 - float(np.quantile(above, 0.2)),
     }
