@@ -100,15 +100,26 @@ class MobileFaceNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Returns the unit embedding (B, 128) and features at 56x48, 28x24, 14x12 and 7x6."""
+        last, features = self._maps(x)
+        return self._embed(last), features
+
+    def pooled(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the unit embedding (B, 128) and the last map's mean over positions, (B, 512)."""
+        last, _ = self._maps(x)
+        return self._embed(last), last.mean((2, 3)).float()
+
+    def _maps(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The last map (B, 512, 7, 6), and the features that `forward` returns."""
         x = self.dw_conv1(self.conv1(x))
         features = [x]
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index in (4, 11, 14):
                 features.append(x)
-        x = self.conv2(x)
-        embedding = self.linear1(self.linear7(x)).flatten(1).float()
-        return F.normalize(embedding), tuple(features)
+        return self.conv2(x), tuple(features)
+
+    def _embed(self, last: Tensor) -> Tensor:
+        return F.normalize(self.linear1(self.linear7(last)).flatten(1).float())
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
