@@ -16,7 +16,7 @@ from core import alignment, compositing, identity
 from core.alignment import Face
 from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
 from core.config import BundleConfig
-from core.editing.label import directions, unit_codes
+from core.editing.label import directions, edit_step, unit_codes
 from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
 from core.images import to_array, to_tensor
 from core.models.style_transformer import invert
@@ -191,12 +191,11 @@ class Engine:
             raise BadRequest(f"This model has no slider {unknown[0]}; it has {known}.")
         if not request.sliders:
             return None
-        axes = portrait.directions[request.order]
-        step = torch.zeros_like(portrait.w_plus)
+        moves = []
         for name, value in request.sliders.items():
             index, unit = self._sliders[name]
-            step = step + value * unit * axes[index]
-        return step
+            moves.append((index, value * unit))
+        return edit_step(portrait.directions[request.order], moves)
 
     def samples(self, n: int, seed: int, psi: float = 0.7) -> list[np.ndarray]:
         """n synthetic faces (R, R, 3) uint8; psi: 0 is the mean face, 1 the full variety."""
