@@ -72,7 +72,8 @@ def measure_dependency(
     """`compare` of all orders for every slider the judge knows, and the mean over those that were compared.
 
     sigma: (A,), deviation of the judge's outputs over inversions. Returns {"sliders": {name: row or None},
-    "mean": {order: number} or None}: one set of sliders for all orders, so that the means compare.
+    "mean": {order: number} or None, "strengths", "curves"}: one set of sliders for all orders, so that the
+    means compare, and at every strength each order's move and mean-AD.
     """
     names = [a.name for a in bundle.config.attributes if a.name in judge.attributes]
     start = judge_pictures(judge, opened.inversions, device)
@@ -88,4 +89,8 @@ def measure_dependency(
     rows = {name: compare(by_order) for name, by_order in curves.items()}
     compared = [row for row in rows.values() if row is not None]
     means = {order: float(np.mean([row[order] for row in compared])) for order in ORDERS if compared}
-    return {"sliders": rows, "mean": means or None}
+    plain = {
+        name: {order: {"move": m.tolist(), "dependency": d.tolist()} for order, (m, d) in by_order.items()}
+        for name, by_order in curves.items()
+    }
+    return {"sliders": rows, "mean": means or None, "strengths": STRENGTHS, "curves": plain}

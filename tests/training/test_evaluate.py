@@ -223,6 +223,8 @@ def test_the_whole_evaluation_of_a_tiny_model(
         assert mean["share"] == pytest.approx(np.mean([row["share"] for row in sliders.values()]))
         assert mean["identity"] == pytest.approx(np.mean([row["identity"] for row in sliders.values()]))
     assert found["dependency"]["sliders"].keys() == {"smile", "young", "male"}
+    points = found["dependency"]["curves"]["male"]["linear"]
+    assert len(points["move"]) == len(points["dependency"]) == len(found["dependency"]["strengths"])
     assert (out / "evaluation.md").read_text() == report(found)
     assert capsys.readouterr().out.startswith("`python -m training.evaluate")
     assert cv2.imread(str(out / "inversions.png")).shape == (64, 32, 3)
