@@ -28,6 +28,7 @@ from training.loop import Average, Log, autocast, pick_device, restore, save, sh
 from training.losses import PatchDiscriminator, Weights, hinge_discriminator, reconstruction_losses, total
 from training.mobilefacenet import MobileFaceNet
 from training.presets import PORTRAIT128_GENERATOR, PORTRAIT128_INVERTER
+from training.weights import save_half
 
 LEARNING_RATE = {"generator": 2.5e-3, "inverter": 6e-4, "discriminator": 4e-4}
 REPORT = 100
@@ -165,13 +166,15 @@ def train(args: argparse.Namespace) -> None:
 def report(
     args: argparse.Namespace, model: Autoencoder, faces: Batches, network: MobileFaceNet, step: int
 ) -> None:
-    """Validation figures into their own CSV, and a sheet: originals above reconstructions."""
+    """Validation figures into their own CSV, a sheet of originals above reconstructions, averaged weights."""
     figures = evaluate(model, faces, network, args.resolution)
     Log(args.out / "validation.csv").write({"step": step, **figures})
     images, _ = faces.take(np.arange(12), np.zeros(12, bool))
     with autocast(images.device):
         rows = [images, model(images, args.resolution)]
     sheet(args.out / f"sheet-{step:06d}.jpg", rows)
+    save_half(args.out / "generator-average.pt", model.generator)
+    save_half(args.out / "inverter-average.pt", model.inverter)
 
 
 def main(argv: list[str] | None = None) -> None:

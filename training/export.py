@@ -1,8 +1,7 @@
 """Make a bundle of trained networks: code statistics, classifier, slider units, half-precision weights.
 
-    python -m training.export --data DIR --autoencoder runs/a/last.pt --out checkpoints/portrait128
-    python -m training.export --data DIR --generator runs/g/generator-average.pt \
-        --inverter runs/i/inverter-average.pt --out checkpoints/portrait128
+    python -m training.export --data DIR --generator runs/a/generator-average.pt \
+        --inverter runs/a/inverter-average.pt --out checkpoints/portrait128
 
 A slider's unit is the step in W+ that moves its attribute, seen by the linear directions in the codes of
 the re-inverted pictures, by as much as the attribute varies between people (see `calibrate`).
@@ -20,7 +19,6 @@ from core.editing.label import directions
 from core.models.latent_classifier import LatentClassifier
 from core.models.style_transformer import StyleTransformer, invert
 from core.models.stylegan2 import CODE_RANK, Generator
-from training.autoencoder import Autoencoder
 from training.classifier import balanced_accuracy, fit_classifier, fit_linear, targets
 from training.codes import encode, fit_gaussian
 from training.data import load
@@ -32,23 +30,11 @@ from training.presets import (
     PORTRAIT128_INVERTER,
     PORTRAIT128_SLIDERS,
 )
+from training.weights import load_half
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 LICENCE = "Non-commercial research only: trained on UTKFace (see MODEL_CARD.md)"
 CALIBRATION_FACES = 16
-
-
-def read_networks(args: argparse.Namespace) -> tuple[Generator, StyleTransformer]:
-    """Averaged weights, from the joint training or from the two separate ones."""
-    if args.autoencoder:
-        model = Autoencoder()
-        model.load_state_dict(torch.load(args.autoencoder, map_location="cpu", weights_only=True)["average"])
-        return model.eval().generator, model.eval().inverter
-    inverter = StyleTransformer(PORTRAIT128_INVERTER)
-    state = torch.load(args.inverter, map_location="cpu", weights_only=True)
-    counters = {k: v for k, v in inverter.state_dict().items() if not v.is_floating_point()}
-    inverter.load_state_dict({**counters, **{k: v.float() for k, v in state.items()}})
-    return load_generator(args.generator, torch.device("cpu")), inverter.eval()
 
 
 @torch.no_grad()
@@ -98,19 +84,18 @@ def calibrate(
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--autoencoder", type=Path, help="last.pt of training.autoencoder")
-    parser.add_argument("--generator", type=Path, help="generator-average.pt of training.generator")
-    parser.add_argument("--inverter", type=Path, help="inverter-average.pt of training.inverter")
+    parser.add_argument("--generator", type=Path, required=True, help="generator-average.pt of a training")
+    parser.add_argument("--inverter", type=Path, required=True, help="inverter-average.pt of a training")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--noise", type=float, default=0.5)
     parser.add_argument("--limit", type=int, help="faces per split (a rehearsal)")
     args = parser.parse_args(argv)
-    if not args.autoencoder and not (args.generator and args.inverter):
-        parser.error("give --autoencoder, or --generator and --inverter")
     device = pick_device("cpu")
-    generator, inverter = read_networks(args)
-    generator.requires_grad_(False), inverter.requires_grad_(False)
+    generator = load_generator(args.generator, device)
+    inverter = StyleTransformer(PORTRAIT128_INVERTER)
+    load_half(args.inverter, inverter)
+    inverter = inverter.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     train, test = load(args.data, "train", args.limit), load(args.data, "test", args.limit)
     codes = encode(generator, inverter, train, device)
     generator.code_mean, generator.code_basis = fit_gaussian(codes, CODE_RANK)

@@ -21,6 +21,7 @@ from training.data import load
 from training.discriminator import Discriminator
 from training.loop import Average, Log, autocast, pick_device, restore, save, sheet
 from training.presets import PORTRAIT128_GENERATOR
+from training.weights import save_half
 
 R1_EVERY = 16
 REPORT = 50
@@ -131,8 +132,7 @@ def finish(args: argparse.Namespace, generator: Generator, z: Tensor, step: int)
     with autocast(z.device):
         samples = generator(z, 0.7)
     sheet(args.out / f"samples-{step:06d}.jpg", list(samples.chunk(4)))
-    state = {k: v.half().cpu() for k, v in generator.state_dict().items()}
-    torch.save(state, args.out / "generator-average.pt")
+    save_half(args.out / "generator-average.pt", generator)
 
 
 def main(argv: list[str] | None = None) -> None:

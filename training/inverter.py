@@ -37,6 +37,7 @@ from training.losses import Weights, reconstruction_losses, total
 from training.mobilefacenet import MobileFaceNet
 from training.offsets import free_codes, offset_penalty, tie_codes
 from training.presets import PORTRAIT128_GENERATOR, PORTRAIT128_INVERTER
+from training.weights import load_half, save_half
 
 REPORT = 100
 
@@ -54,8 +55,7 @@ class InverterWeights(Weights):
 def load_generator(path: Path, device: torch.device) -> Generator:
     """A frozen generator from the half-precision file that training.generator writes."""
     generator = Generator(PORTRAIT128_GENERATOR)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    generator.load_state_dict({k: v.float() for k, v in state.items()})
+    load_half(path, generator)
     return generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
@@ -69,9 +69,7 @@ def load_networks(args: argparse.Namespace, device: torch.device) -> tuple[Gener
     else:
         bundle = load_bundle(args.bundle)
         generator = bundle.generator.to(device, memory_format=torch.channels_last)
-        torch.save(
-            {k: v.half() for k, v in generator.state_dict().items()}, args.out / "generator-average.pt"
-        )
+        save_half(args.out / "generator-average.pt", generator)
         config = bundle.config.inverter
         dense_width = config.dense_width or PORTRAIT128_INVERTER.dense_width
         inverter = StyleTransformer(replace(config, dense_width=dense_width))
@@ -209,8 +207,7 @@ def finish(args: argparse.Namespace, trainer: Trainer, faces: Batches, step: int
     with autocast(images.device):
         output: Tensor = generator.synthesis(invert(generator, inverter, images))
     sheet(args.out / f"sheet-{step:06d}.jpg", [images, output])
-    state = {k: v.half().cpu() for k, v in inverter.state_dict().items() if v.is_floating_point()}
-    torch.save(state, args.out / "inverter-average.pt")
+    save_half(args.out / "inverter-average.pt", inverter)
     save(args.out / "last.pt", step=step, **trainer.parts)
 
 

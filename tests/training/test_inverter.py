@@ -160,7 +160,7 @@ def test_a_run_with_every_option_leaves_loadable_files(
     assert state.keys() == {k for k, v in last["average"].items() if v.is_floating_point()}
     assert all(v.dtype == torch.float16 for v in state.values())
     generator = torch.load(tmp_path / "generator-average.pt", weights_only=True)
-    tiny_bundle.generator.load_state_dict({k: v.float() for k, v in generator.items()})
+    assert generator.keys() == tiny_bundle.generator.state_dict().keys()
 
 
 @pytest.mark.parametrize(
