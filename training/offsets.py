@@ -3,9 +3,9 @@
 Tov et al. 2021 ("Designing an encoder for StyleGAN image manipulation"): an encoder stays close to W, and so
 editable, if it emits a base w and small offsets d_i, w_i = w + d_i, penalised by their L2 norm and let free
 layer by layer. Our inverter emits all L codes at once: the first one is the base, the offsets are the
-differences to it. Codes are taken relative to a centre (L, D), the mean code of each layer. It cancels where
-all layers share one W; a generator trained jointly with its inverter has a space of its own in every layer,
-and there neither the penalty nor the progression means much.
+differences to it. Codes are taken relative to a centre (L, D), the mean code of each layer, which cancels
+where the codes come from one mapping network. A generator trained jointly with its inverter shares as much of
+one W as its training left it: the offset that `training.editability` reports says how much (0: all of it).
 """
 
 import torch
