@@ -18,7 +18,10 @@ MIRROR = np.array(
 
 
 class Batches:
-    """Random, endless, half of them mirrored. Yields images (B, 3, S, S) in [-1, 1] and theta (B, 2, 3)."""
+    """Random, endless, half of them mirrored. Yields images (B, 3, S, S) in [-1, 1] and theta (B, 2, 3).
+
+    Iterating raises ValueError if there are fewer faces than a batch holds.
+    """
 
     def __init__(self, faces: Faces, batch: int, device: torch.device, seed: int) -> None:
         size = faces.images.shape[1]
@@ -29,6 +32,8 @@ class Batches:
         self.random = np.random.default_rng(seed)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        if len(self.images) < self.batch:
+            raise ValueError(f"A batch of {self.batch} is more than the {len(self.images)} faces there are")
         while True:
             order = self.random.permutation(len(self.images))
             for start in range(0, len(order) - self.batch + 1, self.batch):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from training.batches import MIRROR
+from training.batches import MIRROR, Batches
 from training.classifier import balanced_accuracy, fit_linear
 from training.codes import fit_gaussian
-from training.data import split_of
+from training.data import Faces, split_of
 from training.discriminator import Discriminator
 from training.mobilefacenet import FIVE_POINTS, INPUT_SIZE, FrozenPReLU, align, five_points, sampling_grids
 from training.scores import landmark_scores, pixel_scores
@@ -135,3 +135,9 @@ def test_hair_darkness_is_the_darkest_fifth_above_the_brows() -> None:
     face[:10] = 51  # of the 33 rows above, more than a fifth
     haired = pixel_scores(face, points)["hair_darkness"]
     assert (bald, haired) == (pytest.approx(0.2), pytest.approx(0.8))
+
+
+def test_too_few_faces_for_a_batch_are_refused() -> None:
+    faces = Faces(("a",), np.zeros((1, 128, 128, 3), np.uint8), face_points()[None], np.zeros((1, 0)), ())
+    with pytest.raises(ValueError, match="batch of 2 is more than the 1 faces"):
+        next(iter(Batches(faces, 2, torch.device("cpu"), 0)))
