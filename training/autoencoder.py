@@ -28,7 +28,7 @@ from training.loop import Average, Log, autocast, pick_device, restore, save, sh
 from training.losses import PatchDiscriminator, Weights, hinge_discriminator, reconstruction_losses, total
 from training.mobilefacenet import MobileFaceNet
 from training.presets import PORTRAIT128_GENERATOR, PORTRAIT128_INVERTER
-from training.weights import save_half
+from training.weights import load_started, save_half
 
 LEARNING_RATE = {"generator": 2.5e-3, "inverter": 6e-4, "discriminator": 4e-4}
 REPORT = 100
@@ -89,9 +89,7 @@ def train(args: argparse.Namespace) -> None:
     if args.start:
         bundle = load_bundle(args.start)
         model.generator.load_state_dict(bundle.generator.state_dict())
-        # Parts that the bundle's inverter lacks start as they are; anything else must fit.
-        fresh = {k: v for k, v in model.inverter.state_dict().items() if k.startswith("dense.")}
-        model.inverter.load_state_dict({**fresh, **bundle.inverter.state_dict()})
+        load_started(model.inverter, bundle.inverter.state_dict())
     model = model.to(device, memory_format=torch.channels_last)
     average = Average(model)
     discriminator = PatchDiscriminator().to(device, memory_format=torch.channels_last)

@@ -37,7 +37,7 @@ from training.losses import Weights, reconstruction_losses, total
 from training.mobilefacenet import MobileFaceNet
 from training.offsets import free_codes, offset_penalty, tie_codes
 from training.presets import PORTRAIT128_GENERATOR, PORTRAIT128_INVERTER
-from training.weights import load_half, save_half
+from training.weights import load_half, load_started, save_half
 
 REPORT = 100
 
@@ -75,9 +75,7 @@ def load_networks(args: argparse.Namespace, device: torch.device) -> tuple[Gener
         inverter = StyleTransformer(replace(config, dense_width=dense_width))
     inverter.mapping.load_state_dict(generator.mapping.state_dict())
     if args.go_on:
-        # The dense head, which a bundle's inverter may lack, starts as zero; anything else must fit.
-        fresh = {k: v for k, v in inverter.state_dict().items() if k.startswith("dense.")}
-        inverter.load_state_dict({**fresh, **bundle.inverter.state_dict()})
+        load_started(inverter, bundle.inverter.state_dict())
     return generator, inverter.to(device, memory_format=torch.channels_last)
 
 

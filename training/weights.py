@@ -1,9 +1,12 @@
-"""Averaged weights in half precision, in files small enough to be brought home from a lent machine."""
+"""Weights on their way: home from a lent machine in small files, and into a network that has grown."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from core.models.style_transformer import StyleTransformer
 
 PIECE_BYTES = 15 * 2**20
 
@@ -39,6 +42,12 @@ def load_half(path: Path, module: nn.Module) -> None:
     for file in files:
         state |= torch.load(file, map_location="cpu", weights_only=True)
     module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+
+
+def load_started(inverter: StyleTransformer, state: Mapping[str, Tensor]) -> None:
+    """Load an earlier inverter's weights; a dense head that it lacked stays as it is, all else must fit."""
+    fresh = {k: v for k, v in inverter.state_dict().items() if k.startswith("dense.")}
+    inverter.load_state_dict({**fresh, **state})
 
 
 def _piece(path: Path, index: int) -> Path:

@@ -1,13 +1,16 @@
 """Weights on their way home: whole, in pieces, and strict."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from core.config import BundleConfig
+from core.models.style_transformer import StyleTransformer
 from training import weights
-from training.weights import load_half, save_half
+from training.weights import load_half, load_started, save_half
 
 
 def network(seed: int) -> nn.Module:
@@ -44,3 +47,15 @@ def test_a_missing_piece_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         load_half(tmp_path / "w.pt", network(1))
     with pytest.raises(FileNotFoundError, match=r"neither .*v\.pt nor v-0\.pt"):
         load_half(tmp_path / "v.pt", network(1))
+
+
+def test_an_inverter_that_grew_a_dense_head_starts_from_one_without(tiny_config: BundleConfig) -> None:
+    old = StyleTransformer(tiny_config.inverter).eval()
+    new = StyleTransformer(replace(tiny_config.inverter, dense_width=4)).eval()
+    load_started(new, old.state_dict())
+    image = torch.rand(1, 3, 32, 32) * 2 - 1
+    assert torch.equal(new(image), old(image))  # the head starts silent
+    state = old.state_dict()
+    state.pop("z")
+    with pytest.raises(RuntimeError, match="Missing key"):
+        load_started(new, state)
