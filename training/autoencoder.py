@@ -187,7 +187,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--adversarial", type=float, default=0.0, help="weight of the adversarial term")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--steps", type=int, default=0, help="stop after this many (0: by time alone)")
-    parser.add_argument("--rate", type=float, default=1.0, help="factor of all learning rates")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor of the two models' learning rates")
     parser.add_argument("--hold", action="store_true", help="no decay: another stage follows")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--clip", type=float, default=1.0)
