@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 FORMAT_VERSION = 1
 
@@ -72,6 +72,36 @@ class InverterConfig:
             raise ValueError(f"w width {self.w_dim} must be divisible by num_heads {self.heads}")
         if self.input_resolution % 16:
             raise ValueError(f"Input resolution {self.input_resolution} must be divisible by 16")
+
+
+@dataclass(frozen=True)
+class RefinerConfig:
+    """RefineStyle (Xia et al. 2024): grouped transformer over token sets of the last `layers` convolutions.
+
+    A two-stage refiner has a trunk of its own (stem_width, widths, units), which sees the photo and its
+    inversion at input_resolution * fold, each fold x fold pixels as channels (fold 1, the paper's: none).
+    """
+
+    stage: Literal["one_stage", "two_stage"]
+    layers: int
+    tokens: int = 32
+    w_dim: int = 512
+    heads: int = 4
+    feedforward: int = 1024
+    dropout: float = 0.1
+    input_resolution: int = 256
+    fold: int = 1
+    stem_width: int = 64
+    widths: tuple[int, int, int, int] = (64, 128, 256, 512)
+    units: tuple[int, int, int, int] = (3, 4, 14, 3)
+
+    def __post_init__(self) -> None:
+        if self.stage not in ("one_stage", "two_stage"):
+            raise ValueError(f"Refiner stage {self.stage!r} must be one_stage or two_stage")
+        if self.w_dim % self.heads:
+            raise ValueError(f"Token width {self.w_dim} must be divisible by num_heads {self.heads}")
+        if self.layers < 1 or self.tokens < 1:
+            raise ValueError("A refiner needs at least one layer and one token")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.config import InverterConfig
+from core.config import InverterConfig, RefinerConfig
 from core.models.stylegan2 import Generator, MappingNetwork
 
 SE_REDUCTION = 16
@@ -53,12 +53,15 @@ class Bottleneck(nn.Module):
 
 
 class Trunk(nn.Module):
-    """IR-SE network and pyramid. image (B, 3, S, S) -> F1 (S/16), F2 (S/8), F3 (S/4), all (B, D, ., .)."""
+    """IR-SE network and pyramid. image (B, C, S, S) -> F1 (S/16), F2 (S/8), F3 (S/4), all (B, D, ., .).
 
-    def __init__(self, config: InverterConfig) -> None:
+    inputs: C, 3 for a picture.
+    """
+
+    def __init__(self, config: InverterConfig | RefinerConfig, inputs: int = 3) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(3, config.stem_width, 3, 1, 1, bias=False),
+            nn.Conv2d(inputs, config.stem_width, 3, 1, 1, bias=False),
             nn.BatchNorm2d(config.stem_width),
             nn.PReLU(config.stem_width),
         )
@@ -69,10 +72,11 @@ class Trunk(nn.Module):
             inputs = width
         self.stages = nn.ModuleList(stages)
         _, fine, middle, coarse = config.widths
-        self.lateral_fine = nn.Conv2d(fine, config.w_dim, 1)
-        self.lateral_middle = nn.Conv2d(middle, config.w_dim, 1)
+        out = config.w_dim
+        self.lateral_fine = nn.Conv2d(fine, out, 1)
+        self.lateral_middle = nn.Conv2d(middle, out, 1)
         # The paper's trunk ends as wide as the codes; a narrower built-in one needs a projection.
-        self.lateral_coarse = nn.Identity() if coarse == config.w_dim else nn.Conv2d(coarse, config.w_dim, 1)
+        self.lateral_coarse = nn.Identity() if coarse == out else nn.Conv2d(coarse, out, 1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = self.stages[0](self.stem(image))
@@ -91,7 +95,7 @@ def _enlarge(x: Tensor, like: Tensor) -> Tensor:
 class DecoderLayer(nn.Module):
     """Post-norm transformer decoder layer: self-attention, cross-attention, FFN (Equations 1 to 4)."""
 
-    def __init__(self, config: InverterConfig) -> None:
+    def __init__(self, config: InverterConfig | RefinerConfig) -> None:
         super().__init__()
         d = config.w_dim
         self.self_attention = nn.MultiheadAttention(d, config.heads, config.dropout, batch_first=True)
@@ -105,11 +109,15 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(d) for _ in range(3))
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, query: Tensor, feature: Tensor) -> Tensor:
-        """query: (B, L, D), feature: (B, D, h, w) -> (B, L, D)."""
+    def forward(self, query: Tensor, feature: Tensor, groups: int = 1) -> Tensor:
+        """query: (B, L, D), feature: (B, D, h, w) -> (B, L, D).
+
+        groups: in self-attention a query sees the L / groups of its own group alone (RefineStyle, Equation 5).
+        """
         tokens = feature.flatten(2).transpose(1, 2)  # (B, h*w, D)
-        update, _ = self.self_attention(query, query, query, need_weights=False)
-        query = self.norms[0](query + self.dropout(update))
+        own = query.reshape(len(query) * groups, -1, query.shape[2])  # (B * groups, L / groups, D)
+        update, _ = self.self_attention(own, own, own, need_weights=False)
+        query = self.norms[0](query + self.dropout(update.reshape(query.shape)))
         update, _ = self.cross_attention(query, tokens, tokens, need_weights=False)
         query = self.norms[1](query + self.dropout(update))
         return self.norms[2](query + self.dropout(self.feedforward(query)))

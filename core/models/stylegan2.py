@@ -1,6 +1,7 @@
 """StyleGAN2 generator (Karras et al. 2020): mapping network, skip-toRGB synthesis, fixed noise."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from core.config import GeneratorConfig
 from core.ops.activation import bias_act
 from core.ops.filtering import upsample
-from core.ops.modulated_conv import modulated_conv
+from core.ops.modulated_conv import LowRankPair, modulated_conv
 
 CODE_RANK = 128
 
@@ -59,9 +60,9 @@ class StyledConv(nn.Module):
         self.gain = 1 / math.sqrt(inputs * 9)
         self.up = up
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, residual: LowRankPair | None = None) -> Tensor:
         """x: (B, I, H, W), w: (B, D) -> (B, O, H', W')."""
-        x = modulated_conv(x, self.weight * self.gain, self.affine(w), up=self.up)
+        x = modulated_conv(x, self.weight * self.gain, self.affine(w), up=self.up, residual=residual)
         return bias_act(x, self.bias, self.noise * self.noise_strength)
 
 
@@ -90,9 +91,11 @@ class Block(nn.Module):
         self.conv = StyledConv(outputs, outputs, w_dim, resolution, up=False)
         self.to_rgb = ToRGB(outputs, w_dim)
 
-    def forward(self, x: Tensor, rgb: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, rgb: Tensor, w: Tensor, residuals: Sequence[LowRankPair | None] = (None, None)
+    ) -> tuple[Tensor, Tensor]:
         """x: (B, I, H, W), rgb: (B, 3, H, W), w: (B, 3, D) -> (B, O, 2H, 2W), (B, 3, 2H, 2W)."""
-        x = self.conv(self.up(x, w[:, 0]), w[:, 1])
+        x = self.conv(self.up(x, w[:, 0], residuals[0]), w[:, 1], residuals[1])
         return x, upsample(rgb) + self.to_rgb(x, w[:, 2])
 
 
@@ -121,18 +124,29 @@ class Generator(nn.Module):
         self.code_mean: Tensor
         self.code_basis: Tensor
 
-    def synthesis(self, w: Tensor, resolution: int | None = None) -> Tensor:
+    def convolutions(self) -> list[StyledConv]:
+        """The 3x3 convolutions in the order in which residuals name them (toRGB is never refined)."""
+        return [self.first, *(conv for block in self.blocks for conv in (block.up, block.conv))]  # type: ignore[list-item]
+
+    def synthesis(
+        self,
+        w: Tensor,
+        resolution: int | None = None,
+        residuals: Sequence[LowRankPair | None] | None = None,
+    ) -> Tensor:
         """w: (B, L, D) -> (B, 3, R, R) float32, nominally [-1, 1], not clipped.
 
-        resolution: stop there (the RGB sum so far); progressive training needs it.
+        resolution: stop there (the RGB sum so far); progressive training needs it. residuals: one for each
+        of `convolutions`, added to its modulated kernel.
         """
+        pairs = residuals or [None] * (2 * len(self.blocks) + 1)
         x = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        x = self.first(x, w[:, 0])
+        x = self.first(x, w[:, 0], pairs[0])
         rgb = self.first_rgb(x, w[:, 1])
         for b, block in enumerate(self.blocks, start=1):
             if rgb.shape[-1] == resolution:
                 break
-            x, rgb = block(x, rgb, w[:, 2 * b - 1 : 2 * b + 2])
+            x, rgb = block(x, rgb, w[:, 2 * b - 1 : 2 * b + 2], pairs[2 * b - 1 : 2 * b + 1])
         return rgb
 
     def truncate(self, w: Tensor, psi: float) -> Tensor:
