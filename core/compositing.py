@@ -2,14 +2,25 @@
 
 Photos are HWC uint8 RGB; crops are squares of S pixels placed by a `CropTransform`. Where the mask is
 zero a photo keeps its pixels bit for bit.
+
+    paste_change(photo, transform, crop, base, edited, region, keep_detail)     start="photo", whole photo
+    paste_rendering(photo, transform, crop, base, edited, region, keep_detail)  start="inversion", whole photo
+    change_face(crop, base, edited, keep_detail)                                start="photo", the face alone
+
+crop: (S, S, 3) uint8, the aligned photo; base, edited: (S, S, 3) float32, 0..255 and not clipped, the
+model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail: the toggle "keep
+skin detail".
+Equal base and edited: paste_change and change_face give back the photo and the crop, bit for bit.
 """
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from core.alignment import CropTransform
+from core.detail import Bands, bands, smooth_step
 
 # Lengths of the mask in units of the distance from the eyes to the mouth, so that it fits any template.
 FOREHEAD = 0.6
@@ -20,6 +31,11 @@ FEATHER = 0.45
 # reach an open mouth in the tight crop of portrait128.
 ROUNDNESS = 4
 BORDER = 0.24
+
+# Root mean square change, in grey levels, that nobody notices and that everybody does; and the neighbourhood
+# it is measured in, as a share of the crop's side.
+UNNOTICED = (4.0, 16.0)
+SPREAD = 1 / 64
 
 # A crop is enlarged with Lanczos up to this side; the warp does what is left of a giant face.
 ENLARGED_SIDE = 1024
@@ -43,10 +59,139 @@ def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     # The distance from a convex shape has no creases; the blur takes the stairs of its drawn outline away.
     beyond = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     beyond = cv2.GaussianBlur(beyond, (0, 0), 0.06 * unit)
-    shape = _smooth_step(1 - (beyond - DILATION * unit) / (FEATHER * unit))
+    shape = smooth_step(1 - (beyond - DILATION * unit) / (FEATHER * unit))
+    return shape.astype(np.float32) * _window(size)
+
+
+def paste_change(
+    photo: np.ndarray,
+    transform: CropTransform,
+    crop: np.ndarray,
+    base: np.ndarray,
+    edited: np.ndarray,
+    region: np.ndarray,
+    keep_detail: bool = True,
+) -> np.ndarray:
+    """A copy of the photo with the edit laid on its own pixels, which go where the edit moves them.
+
+    Where the edit shows something that the photo does not (teeth, glasses) the rendering takes over, in the
+    photo's colours. Without keep_detail, so it does wherever the edit changed anything.
+    """
+    mask = _reach(base, edited, region)
+    parts = bands(crop, base, edited, mask)
+    return _composite(photo, transform, _laid_on(parts, edited - base, edited, keep_detail), mask)
+
+
+def paste_rendering(
+    photo: np.ndarray,
+    transform: CropTransform,
+    crop: np.ndarray,
+    base: np.ndarray,
+    edited: np.ndarray,
+    region: np.ndarray,
+    keep_detail: bool = True,
+) -> np.ndarray:
+    """A copy of the photo with the edited rendering as its face, in the photo's colours at the rim.
+
+    With keep_detail, the photo's own texture lies on it where rendering and photo agree; beyond the face,
+    the edit is laid on the photo as `paste_change` does.
+    """
+    mask = _reach(base, edited, region)
+    parts = bands(crop, base, edited, mask)
+    outside = _laid_on(parts, edited - base, edited, keep_detail)
+    keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
+    inside = _Layers(edited + parts.rim_colour - keep[:, :, None] * parts.low, keep, parts.flow)
+    return _composite(photo, transform, _mixed(outside, inside, region / np.maximum(mask, 1e-6)), mask)
+
+
+def change_face(
+    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, keep_detail: bool = True
+) -> np.ndarray:
+    """The face alone, (S, S, 3) uint8, edited as `paste_change` edits it in the photo."""
+    size = crop.shape[0]
+    everywhere = np.ones((size, size), np.float32)
+    parts = bands(crop, base, edited, everywhere)
+    whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
+    return _composite(crop, whole, _laid_on(parts, edited - base, edited, keep_detail), everywhere)
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """An edited face is add + keep * photo(x + flow): (S, S, 3), (S, S) and (S, S, 2) in crop pixels."""
+
+    add: np.ndarray
+    keep: np.ndarray
+    flow: np.ndarray
+
+
+def _laid_on(parts: Bands, change: np.ndarray, edited: np.ndarray, keep_detail: bool) -> _Layers:
+    keep = parts.kept
+    if not keep_detail:
+        keep = keep * _step(_size_of(change), *UNNOTICED[::-1])
+    kept = parts.kept[:, :, None]
+    return _Layers(
+        edited + parts.colour + kept * parts.features - keep[:, :, None] * parts.low, keep, parts.flow
+    )
+
+
+def _mixed(a: _Layers, b: _Layers, share: np.ndarray) -> _Layers:
+    """a where share (S, S) is 0, b where it is 1."""
+    return _Layers(a.add + share[:, :, None] * (b.add - a.add), a.keep + share * (b.keep - a.keep), a.flow)
+
+
+def _reach(base: np.ndarray, edited: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """(S, S): the face's region, and beyond it, as far as the crop goes, what the edit plainly changed."""
+    changed = _step(_size_of(edited - base), *UNNOTICED)
+    return np.maximum(region, changed * _window(region.shape[0]))
+
+
+def _size_of(change: np.ndarray) -> np.ndarray:
+    """(S, S): root mean square over colours and a neighbourhood, grey levels."""
+    sigma = SPREAD * change.shape[0]
+    return np.sqrt(cv2.GaussianBlur((change * change).mean(2), (0, 0), sigma))
+
+
+def _step(value: np.ndarray, low: float, high: float) -> np.ndarray:
+    return smooth_step((value - low) / (high - low)).astype(np.float32)
+
+
+def _window(size: int) -> np.ndarray:
+    """(size, size) float32: 1 inside, exactly 0 along the border of the crop."""
     across = np.linspace(-1, 1, size) ** ROUNDNESS
     radius = (across[:, None] + across) ** (1 / ROUNDNESS)
-    return (shape * _smooth_step((1 - radius) / BORDER)).astype(np.float32)
+    return smooth_step((1 - radius) / BORDER).astype(np.float32)
+
+
+def _composite(photo: np.ndarray, transform: CropTransform, layers: _Layers, mask: np.ndarray) -> np.ndarray:
+    result = photo.copy()
+    left, top, right, bottom = _bounds(transform, photo.shape)
+    if left >= right:
+        return result
+    add = _near_photo_scale(layers.add, transform.side)
+    # Crop pixels to photo pixels: the displacement has to be in the units of what it moves.
+    to_photo = np.linalg.inv(transform.matrix(mask.shape[0])[:, :2]).astype(np.float32)
+    fields = np.dstack([layers.flow @ to_photo.T, layers.keep])
+    for row in range(top, bottom, STRIP):
+        box = (left, row, right, min(row + STRIP, bottom))
+        alpha = _warp(mask, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)[:, :, None]
+        # Replicating keeps the cubic kernel from mixing in black; the mask alone says where the crop ends.
+        field = _warp(fields, transform, box, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+        fresh = _warp(add, transform, box, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+        fresh += field[:, :, 2:] * _displaced(photo, box, field[:, :, :2])
+        old = photo[row : box[3], left:right].astype(np.float32)
+        fresh -= old
+        fresh *= alpha
+        fresh += old
+        result[row : box[3], left:right] = np.clip(np.rint(fresh, out=fresh), 0, 255, out=fresh)
+    return result
+
+
+def _displaced(photo: np.ndarray, box: tuple[int, int, int, int], by: np.ndarray) -> np.ndarray:
+    """The photo's pixels at box + by (h, w, 2), uint8."""
+    left, top, right, bottom = box
+    x = by[:, :, 0] + np.arange(left, right, dtype=np.float32)
+    y = by[:, :, 1] + np.arange(top, bottom, dtype=np.float32)[:, None]
+    return cv2.remap(photo, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def paste(photo: np.ndarray, transform: CropTransform, face: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -62,12 +207,6 @@ def paste_difference(
     The photo's own pixels stay beneath, so detail finer than the crop survives.
     """
     return _blend(photo, transform, difference.astype(np.float32), mask, replace=False)
-
-
-def _smooth_step(t: np.ndarray) -> np.ndarray:
-    """0 below 0, 1 above 1, between them 6t^5 - 15t^4 + 10t^3: no corner for the eye to catch on."""
-    t = np.clip(t, 0, 1)
-    return t * t * t * (t * (6 * t - 15) + 10)
 
 
 def _blend(

@@ -1,0 +1,128 @@
+"""What of the photo stays in an edited face: its colour, its features, its pores, band by band.
+
+Write photo = base + error, where base is the model's unedited rendering. The error, carried along with the
+edit's motion, has three bands: colour (much coarser than a feature), features (which the model lost), and
+texture, finer than the model's own pixels. With everything kept,
+
+    edited + colour + features + texture = photo, moved, + what is left of the change
+
+is the photo with the edit laid on it; with nothing kept it is the rendering. Where the edit shows something
+else than the base did (teeth, glasses), the photo's features and texture do not belong: they would ghost.
+
+Pictures are (S, S, 3) float32 in 0..255.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from core.motion import motion, moved
+
+# Coarser than this (sigma, pixels of a rendering of 128) is colour and light, finer is a feature.
+COLOUR = 8.0
+# Structure is compared in neighbourhoods of this sigma; below the floor (grey levels) it is noise.
+NEIGHBOURHOOD = 2.0
+FLOOR = 6.0
+# Shares of structure that differ: up to the first it is the same thing, from the second on another.
+SAME, OTHER = 0.3, 0.8
+# The analysis runs at this side at most: what it finds is smooth.
+ANALYSIS_SIDE = 128
+
+
+@dataclass(frozen=True)
+class Bands:
+    """The parts of an edited face, all float32.
+
+    flow: (S, S, 2), pixels: what the edited face shows at x, the photo shows at x + flow.
+    rim_colour, colour, features: (S, S, 3), bands of the error; rim_colour is read along the rim alone.
+    low: (S, S, 3), the photo at the model's resolution, moved: photo minus this is texture.
+    kept: (S, S), 1 where the edit keeps the base's structure, 0 where it shows something else.
+    true: (S, S), likewise 1 where the base shows what the photo shows.
+    """
+
+    flow: np.ndarray
+    rim_colour: np.ndarray
+    colour: np.ndarray
+    features: np.ndarray
+    low: np.ndarray
+    kept: np.ndarray
+    true: np.ndarray
+
+
+def bands(crop: np.ndarray, base: np.ndarray, edited: np.ndarray, mask: np.ndarray) -> Bands:
+    """crop, base, edited: (S, S, 3), the photo and the unedited and edited renderings; mask: (S, S)."""
+    size = base.shape[0]
+    small_crop, small_base, small_edited, small_mask = (reduced(i) for i in (crop, base, edited, mask))
+    # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
+    flow = motion(small_base, small_edited) * small_mask[:, :, None]
+    here, error = moved(small_base, flow), moved(small_crop - small_base, flow)
+    colour = cv2.GaussianBlur(error, (0, 0), COLOUR)
+    kept = _agreement(small_edited, here)
+    true = _agreement(here + error, here)
+    scale = size / flow.shape[0]
+    full_flow = _enlarged(flow, size) * np.float32(scale)
+    colour = _enlarged(colour, size)
+    full_error = error if scale == 1 else moved(crop - base, full_flow)
+    full_here = here if scale == 1 else moved(base, full_flow)
+    return Bands(
+        flow=full_flow,
+        rim_colour=_enlarged(_from_rim(error, small_mask), size),
+        colour=colour,
+        features=full_error - colour,
+        low=full_here + full_error,
+        kept=_enlarged(kept, size),
+        true=_enlarged(true, size),
+    )
+
+
+def reduced(image: np.ndarray) -> np.ndarray:
+    """The image at ANALYSIS_SIDE if it is larger; float32."""
+    image = image.astype(np.float32, copy=False)
+    if image.shape[0] <= ANALYSIS_SIDE:
+        return image
+    return cv2.resize(image, (ANALYSIS_SIDE, ANALYSIS_SIDE), interpolation=cv2.INTER_AREA)
+
+
+def _enlarged(field: np.ndarray, size: int) -> np.ndarray:
+    return (
+        field if field.shape[0] == size else cv2.resize(field, (size, size), interpolation=cv2.INTER_LINEAR)
+    )
+
+
+def _agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(S, S): 1 where two pictures have the same structure whatever their light, 0 where they do not."""
+    a, b = _features(a), _features(b)
+    apart = _power(a - b)
+    share = apart / (_power(a) + _power(b) + FLOOR**2)
+    same = smooth_step((OTHER - share) / (OTHER - SAME))
+    return cv2.GaussianBlur(same, (0, 0), NEIGHBOURHOOD)
+
+
+def _features(image: np.ndarray) -> np.ndarray:
+    return image - cv2.GaussianBlur(image, (0, 0), COLOUR)
+
+
+def _power(features: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur((features * features).mean(2), (0, 0), NEIGHBOURHOOD)
+
+
+def _from_rim(error: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The error along the mask's rim, carried inwards smoothly (normalised convolution): (S, S, 3).
+
+    A rendering so corrected meets the photo's colours at the rim and keeps its own shading within.
+    """
+    weight = (mask * (1 - mask))[:, :, None] + np.float32(1e-3)
+    sigma = mask.shape[0] / 8
+    # Far coarser than a pixel, so a quarter of the side is enough to compute it.
+    quarter = (max(1, mask.shape[1] // 4), max(1, mask.shape[0] // 4))
+    weighted = np.concatenate([error * weight, weight], axis=2, dtype=np.float32)
+    summed = cv2.GaussianBlur(cv2.resize(weighted, quarter, interpolation=cv2.INTER_AREA), (0, 0), sigma / 4)
+    mean: np.ndarray = summed[:, :, :3] / summed[:, :, 3:]
+    return cv2.resize(mean, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def smooth_step(t: np.ndarray) -> np.ndarray:
+    """0 below 0, 1 above 1, between them 6t^5 - 15t^4 + 10t^3: no corner for the eye to catch on."""
+    t = np.clip(t, 0, 1)
+    return t * t * t * (t * (6 * t - 15) + 10)

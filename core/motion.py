@@ -1,0 +1,60 @@
+"""Where the parts of a face went: dense motion from an unedited rendering to an edited one.
+
+A smile moves the lips; laid onto the photo as a difference of colours alone, it leaves the photo's own lips
+beneath (a ghost). Moved first, the photo's lips, pores and beard go where the model's went.
+"""
+
+import cv2
+import numpy as np
+
+# Structure is compared after its surroundings' light is divided out: a brighter face has not moved. Sigma in
+# pixels of the rendering; the floor (grey levels) keeps noise on smooth skin from becoming structure.
+SURROUND = 6.0
+CONTRAST_FLOOR = 8.0
+# Motion counts where it explains this share of the change; the floor (levels squared) is noise.
+EXPLAINED = 0.4
+ENERGY_FLOOR = 6.0
+SMOOTHING = 1.5
+
+
+def motion(base: np.ndarray, edited: np.ndarray) -> np.ndarray:
+    """(S, S, 2) float32, pixels: what `edited` shows at x, `base` shows at x + motion.
+
+    base, edited: (S, S, 3) float32 in 0..255. Zero where moving does not explain the change: a change of
+    colour, or something that `base` does not show, such as teeth.
+    """
+    start = np.zeros((*base.shape[:2], 2), np.float32)
+    flow = _estimator().calc(_structure(edited), _structure(base), start)
+    flow = cv2.GaussianBlur(flow, (0, 0), SMOOTHING)
+    before = _energy(edited - base)
+    after = _energy(edited - moved(base, flow))
+    gained = np.clip((before - after) / (EXPLAINED * before + ENERGY_FLOOR), 0, 1)
+    return flow * cv2.GaussianBlur(gained, (0, 0), SMOOTHING)[:, :, None]
+
+
+def moved(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """image (S, S, C) float32 read at x + flow (S, S, 2), bilinear; beyond the border the border repeats."""
+    height, width = flow.shape[:2]
+    x = flow[:, :, 0] + np.arange(width, dtype=np.float32)
+    y = flow[:, :, 1] + np.arange(height, dtype=np.float32)[:, None]
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _estimator() -> cv2.DISOpticalFlow:
+    """Dense inverse search (Kroeger et al. 2016); one for each call, since it keeps scratch memory."""
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    estimator.setFinestScale(0)
+    return estimator
+
+
+def _structure(image: np.ndarray) -> np.ndarray:
+    """(S, S, 3) in 0..255 -> (S, S) uint8, locally normalised luminance."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    detail = grey - cv2.GaussianBlur(grey, (0, 0), SURROUND)
+    contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), SURROUND) + CONTRAST_FLOOR**2)
+    return np.clip(128 + 40 * detail / contrast, 0, 255).astype(np.uint8)
+
+
+def _energy(difference: np.ndarray) -> np.ndarray:
+    """(S, S, 3) -> (S, S): mean square over colours and a small neighbourhood."""
+    return cv2.GaussianBlur((difference * difference).mean(2), (0, 0), 2 * SMOOTHING)
