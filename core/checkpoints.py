@@ -1,7 +1,8 @@
 """Model bundles on disk: find, verify, load, save.
 
 A bundle is a folder: `model.json` (the `BundleConfig`, and the SHA-256 of every weight file),
-`generator.safetensors`, `inverter.safetensors`, `classifier.safetensors` and `MODEL_CARD.md`.
+`generator.safetensors`, `inverter.safetensors`, `classifier.safetensors`, for each refiner that it describes
+`refiner_one_stage.safetensors` or `refiner_two_stage.safetensors`, and `MODEL_CARD.md`.
 Every failure while finding or loading one is a `BadCheckpoint` with one sentence.
 """
 
@@ -10,38 +11,43 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.config import BundleConfig
 from core.errors import BadCheckpoint
 from core.models.latent_classifier import LatentClassifier
+from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
 
 DEFAULT_BUNDLE = "portrait128"
 BUILT_IN = Path(__file__).resolve().parent.parent / "checkpoints"
 MODEL_FILE = "model.json"
-PARTS = ("generator", "inverter", "classifier")
 # Travels in the classifier's file: both say what an attribute is in W+.
 LINEAR = "linear_directions"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Networks in evaluation mode, without gradients; linear_directions: (A, L, D), A the classifier's."""
+    """Networks in evaluation mode, without gradients.
+
+    linear_directions: (A, L, D), A the classifier's; refiners: by stage, "one_stage" or "two_stage".
+    """
 
     config: BundleConfig
     generator: Generator
     inverter: StyleTransformer
     classifier: LatentClassifier
     linear_directions: Tensor
+    refiners: Mapping[str, RefineStyle] = field(default_factory=dict)
 
 
 def user_folder() -> Path:
@@ -82,20 +88,26 @@ def save_bundle(
     inverter: StyleTransformer,
     classifier: LatentClassifier,
     linear_directions: Tensor,
+    refiners: Mapping[str, RefineStyle] = MappingProxyType({}),
 ) -> None:
     """Write the weights in half precision, then `model.json` with their hashes; a model card is left alone.
 
-    Raises: ValueError if a weight is not finite in half precision.
+    refiners: by stage, those that the config describes.
+    Raises: ValueError if a weight is not finite in half precision, or the refiners are not the config's.
     """
+    described = sorted(refiner.stage for refiner in config.refiners)
+    if sorted(refiners) != described:
+        raise ValueError(f"The config describes the refiners {described}, given are {sorted(refiners)}")
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         "generator": generator.state_dict(),
         "inverter": inverter.state_dict(),
         "classifier": {**classifier.state_dict(), LINEAR: linear_directions},
+        **{_refiner_part(stage): network.state_dict() for stage, network in refiners.items()},
     }
     hashes = {}
-    for part in PARTS:
-        data = safetensors.torch.save({name: _on_disk(name, t) for name, t in tensors[part].items()})
+    for part, content in tensors.items():
+        data = safetensors.torch.save({name: _on_disk(name, t) for name, t in content.items()})
         (folder / f"{part}.safetensors").write_bytes(data)
         hashes[f"{part}.safetensors"] = hashlib.sha256(data).hexdigest()
     text = json.dumps({**config.to_dict(), "files": hashes}, indent=2, ensure_ascii=False)
@@ -119,15 +131,15 @@ def load_bundle(folder: Path, device: torch.device | str = "cpu") -> Bundle:
     """
     config, hashes = _read_description(folder)
     shapes = _expected_shapes(folder, config)
-    tensors = {part: _read_tensors(folder / f"{part}.safetensors", hashes) for part in PARTS}
-    for part in PARTS:
+    tensors = {part: _read_tensors(folder / f"{part}.safetensors", hashes) for part in shapes}
+    for part in shapes:
         _check_shapes(folder / f"{part}.safetensors", tensors[part], shapes[part])
     linear = tensors["classifier"].pop(LINEAR).float().to(device)
-    generator, inverter, classifier = _networks(config)
-    for part, network in zip(PARTS, (generator, inverter, classifier), strict=True):
+    generator, inverter, classifier, refiners = _networks(config)
+    for part, network in _by_part(generator, inverter, classifier, refiners).items():
         network.load_state_dict(tensors[part])
         network.eval().requires_grad_(False).to(device)
-    return Bundle(config, generator, inverter, classifier, linear)
+    return Bundle(config, generator, inverter, classifier, linear, refiners)
 
 
 def read_config(folder: Path) -> BundleConfig:
@@ -138,8 +150,32 @@ def read_config(folder: Path) -> BundleConfig:
     return _read_description(folder)[0]
 
 
-def _networks(config: BundleConfig) -> tuple[Generator, StyleTransformer, LatentClassifier]:
-    return Generator(config.generator), StyleTransformer(config.inverter), LatentClassifier(config.classifier)
+Networks = tuple[Generator, StyleTransformer, LatentClassifier, dict[str, RefineStyle]]
+
+
+def _networks(config: BundleConfig) -> Networks:
+    refiners = {refiner.stage: RefineStyle(refiner, config.generator) for refiner in config.refiners}
+    generator, inverter = Generator(config.generator), StyleTransformer(config.inverter)
+    return generator, inverter, LatentClassifier(config.classifier), dict(refiners)
+
+
+def _by_part(
+    generator: Generator,
+    inverter: StyleTransformer,
+    classifier: LatentClassifier,
+    refiners: Mapping[str, RefineStyle],
+) -> dict[str, nn.Module]:
+    """The networks by the names of their files."""
+    return {
+        "generator": generator,
+        "inverter": inverter,
+        "classifier": classifier,
+        **{_refiner_part(stage): network for stage, network in refiners.items()},
+    }
+
+
+def _refiner_part(stage: str) -> str:
+    return f"refiner_{stage}"
 
 
 def _read_description(folder: Path) -> tuple[BundleConfig, Mapping[str, Any]]:
@@ -166,7 +202,7 @@ def _expected_shapes(folder: Path, config: BundleConfig) -> dict[str, dict[str, 
     try:
         # On the meta device a description of a terabyte costs nothing; the files must match it first.
         with torch.device("meta"):
-            networks = _networks(config)
+            networks = _by_part(*_networks(config))
     except Exception as error:  # whatever a constructor says to a nonsensical but well-formed description
         reason = _one_line(error)
         raise BadCheckpoint(
@@ -174,7 +210,7 @@ def _expected_shapes(folder: Path, config: BundleConfig) -> dict[str, dict[str, 
         ) from error
     shapes = {
         part: {name: t.shape for name, t in network.state_dict().items()}
-        for part, network in zip(PARTS, networks, strict=True)
+        for part, network in networks.items()
     }
     classifier = config.classifier
     shapes["classifier"][LINEAR] = torch.Size(

@@ -100,8 +100,8 @@ class RefinerConfig:
             raise ValueError(f"Refiner stage {self.stage!r} must be one_stage or two_stage")
         if self.w_dim % self.heads:
             raise ValueError(f"Token width {self.w_dim} must be divisible by num_heads {self.heads}")
-        if self.layers < 1 or self.tokens < 1:
-            raise ValueError("A refiner needs at least one layer and one token")
+        if min(self.layers, self.tokens, self.fold) < 1:
+            raise ValueError("A refiner needs at least one layer, one token and fold 1")
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,7 @@ class BundleConfig:
     attributes: tuple[AttributeConfig, ...]
     licence: str = ""
     format_version: int = FORMAT_VERSION
+    refiners: tuple[RefinerConfig, ...] = ()  # the first is the one used unless another is asked for
 
     def __post_init__(self) -> None:
         codes, width = self.generator.num_codes, self.generator.w_dim
@@ -168,6 +169,24 @@ class BundleConfig:
         unknown = {a.name for a in self.attributes} - set(self.classifier.attributes)
         if unknown:
             raise ValueError(f"Sliders without a classifier branch: {', '.join(sorted(unknown))}")
+        self._check_refiners()
+
+    def _check_refiners(self) -> None:
+        stages = [refiner.stage for refiner in self.refiners]
+        if len(set(stages)) < len(stages):
+            raise ValueError(f"There may be one refiner of each stage, not {', '.join(stages)}")
+        convolutions = 2 * self.generator.num_blocks - 1
+        for refiner in self.refiners:
+            if refiner.layers > convolutions:
+                raise ValueError(
+                    f"Refiner {refiner.stage} changes {refiner.layers} convolutions, "
+                    f"the generator has {convolutions}"
+                )
+            if refiner.stage == "one_stage" and refiner.w_dim != self.inverter.w_dim:
+                raise ValueError(
+                    f"Refiner one_stage takes features of width {refiner.w_dim}, "
+                    f"the inverter's have {self.inverter.w_dim}"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready containers; inverse of `from_dict`."""
@@ -193,6 +212,7 @@ class BundleConfig:
         ):
             parts[key] = _build(kind, parts.get(key))
         parts["attributes"] = tuple(_build(AttributeConfig, a) for a in parts.get("attributes", ()))
+        parts["refiners"] = tuple(_build(RefinerConfig, r) for r in parts.get("refiners", ()))
         return _build(cls, parts)
 
 

@@ -1,5 +1,6 @@
 """Fixtures for everybody: a tiny model with random weights, a real photograph, the built-in model."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from core.config import (
     ClassifierConfig,
     GeneratorConfig,
     InverterConfig,
+    RefinerConfig,
 )
 from core.engine import Engine
 from core.models.latent_classifier import LatentClassifier
+from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
 
@@ -94,6 +97,46 @@ def tiny_bundle(tiny_bundle_dir: Path) -> Bundle:
 @pytest.fixture(scope="session")
 def tiny_engine(tiny_bundle: Bundle) -> Iterator[Engine]:
     engine = Engine(tiny_bundle)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def refining_config(tiny_config: BundleConfig) -> BundleConfig:
+    """`tiny_config` with both refiners; the last 5 of its 7 convolutions are refined."""
+    common = {"layers": 5, "tokens": 4, "w_dim": W_DIM, "feedforward": 32, "dropout": 0.0}
+    trunk = {"input_resolution": 16, "fold": 2, "stem_width": 16, "widths": (16, 16, 16, 32)}
+    refiners = (
+        RefinerConfig("one_stage", **common),
+        RefinerConfig("two_stage", **common, **trunk, units=(1, 1, 1, 1)),
+    )
+    return dataclasses.replace(tiny_config, name="refining", refiners=refiners)
+
+
+@pytest.fixture(scope="session")
+def refining_bundle_dir(
+    refining_config: BundleConfig, tiny_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The tiny bundle with refiners of random weights."""
+    folder = tmp_path_factory.mktemp("refining") / refining_config.name
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        refiners = {r.stage: RefineStyle(r, refining_config.generator) for r in refining_config.refiners}
+        for refiner in refiners.values():
+            refiner.factors.data.fill_(0.3)  # at its small start value no picture would show it
+    networks = tiny_bundle.generator, tiny_bundle.inverter, tiny_bundle.classifier
+    save_bundle(folder, refining_config, *networks, tiny_bundle.linear_directions, refiners)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def refining_bundle(refining_bundle_dir: Path) -> Bundle:
+    return load_bundle(refining_bundle_dir)
+
+
+@pytest.fixture(scope="session")
+def refining_engine(refining_bundle: Bundle) -> Iterator[Engine]:
+    engine = Engine(refining_bundle)
     yield engine
     engine.close()
 

@@ -111,7 +111,7 @@ def main(argv: list[str] | None = None) -> None:
     linear_accuracy = balanced_accuracy(linear_logits, test_wanted)
     for name, a, b in zip(config.attributes, accuracy, linear_accuracy, strict=True):
         print(f"{name:12} balanced accuracy on the test split {a.item():.3f}, linear {b.item():.3f}")
-    save_bundle(out, bundle.config, bundle.generator, bundle.inverter, classifier, linear)
+    save_bundle(out, bundle.config, bundle.generator, bundle.inverter, classifier, linear, bundle.refiners)
 
 
 if __name__ == "__main__":

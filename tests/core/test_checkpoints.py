@@ -8,20 +8,28 @@ import safetensors.torch
 import torch
 
 from core import checkpoints
-from core.checkpoints import find_bundle, list_bundles, load_bundle, read_config, save_bundle
+from core.checkpoints import Bundle, find_bundle, list_bundles, load_bundle, read_config, save_bundle
 from core.config import BundleConfig
 from core.errors import BadCheckpoint
 from core.models.latent_classifier import LatentClassifier
+from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
 
 PARTS = ("generator", "inverter", "classifier")
+REFINER_PARTS = ("refiner_one_stage", "refiner_two_stage")
 
 
 @pytest.fixture
 def folder(tiny_bundle_dir: Path, tmp_path: Path) -> Path:
     """A bundle to break."""
     return Path(shutil.copytree(tiny_bundle_dir, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def refining(refining_bundle_dir: Path, tmp_path: Path) -> Path:
+    """A bundle with refiners to break."""
+    return Path(shutil.copytree(refining_bundle_dir, tmp_path / "refining"))
 
 
 def refusal(folder: Path) -> str:
@@ -78,6 +86,79 @@ def test_saving_refuses_what_half_precision_cannot_hold(tiny_config: BundleConfi
     generator, inverter = Generator(tiny_config.generator), StyleTransformer(tiny_config.inverter)
     with pytest.raises(ValueError, match="linear_directions"):
         save_bundle(tmp_path, tiny_config, generator, inverter, classifier, torch.full((4, 8, 32), 1e6))
+
+
+def test_refiners_are_saved_and_come_back(refining_config: BundleConfig, tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    networks = (
+        Generator(refining_config.generator),
+        StyleTransformer(refining_config.inverter),
+        LatentClassifier(refining_config.classifier),
+    )
+    refiners = {r.stage: RefineStyle(r, refining_config.generator) for r in refining_config.refiners}
+    save_bundle(tmp_path / "b", refining_config, *networks, torch.zeros(4, 8, 32), refiners)
+    bundle = load_bundle(tmp_path / "b")
+    assert bundle.config == refining_config
+    assert set(bundle.refiners) == {"one_stage", "two_stage"}
+    for stage, before in refiners.items():
+        after = bundle.refiners[stage]
+        assert not after.training
+        assert not any(p.requires_grad for p in after.parameters())
+        for name, tensor in before.state_dict().items():
+            expected = tensor.half().float() if tensor.is_floating_point() else tensor
+            assert torch.equal(after.state_dict()[name], expected), name
+
+
+def test_saving_wants_the_refiners_that_the_config_describes(
+    refining_config: BundleConfig, refining_bundle: Bundle, tmp_path: Path
+) -> None:
+    b = refining_bundle
+    parts = b.generator, b.inverter, b.classifier, b.linear_directions
+    with pytest.raises(ValueError, match="two_stage"):
+        save_bundle(tmp_path / "b", refining_config, *parts, {"one_stage": b.refiners["one_stage"]})
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_description_from_before_there_were_refiners_still_loads(
+    folder: Path, tiny_config: BundleConfig
+) -> None:
+    describe(folder, lambda d: d.pop("refiners"))
+    bundle = load_bundle(folder)
+    assert bundle.config == tiny_config
+    assert bundle.refiners == {}
+
+
+@pytest.mark.parametrize("part", REFINER_PARTS)
+def test_a_refiners_file_is_checked_like_the_others(refining: Path, part: str) -> None:
+    path = refining / f"{part}.safetensors"
+    rewrite(refining, part, lambda tensors: tensors.update(factors=torch.zeros(3)))
+    assert "factors has shape (3,)" in refusal(refining)
+    rewrite(refining, part, lambda tensors: tensors.pop("factors"))
+    assert "lacks the tensor factors" in refusal(refining)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert f"{part}.safetensors is damaged" in refusal(refining)
+    path.unlink()
+    assert f"{part}.safetensors" in refusal(refining)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda r: r[0].update(layers=8), "8 convolutions"),
+        (lambda r: r[0].update(w_dim=64), "width 64"),
+        (lambda r: r[1].update(stage="one_stage"), "one refiner of each stage"),
+        (lambda r: r[1].update(stage="three_stage"), "three_stage"),
+        (lambda r: r[1].update(fold=0), "fold"),
+        (lambda r: r[1].update(heads=0), "model.json"),
+        (lambda r: r[1].update(layers="all"), "ill-typed"),
+        (lambda r: r[1].update(units=[1, 1]), "model.json"),
+        (lambda r: r[0].update(tokens=10**6), "asks for"),
+        (lambda r: r.append(7), "RefinerConfig"),
+    ],
+)
+def test_a_description_with_a_wrong_refiner(refining: Path, change, word: str) -> None:
+    describe(refining, lambda d: change(d["refiners"]))
+    assert word in refusal(refining)
 
 
 @pytest.mark.parametrize("part", PARTS)
