@@ -1,9 +1,11 @@
 """Open a portrait once, edit it many times. The only door to the models for the app and the command line."""
 
 import copy
+import dataclasses
 import hashlib
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +20,12 @@ from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
 from core.config import BundleConfig
 from core.editing.label import directions, edit_step, unit_codes
 from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
-from core.images import to_array, to_tensor
+from core.images import to_array, to_levels, to_tensor
+from core.models.refine_style import RefineStyle
 from core.models.style_transformer import invert
+from core.refinement.fast import predict
+from core.refinement.residual import Residual, WeightShift
+from core.refinement.running import Progress, Turns, Watcher, memory_errors
 from core.render import Renderer, tune_allocator
 from core.session import EditRequest, Portrait, SessionStore
 
@@ -46,34 +52,48 @@ class Engine:
 
     `edit` is a pure function of portrait and request. All methods may be called from several threads: a
     lock on the device and one on the detector (whose scratch memory is shared) let one at a time through.
+    A "best" refinement, which takes a minute, has a lock of its own, and edits go on beside it.
+
+    refiner: the stage of the bundle's refiner that "fast" uses; None: the first that it lists.
+    Raises: BadRequest if the bundle has no such refiner.
     """
 
-    def __init__(self, bundle: Bundle, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, bundle: Bundle, device: torch.device | str = "cpu", refiner: str | None = None
+    ) -> None:
         tune_allocator()
         self.config: BundleConfig = bundle.config
         self.device = torch.device(device)
         self._generator = bundle.generator.to(self.device)
         self._inverter = bundle.inverter.to(self.device)
         convert_conv2d_weight_memory_format(self._inverter, torch.channels_last)
+        self._refiner = _choose_refiner(bundle, refiner)
+        if self._refiner is not None:
+            self._refiner.to(self.device)
+            convert_conv2d_weight_memory_format(self._refiner, torch.channels_last)
         self._classifier = copy.deepcopy(bundle.classifier).to(self.device).double()
         self._linear = unit_codes(bundle.linear_directions.to(self.device))
         self._renderer = Renderer(bundle.generator, self.device)
         self._device_lock = threading.Lock()
         self._detector_lock = threading.Lock()
+        self._turns = Turns()
+        self._store_lock = threading.Lock()
         self._portraits: SessionStore[Portrait] = SessionStore(RECENT_PORTRAITS, RECENT_BYTES)
         self._detections: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)
         branches = bundle.config.classifier.attributes
         self._sliders = {a.name: (branches.index(a.name), a.unit) for a in bundle.config.attributes}
 
     @classmethod
-    def load(cls, name_or_path: str | Path = DEFAULT_BUNDLE, device: str = "auto") -> "Engine":
+    def load(
+        cls, name_or_path: str | Path = DEFAULT_BUNDLE, device: str = "auto", refiner: str | None = None
+    ) -> "Engine":
         """Find a bundle, load it and warm up; "auto" takes the GPU where there is one.
 
-        Raises: BadCheckpoint for the bundle, BadRequest for the device.
+        Raises: BadCheckpoint for the bundle, BadRequest for the device or the refiner.
         """
         tune_allocator()
         chosen = _device(device)
-        return cls(load_bundle(find_bundle(name_or_path), chosen), chosen)
+        return cls(load_bundle(find_bundle(name_or_path), chosen), chosen, refiner)
 
     def find_faces(self, photo: np.ndarray) -> tuple[Face, ...]:
         """Faces in (H, W, 3) uint8, largest first; the order numbers them for `open_portrait`."""
@@ -148,40 +168,142 @@ class Engine:
     @torch.inference_mode()
     def _invert(self, crop: np.ndarray) -> Tensor:
         """(R, R, 3) uint8 -> (L, D) float32."""
-        image = to_tensor(crop, self.device).contiguous(memory_format=torch.channels_last)
         with self._renderer.autocast():
-            return invert(self._generator, self._inverter, image)[0].float()
+            return invert(self._generator, self._inverter, self._image(crop))[0].float()
+
+    def _image(self, crop: np.ndarray) -> Tensor:
+        """(R, R, 3) uint8 -> (1, 3, R, R) in [-1, 1], laid out for convolutions."""
+        return to_tensor(crop, self.device).contiguous(memory_format=torch.channels_last)
+
+    @property
+    def refinements(self) -> Mapping[str, str | None]:
+        """For "fast" and "best" None where this model has it, else a sentence that says why not."""
+        missing = None if self._refiner else "This model has no refiner for the fast refinement."
+        return {"fast": missing, "best": None}
+
+    def refine(
+        self,
+        portrait: Portrait,
+        mode: str,
+        progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        preview: Callable[[Portrait], None] | None = None,
+    ) -> Portrait:
+        """The portrait with the refinement `mode`, "fast" or "best", computed unless it is there already.
+
+        One best refinement runs at a time, others wait for it; edits and openings do not.
+        progress: is told how far it is. cancelled: is asked several times a second whether to give up.
+        preview: is given the portrait with what best has reached so far, now and then.
+
+        Raises: BadRequest if the model cannot, Cancelled, OutOfMemory; the portrait stays as it is.
+        """
+        if mode not in self.refinements:
+            raise BadRequest(f"The refinement is {mode!r}; it must be one of fast, best.")
+        if (reason := self.refinements[mode]) is not None:
+            raise BadRequest(reason)
+        if mode in portrait.residuals:
+            return portrait
+        if mode == "fast":
+            with memory_errors():
+                return self._kept(portrait, mode, self._fast(portrait))
+        watcher = Watcher(progress or (lambda _: None), cancelled or (lambda: False))
+        with self._turns.take(watcher), memory_errors():
+            known = self._remembered(portrait)  # whoever went before may have refined the same photo
+            if known is not None and mode in known.residuals:
+                return portrait.refined(known.residuals, known.bases)
+            watcher = dataclasses.replace(watcher, started=time.monotonic())
+            return self._kept(portrait, mode, self._best(portrait, watcher, preview))
+
+    @torch.inference_mode()
+    def _fast(self, portrait: Portrait) -> Residual:
+        assert self._refiner is not None
+        with self._device_lock, self._renderer.autocast():
+            return predict(self._refiner, self._inverter, self._image(portrait.crop), portrait.rendered)
+
+    def _best(
+        self, portrait: Portrait, watcher: Watcher, preview: Callable[[Portrait], None] | None
+    ) -> Residual:
+        from core.refinement.gradient_modules import refine_weights  # type: ignore[import-untyped]
+
+        def shown(residual: WeightShift) -> None:
+            if preview is not None:
+                preview(self._with(portrait, "best", residual))
+
+        residual = refine_weights(
+            self._generator,
+            self._inverter,
+            self._image(portrait.crop),
+            portrait.w_plus.clone(),  # made in inference mode, of which no gradient may come
+            None,
+            watcher.count,
+            watcher.cancelled,
+            shown,
+        )
+        watcher.check()
+        return residual
+
+    def _kept(self, portrait: Portrait, mode: str, residual: Residual) -> Portrait:
+        """The portrait with the residual, which is also there when the same photo is opened again."""
+        refined = self._with(portrait, mode, residual)
+        with self._store_lock:
+            known = self._remembered(portrait)
+            if known is not None:  # else its visitor has left, and nothing may stay
+                self._portraits.put(portrait.key, known.refined(refined.residuals, refined.bases))
+        return refined
+
+    def _remembered(self, portrait: Portrait) -> Portrait | None:
+        try:
+            return self._portraits.get(portrait.key)
+        except SessionExpired:
+            return None
+
+    def _with(self, portrait: Portrait, mode: str, residual: Residual) -> Portrait:
+        with self._device_lock:
+            base = self._renderer.render(portrait.w_plus[None], residual)
+        return portrait.refined({mode: residual}, {mode: base})
 
     def edit(self, portrait: Portrait, request: EditRequest) -> np.ndarray:
         """The edited face (R, R, 3), or the whole photo (H, W, 3) with it in place; uint8, the caller's own.
 
-        Pure: equal requests give equal bytes. From the inversion, face = G(w + step). From the photo,
-        face = photo + G(w + step) - G(w): only the change is laid onto the photo's pixels, at the photo's own
-        resolution, so that skin keeps its detail and sliders at zero give back the photo bit for bit.
+        Pure: equal requests give equal bytes. G is the generator with the portrait's refinement, if the
+        request has one, at its strength. From the inversion, face = G(w + step). From the photo, only the
+        change from G(w) to G(w + step) is laid onto the photo's pixels, at the photo's own resolution, so
+        that sliders at zero give back the photo bit for bit.
 
-        Raises: BadRequest if the model has no such slider.
+        Raises: BadRequest if the model has no such slider, or the refinement was not computed.
         """
         step = self._step(portrait, request)
-        if request.start == "photo":
-            return self._change_photo(portrait, step, request.output == "photo")
-        if step is None:
-            face = portrait.inversion.copy()
-        else:
-            with self._device_lock:
-                face = to_array(self._renderer.render((portrait.w_plus + step)[None]))[0]
-        if request.output == "face":
-            return face
-        return compositing.paste(portrait.photo, portrait.transform, face, portrait.mask)
-
-    def _change_photo(self, portrait: Portrait, step: Tensor | None, whole: bool) -> np.ndarray:
-        if step is None:
+        mode = request.refinement
+        if mode is not None and mode not in portrait.residuals:
+            raise BadRequest(f"The refinement {mode} of this face is not computed yet; refine it first.")
+        whole = request.output == "photo"
+        if step is None and request.start == "photo":
             return (portrait.photo if whole else portrait.crop).copy()
         with self._device_lock:
-            difference = self._renderer.render((portrait.w_plus + step)[None]) - portrait.rendered
-            if not whole:
-                return to_array(to_tensor(portrait.crop, self.device) + difference)[0]
-            change = (difference[0] * 127.5).permute(1, 2, 0).contiguous().cpu().numpy()  # HWC, 0..255 units
-        return compositing.paste_difference(portrait.photo, portrait.transform, change, portrait.mask)
+            edited = self._render(portrait, request, step)
+            if request.start == "inversion" and not whole:
+                return to_array(edited)[0]
+            base = edited if step is None else self._render(portrait, request, None)
+            pictures = to_levels(base), to_levels(edited)
+        if not whole:
+            return compositing.change_face(portrait.crop, *pictures, request.keep_detail)
+        paste = compositing.paste_change if request.start == "photo" else compositing.paste_rendering
+        region = portrait.mask
+        return paste(
+            portrait.photo, portrait.transform, portrait.crop, *pictures, region, request.keep_detail
+        )
+
+    def _render(self, portrait: Portrait, request: EditRequest, step: Tensor | None) -> Tensor:
+        """G(w + step), or G(w) where there is no step: (1, 3, R, R)."""
+        mode = request.refinement
+        if step is None and mode is None:
+            return portrait.rendered
+        w = portrait.w_plus if step is None else portrait.w_plus + step
+        if mode is None:
+            return self._renderer.render(w[None])
+        if step is None and request.strength == 1:
+            return portrait.bases[mode]
+        return self._renderer.render(w[None], portrait.residuals[mode], request.strength)
 
     def _step(self, portrait: Portrait, request: EditRequest) -> Tensor | None:
         """Sum over the sliders of value * unit * direction, (L, D); None if all are at zero."""
@@ -220,6 +342,16 @@ class Engine:
         """Forget every photo."""
         self._portraits.clear()
         self._detections.clear()
+
+
+def _choose_refiner(bundle: Bundle, stage: str | None) -> RefineStyle | None:
+    stages = [refiner.stage for refiner in bundle.config.refiners]
+    if stage is None:
+        return bundle.refiners[stages[0]] if stages else None
+    if stage not in stages:
+        known = ", ".join(stages) or "none"
+        raise BadRequest(f"This model has no refiner {stage}; it has {known}.")
+    return bundle.refiners[stage]
 
 
 def _device(name: str) -> torch.device:

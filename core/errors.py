@@ -21,5 +21,13 @@ class BadCheckpoint(VisagistError):
     """A model bundle is missing, incomplete or corrupt."""
 
 
+class OutOfMemory(VisagistError):
+    """The device has no room for a refinement; everything is as it was."""
+
+
+class Cancelled(VisagistError):
+    """The visitor took a refinement back; everything is as it was."""
+
+
 class SessionExpired(VisagistError):
     """The visitor's portrait has left the server's memory."""

@@ -44,6 +44,11 @@ def to_array(tensor: torch.Tensor) -> np.ndarray:
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
+def to_levels(tensor: torch.Tensor) -> np.ndarray:
+    """(1, 3, H, W), [-1, 1], to (H, W, 3) float32, 0..255: neither rounded nor clipped."""
+    return ((tensor[0].float() + 1) * 127.5).permute(1, 2, 0).contiguous().cpu().numpy()
+
+
 def open_image(source: ImageSource) -> np.ndarray:
     """Decode an untrusted picture to (H, W, 3) uint8 RGB, upright, transparency over white.
 

@@ -5,13 +5,19 @@ import copy
 import ctypes
 import functools
 import platform
+import weakref
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from core.models.stylegan2 import Generator, StyledConv, ToRGB
 from core.ops.activation import bias_act
-from core.ops.modulated_conv import kernel_energy, modulated_conv
+from core.ops.modulated_conv import LowRankPair, kernel_energy, modulated_conv
+from core.refinement.residual import LowRank, Residual, WeightShift
+
+# Corrected kernels of the last portraits are kept: making them anew costs a third of a picture.
+KEPT_CORRECTIONS = 4
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
@@ -43,6 +49,13 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+class Kernel(NamedTuple):
+    """A convolution's weight (O, I, 3, 3) with its gain, and its energy (O, I)."""
+
+    weight: Tensor
+    energy: Tensor
+
+
 class FoldedConv(nn.Module):
     """A StyledConv for inference: all that depends on the weights alone is computed once."""
 
@@ -52,19 +65,36 @@ class FoldedConv(nn.Module):
         weight = (conv.weight * conv.gain).detach()
         self.register_buffer("weight", weight.to(dtype, memory_format=torch.channels_last))
         self.register_buffer("energy", kernel_energy(weight))
+        self.register_buffer("summed", weight.sum((2, 3)))
         self.register_buffer("bias", conv.bias.detach().to(dtype))
         self.register_buffer("noise", (conv.noise * conv.noise_strength).detach().to(dtype))
         self.weight: Tensor
         self.energy: Tensor
+        self.summed: Tensor
         self.bias: Tensor
         self.noise: Tensor
         self.up = conv.up
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """x: (B, I, H, W), w: (B, D) -> (B, O, H', W')."""
+    def forward(self, x: Tensor, w: Tensor, residual: LowRankPair | Kernel | None = None) -> Tensor:
+        """x: (B, I, H, W), w: (B, D) -> (B, O, H', W').
+
+        residual: P and Q that join the modulated kernel, or a kernel to work with in place of the own one.
+        """
         # The style stays float32: it is small, and rounding it would move the face, not blur it.
-        x = modulated_conv(x, self.weight, self.affine(w), up=self.up, energy=self.energy)
+        style = self.affine(w)
+        if isinstance(residual, Kernel):
+            x = modulated_conv(x, residual.weight, style, up=self.up, energy=residual.energy)
+        else:
+            x = modulated_conv(
+                x, self.weight, style, up=self.up, energy=self.energy, residual=residual, summed=self.summed
+            )
         return bias_act(x, self.bias, self.noise)
+
+    def corrected(self, shift: Tensor, strength: float) -> Kernel:
+        """The kernel weight + strength * shift."""
+        wide = self.weight.float() + strength * shift.float()
+        weight = wide.to(self.weight.dtype, memory_format=torch.channels_last)
+        return Kernel(weight, kernel_energy(wide))
 
 
 class Renderer:
@@ -75,6 +105,11 @@ class Renderer:
         self.dtype = compute_dtype(device)
         self._generator = copy.deepcopy(generator).eval().requires_grad_(False).to(device)
         self._fold()
+        self._convolutions = cast(list[FoldedConv], self._generator.convolutions())
+        # Weakly: a portrait that is forgotten leaves nothing here.
+        self._corrections: weakref.WeakKeyDictionary[WeightShift, tuple[float, list[Kernel]]] = (
+            weakref.WeakKeyDictionary()
+        )
         # The first calls choose kernels and fill the allocator; no visitor should wait for that.
         for _ in range(2):
             self.render(self._generator.w_mean[None])
@@ -90,12 +125,30 @@ class Renderer:
                 module.weight.data = module.weight.data.to(self.dtype)
 
     @torch.inference_mode()
-    def render(self, w: Tensor) -> Tensor:
+    def render(self, w: Tensor, residual: Residual | None = None, strength: float = 1.0) -> Tensor:
         """w: (B, L, D) -> (B, 3, R, R) float32, nominally [-1, 1], on the device.
 
-        The same code gives the same bits, whatever was rendered before.
+        residual: of the whole batch, strength in [0, 1] times; 0 is the same as none, bit for bit.
+        The same arguments give the same bits, whatever was rendered before. One call at a time.
         """
-        return self._generator.synthesis(w.to(self.device, torch.float32)).float()
+        w = w.to(self.device, torch.float32)
+        if residual is None or strength == 0:
+            return self._generator.synthesis(w).float()
+        if isinstance(residual, LowRank):
+            pairs = [None if t is None else (strength * t[0][None], t[1][None]) for t in residual.tokens]
+            return self._generator.synthesis(w, residuals=pairs).float()
+        kernels = cast(list[LowRankPair], self._corrected(residual, strength))  # FoldedConv takes both
+        return self._generator.synthesis(w, residuals=kernels).float()
+
+    def _corrected(self, residual: WeightShift, strength: float) -> list[Kernel]:
+        known = self._corrections.pop(residual, None)
+        if known is None or known[0] != strength:
+            convolutions = zip(self._convolutions, residual.shifts, strict=True)
+            known = strength, [conv.corrected(shift, strength) for conv, shift in convolutions]
+        self._corrections[residual] = known  # as the last one used
+        while len(self._corrections) > KEPT_CORRECTIONS:
+            self._corrections.pop(next(iter(self._corrections)), None)
+        return known[1]
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:
         """The same precision for other networks' convolutions and products."""

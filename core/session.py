@@ -1,5 +1,6 @@
 """What is remembered of a visitor (Portrait), what a visitor asks for (EditRequest), and for how long."""
 
+import dataclasses
 import math
 import threading
 import time
@@ -14,11 +15,14 @@ from torch import Tensor
 
 from core.alignment import CropTransform, Face
 from core.errors import BadRequest, SessionExpired
+from core.refinement.residual import Residual
 
 SLIDER_RANGE = (-3.0, 3.0)
+STRENGTH_RANGE = (0.0, 1.0)
 Order = Literal["first", "second", "linear"]
 Start = Literal["photo", "inversion"]
 Output = Literal["face", "photo"]
+Refine = Literal["off", "fast", "best"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +34,10 @@ class Portrait:
     crop, inversion: (R, R, 3) uint8, the aligned face and G(w_plus).
     rendered: (1, 3, R, R) float32, G(w_plus) before rounding, on the engine's device.
     mask: (R, R) float32 in [0, 1], where a face is put back into the photo.
-    w_plus: (L, D); residual: none yet; directions: for each order (A, L, D), norm 1 for every code.
+    w_plus: (L, D); directions: for each order (A, L, D), norm 1 for every code.
     identity: (128,) float32, dlib's face descriptor.
+    residuals: what "fast" and "best" found out about this face, those that were computed; bases: for each
+    of them (1, 3, R, R) float32, G(w_plus) with it.
 
     Arrays are read-only; tensors, which cannot be, are never changed in place.
     """
@@ -48,10 +54,12 @@ class Portrait:
     w_plus: Tensor
     directions: Mapping[str, Tensor]
     identity: np.ndarray
-    residual: None = None
+    residuals: Mapping[str, Residual] = field(default_factory=dict)
+    bases: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "directions", MappingProxyType(dict(self.directions)))
+        for name in ("directions", "residuals", "bases"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         for array in (*self._arrays(), *(face.landmarks for face in self.faces)):
             array.setflags(write=False)
 
@@ -61,8 +69,17 @@ class Portrait:
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        tensors = (self.rendered, self.w_plus, *self.directions.values())
-        return sum(a.nbytes for a in self._arrays()) + sum(t.nbytes for t in tensors)
+        held = (self.rendered, self.w_plus)
+        mappings = (self.directions, self.residuals, self.bases)
+        return sum(
+            part.nbytes for part in (*self._arrays(), *held, *(v for m in mappings for v in m.values()))
+        )
+
+    def refined(self, residuals: Mapping[str, Residual], bases: Mapping[str, Tensor]) -> "Portrait":
+        """The same portrait, knowing these refinements too."""
+        return dataclasses.replace(
+            self, residuals={**self.residuals, **residuals}, bases={**self.bases, **bases}
+        )
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,8 @@ class EditRequest:
     sliders: attribute -> number in [-3, 3]; a slider at zero is the same as none.
     order: which directions the sliders follow. start: whether the edit changes the photo's own pixels or
     the inversion. output: the face alone, or the whole photo.
+    refine: which of the portrait's refinements the generator works with; strength: how much of it, in
+    [0, 1], 0 being the same as off. keep_detail: lay the photo's own fine detail on the edited face.
 
     Raises: BadRequest on anything else.
     """
@@ -80,29 +99,41 @@ class EditRequest:
     order: Order = "first"
     start: Start = "inversion"
     output: Output = "face"
+    refine: Refine = "off"
+    strength: float = 1.0
+    keep_detail: bool = True
 
     def __post_init__(self) -> None:
         for name, value, words in (
             ("order", self.order, get_args(Order)),
             ("start", self.start, get_args(Start)),
             ("output", self.output, get_args(Output)),
+            ("refine", self.refine, get_args(Refine)),
         ):
             if value not in words:
                 raise BadRequest(f"The {name} is {value!r}; it must be one of {', '.join(words)}.")
-        moved = {name: _slider(name, value) for name, value in self.sliders.items()}
+        moved = {name: _number(f"slider {name}", value, SLIDER_RANGE) for name, value in self.sliders.items()}
+        object.__setattr__(self, "strength", _number("strength", self.strength, STRENGTH_RANGE))
+        object.__setattr__(self, "keep_detail", bool(self.keep_detail))
         # Sorted, so that floating-point sums do not depend on the order in which sliders were moved.
         kept = {name: moved[name] for name in sorted(moved) if moved[name] != 0}
         object.__setattr__(self, "sliders", MappingProxyType(kept))
 
     def __hash__(self) -> int:
-        return hash((tuple(self.sliders.items()), self.order, self.start, self.output))
+        words = (self.order, self.start, self.output, self.refine, self.strength, self.keep_detail)
+        return hash((tuple(self.sliders.items()), words))
+
+    @property
+    def refinement(self) -> str | None:
+        """The refinement that the picture shows: none at strength 0."""
+        return None if self.refine == "off" or self.strength == 0 else self.refine
 
 
-def _slider(name: str, value: object) -> float:
-    low, high = SLIDER_RANGE
+def _number(name: str, value: object, bounds: tuple[float, float]) -> float:
+    low, high = bounds
     # NaN fails both comparisons.
     if not (isinstance(value, int | float | np.integer | np.floating) and low <= value <= high):
-        raise BadRequest(f"The slider {name} is at {value!r:.20}; give it a number from {low:g} to {high:g}.")
+        raise BadRequest(f"The {name} is at {value!r:.20}; give it a number from {low:g} to {high:g}.")
     return float(value)
 
 

@@ -20,13 +20,15 @@ def modulated_conv(
     up: bool = False,
     energy: Tensor | None = None,
     residual: LowRankPair | None = None,
+    summed: Tensor | None = None,
     impl: str = "fast",
 ) -> Tensor:
     """Convolve with a kernel whose input channels are scaled by the style, for each sample.
 
     x: (B, I, H, W); weight: (O, I, k, k) with its gain applied; style: (B, I); energy: (O, I) of
-    `kernel_energy(weight)`, if it is known already; residual: P (B, L, O) and Q (B, L, I), whose product
-    P^T Q joins the modulated kernel at all of its positions (RefineStyle, Equations 2 and 3).
+    `kernel_energy(weight)`, if it is known already; residual: P (B or 1, L, O) and Q (B or 1, L, I), whose
+    product P^T Q joins the modulated kernel at all of its positions (RefineStyle, Equations 2 and 3);
+    summed: (O, I), the weight's sum over its positions, if it is known already.
     Returns (B, O, H, W), or (B, O, 2H, 2W) with `up`: a transposed convolution of stride 2 and a blur.
 
     `impl="ref"` builds every sample's kernel (Equation 3) and convolves in groups. "fast" uses that
@@ -39,7 +41,7 @@ def modulated_conv(
     gain = None
     if demodulate:
         energy = kernel_energy(weight) if energy is None else energy
-        added = None if residual is None else residual_energy(weight, style, residual)
+        added = None if residual is None else residual_energy(weight, style, residual, summed)
         gain = demodulation(energy, style, added)
     if len(x) == 1 and x.shape[2] * x.shape[3] > 9 * weight.shape[0]:
         kernel = weight * style[0, None, :, None, None].to(weight.dtype)  # (O, I, k, k)
@@ -75,7 +77,9 @@ def demodulation(energy: Tensor, style: Tensor, added: Tensor | None = None) -> 
         return torch.rsqrt(total + EPS)
 
 
-def residual_energy(weight: Tensor, style: Tensor, residual: LowRankPair) -> Tensor:
+def residual_energy(
+    weight: Tensor, style: Tensor, residual: LowRankPair, summed: Tensor | None = None
+) -> Tensor:
     """(B, O): sum over i, k of (s_i w_oik + d_oi)^2 - (s_i w_oik)^2 for d = P^T Q, without forming d.
 
     With W the sum of the weight over its n = k * k positions: 2 sum over r of P_ro [W (s * Q_r)]_o
@@ -83,7 +87,7 @@ def residual_energy(weight: Tensor, style: Tensor, residual: LowRankPair) -> Ten
     """
     with torch.autocast(weight.device.type, enabled=False):
         p, q = (t.to(torch.promote_types(t.dtype, torch.float32)) for t in residual)
-        summed = weight.to(q.dtype).sum((2, 3))  # (O, I)
+        summed = weight.to(q.dtype).sum((2, 3)) if summed is None else summed  # (O, I)
         crossed = (q * style.to(q.dtype)[:, None]) @ summed.T  # (B, L, O)
         gram = q @ q.transpose(1, 2)  # (B, L, L)
         positions = weight.shape[2] * weight.shape[3]
@@ -106,7 +110,7 @@ def _correlate(x: Tensor, weight: Tensor, up: bool) -> Tensor:
 def _low_rank(x: Tensor, residual: LowRankPair, size: int, up: bool) -> Tensor:
     """What kernels P^T Q, equal at all size * size positions, add to the convolution; shapes of `_correlate`."""
     p, q = (t.to(x.dtype) for t in residual)
-    b, tokens, _ = q.shape
+    tokens = q.shape[1]
     narrow = (q @ x.flatten(2)).unflatten(2, x.shape[2:])  # (B, L, H, W)
     box = narrow.new_ones(tokens, 1, size, size)
     if up:
