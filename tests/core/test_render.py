@@ -1,4 +1,5 @@
 import copy
+import gc
 
 import pytest
 import torch
@@ -7,7 +8,8 @@ from core import render
 from core.checkpoints import Bundle
 from core.config import BundleConfig
 from core.models.stylegan2 import Generator
-from core.render import Renderer, compute_dtype, tune_allocator
+from core.refinement.residual import LowRank, WeightShift
+from core.render import KEPT_CORRECTIONS, Renderer, compute_dtype, tune_allocator
 
 CPU = torch.device("cpu")
 
@@ -59,6 +61,89 @@ def test_the_generator_itself_is_left_alone(
     Renderer(generator, CPU)
     after = generator.state_dict()
     assert all(torch.equal(t, before[n]) and t.dtype == before[n].dtype for n, t in after.items())
+
+
+def low_rank(generator: Generator, seed: int = 0) -> LowRank:
+    """Of the last five convolutions, as large as their kernels."""
+    torch.manual_seed(seed)
+    weights = [conv.weight for conv in generator.convolutions()]
+    pairs = [(0.3 * torch.randn(4, o), 0.3 * torch.randn(4, i)) for o, i, _, _ in (w.shape for w in weights)]
+    return LowRank((None, None, *pairs[2:]))
+
+
+def weight_shift(generator: Generator, seed: int = 0) -> WeightShift:
+    torch.manual_seed(seed)
+    return WeightShift(
+        tuple(0.3 * conv.gain * torch.randn_like(conv.weight) for conv in generator.convolutions())
+    )
+
+
+@pytest.fixture
+def exact(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Renderer:
+    """In float32, whatever this machine can."""
+    monkeypatch.setattr(render, "compute_dtype", lambda device: torch.float32)
+    return Renderer(tiny_bundle.generator, CPU)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("strength", [1.0, 0.4])
+def test_a_low_rank_residual_joins_every_modulated_kernel(
+    tiny_bundle: Bundle, exact: Renderer, codes: torch.Tensor, batch: int, strength: float
+) -> None:
+    residual = low_rank(tiny_bundle.generator)
+    whole = [None if t is None else (strength * t[0].T @ t[1], None) for t in residual.tokens]
+    # The same product with as many tokens as channels: P the identity, Q the residual itself.
+    plain = [None if t is None else (torch.eye(len(t[0]))[None], t[0][None]) for t in whole]
+    wanted = tiny_bundle.generator.synthesis(codes[:batch], residuals=plain)
+    found = exact.render(codes[:batch], residual, strength)
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+    assert (found - exact.render(codes[:batch])).abs().mean() > 0.02
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("strength", [1.0, 0.4])
+def test_a_weight_shift_is_added_to_the_weights(
+    tiny_bundle: Bundle, exact: Renderer, codes: torch.Tensor, batch: int, strength: float
+) -> None:
+    residual = weight_shift(tiny_bundle.generator)
+    changed = copy.deepcopy(tiny_bundle.generator)
+    for conv, shift in zip(changed.convolutions(), residual.shifts, strict=True):
+        conv.weight.data += strength * shift / conv.gain
+    for _ in range(2):  # made, then remembered
+        found = exact.render(codes[:batch], residual, strength)
+        torch.testing.assert_close(found, changed.synthesis(codes[:batch]), atol=1e-4, rtol=1e-4)
+    assert (found - exact.render(codes[:batch])).abs().mean() > 0.02
+
+
+@pytest.mark.parametrize("make", [low_rank, weight_shift])
+def test_strength_zero_is_off_and_nobody_elses_picture_changes(
+    tiny_bundle: Bundle, codes: torch.Tensor, make
+) -> None:
+    renderer = Renderer(tiny_bundle.generator, CPU)
+    mine, other = make(tiny_bundle.generator, 1), make(tiny_bundle.generator, 2)
+    plain, refined = renderer.render(codes[:1]), renderer.render(codes[:1], mine)
+    half = renderer.render(codes[:1], mine, 0.5)
+    assert not torch.equal(plain, refined)
+    for _ in range(KEPT_CORRECTIONS):
+        renderer.render(codes[:1], make(tiny_bundle.generator, 3), 0.7)
+    renderer.render(codes[:1], other)
+    assert torch.equal(renderer.render(codes[:1]), plain)
+    assert torch.equal(renderer.render(codes[:1], mine, 0.0), plain)
+    assert torch.equal(renderer.render(codes[:1], mine), refined)
+    assert torch.equal(renderer.render(codes[:1], mine, 0.5), half)
+
+
+def test_corrected_kernels_are_bounded_and_leave_with_their_portrait(
+    tiny_bundle: Bundle, codes: torch.Tensor
+) -> None:
+    renderer = Renderer(tiny_bundle.generator, CPU)
+    residuals = [weight_shift(tiny_bundle.generator, seed) for seed in range(KEPT_CORRECTIONS + 3)]
+    for residual in residuals:
+        renderer.render(codes[:1], residual)
+    assert list(renderer._corrections) == residuals[-KEPT_CORRECTIONS:]
+    del residual, residuals
+    gc.collect()
+    assert len(renderer._corrections) == 0
 
 
 @pytest.mark.parametrize("feature", ["avx512_bf16", "amx_bf16"])
