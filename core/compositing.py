@@ -13,7 +13,6 @@ skin detail".
 Equal base and edited: paste_change and change_face give back the photo and the crop, bit for bit.
 """
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +20,8 @@ import numpy as np
 
 from core.alignment import CropTransform
 from core.detail import Bands, bands, smooth_step
+from core.motion import mean_square
+from core.placing import at_photo, bounds, near_photo_scale
 
 # Lengths of the mask in units of the distance from the eyes to the mouth, so that it fits any template.
 FOREHEAD = 0.6
@@ -32,13 +33,14 @@ FEATHER = 0.45
 ROUNDNESS = 4
 BORDER = 0.24
 
+# A crop cuts through the cheeks: nothing new is drawn there. Width in units of half the side.
+SIDES = 0.5
+
 # Root mean square change, in grey levels, that nobody notices and that everybody does; and the neighbourhood
 # it is measured in, as a share of the crop's side.
 UNNOTICED = (4.0, 16.0)
 SPREAD = 1 / 64
 
-# A crop is enlarged with Lanczos up to this side; the warp does what is left of a giant face.
-ENLARGED_SIDE = 1024
 # Rows blended at a time: bounds the memory of a giant face, and stays near the processor's cache.
 STRIP = 256
 
@@ -77,9 +79,10 @@ def paste_change(
     Where the edit shows something that the photo does not (teeth, glasses) the rendering takes over, in the
     photo's colours. Without keep_detail, so it does wherever the edit changed anything.
     """
-    mask = _reach(base, edited, region)
+    mask = reach(base, edited, region)
     parts = bands(crop, base, edited, mask)
-    return _composite(photo, transform, _laid_on(parts, edited - base, edited, keep_detail), mask)
+    layers = _laid_on(parts, edited - base, edited, keep_detail)
+    return _composite(photo, transform, layers, mask * _trusted(parts.kept))
 
 
 def paste_rendering(
@@ -96,12 +99,19 @@ def paste_rendering(
     With keep_detail, the photo's own texture lies on it where rendering and photo agree; beyond the face,
     the edit is laid on the photo as `paste_change` does.
     """
-    mask = _reach(base, edited, region)
+    mask = reach(base, edited, region)
     parts = bands(crop, base, edited, mask)
     outside = _laid_on(parts, edited - base, edited, keep_detail)
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
-    inside = _Layers(edited + parts.rim_colour - keep[:, :, None] * parts.low, keep, parts.flow)
-    return _composite(photo, transform, _mixed(outside, inside, region / np.maximum(mask, 1e-6)), mask)
+    inside = _Layers(
+        edited + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
+    )
+    return _composite(
+        photo,
+        transform,
+        _mixed(outside, inside, region / np.maximum(mask, 1e-6)),
+        mask * _trusted(parts.kept),
+    )
 
 
 def change_face(
@@ -129,9 +139,21 @@ def _laid_on(parts: Bands, change: np.ndarray, edited: np.ndarray, keep_detail: 
     if not keep_detail:
         keep = keep * _step(_size_of(change), *UNNOTICED[::-1])
     kept = parts.kept[:, :, None]
-    return _Layers(
-        edited + parts.colour + kept * parts.features - keep[:, :, None] * parts.low, keep, parts.flow
-    )
+    moved_base = parts.low - parts.colour - parts.features
+    gain = 1 - kept * (1 - _room(parts.low, moved_base, edited - moved_base))
+    laid = moved_base + gain * (edited - moved_base) + parts.colour + kept * parts.features
+    return _Layers(laid - keep[:, :, None] * parts.low, keep, parts.flow)
+
+
+def _room(photo: np.ndarray, base: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """(S, S, 3) in [0, 1]: the photo's share of the base's distance to black or white, whither it changes.
+
+    A brow that is darker in the photo than the model made it must not be driven below black: clipped colours
+    turn blue.
+    """
+    darker = change < 0
+    ours, theirs = (np.where(darker, image, 255 - image) for image in (photo, base))
+    return np.clip(ours / np.maximum(theirs, 1), 0, 1)
 
 
 def _mixed(a: _Layers, b: _Layers, share: np.ndarray) -> _Layers:
@@ -139,16 +161,22 @@ def _mixed(a: _Layers, b: _Layers, share: np.ndarray) -> _Layers:
     return _Layers(a.add + share[:, :, None] * (b.add - a.add), a.keep + share * (b.keep - a.keep), a.flow)
 
 
-def _reach(base: np.ndarray, edited: np.ndarray, region: np.ndarray) -> np.ndarray:
+def reach(base: np.ndarray, edited: np.ndarray, region: np.ndarray) -> np.ndarray:
     """(S, S): the face's region, and beyond it, as far as the crop goes, what the edit plainly changed."""
     changed = _step(_size_of(edited - base), *UNNOTICED)
     return np.maximum(region, changed * _window(region.shape[0]))
 
 
+def _trusted(kept: np.ndarray) -> np.ndarray:
+    """(S, S): 1 but for new structure near the sides: a turned cheek's outline beside the photo's own."""
+    aside = _step(1 - np.abs(np.linspace(-1, 1, kept.shape[1])), 0, SIDES)
+    return kept + (1 - kept) * aside
+
+
 def _size_of(change: np.ndarray) -> np.ndarray:
     """(S, S): root mean square over colours and a neighbourhood, grey levels."""
     sigma = SPREAD * change.shape[0]
-    return np.sqrt(cv2.GaussianBlur((change * change).mean(2), (0, 0), sigma))
+    return np.sqrt(cv2.GaussianBlur(mean_square(change), (0, 0), sigma))
 
 
 def _step(value: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -164,23 +192,24 @@ def _window(size: int) -> np.ndarray:
 
 def _composite(photo: np.ndarray, transform: CropTransform, layers: _Layers, mask: np.ndarray) -> np.ndarray:
     result = photo.copy()
-    left, top, right, bottom = _bounds(transform, photo.shape)
+    left, top, right, bottom = bounds(transform, photo.shape)
     if left >= right:
         return result
-    add = _near_photo_scale(layers.add, transform.side)
+    add = near_photo_scale(layers.add, transform.side)
     # Crop pixels to photo pixels: the displacement has to be in the units of what it moves.
     to_photo = np.linalg.inv(transform.matrix(mask.shape[0])[:, :2]).astype(np.float32)
-    fields = np.dstack([layers.flow @ to_photo.T, layers.keep])
+    fields = np.dstack([layers.flow @ to_photo.T, layers.keep, mask])
+    # Enlarged that much already, it holds nothing that a linear kernel could blur.
+    kernel = cv2.INTER_LINEAR if add.shape[0] >= 2 * mask.shape[0] else cv2.INTER_CUBIC
     for row in range(top, bottom, STRIP):
         box = (left, row, right, min(row + STRIP, bottom))
-        alpha = _warp(mask, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)[:, :, None]
+        field = at_photo(fields, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
         # Replicating keeps the cubic kernel from mixing in black; the mask alone says where the crop ends.
-        field = _warp(fields, transform, box, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
-        fresh = _warp(add, transform, box, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
-        fresh += field[:, :, 2:] * _displaced(photo, box, field[:, :, :2])
+        fresh = at_photo(add, transform, box, kernel, cv2.BORDER_REPLICATE)
+        fresh += field[:, :, 2:3] * _displaced(photo, box, field[:, :, :2])
         old = photo[row : box[3], left:right].astype(np.float32)
         fresh -= old
-        fresh *= alpha
+        fresh *= field[:, :, 3:]
         fresh += old
         result[row : box[3], left:right] = np.clip(np.rint(fresh, out=fresh), 0, 255, out=fresh)
     return result
@@ -212,17 +241,17 @@ def paste_difference(
 def _blend(
     photo: np.ndarray, transform: CropTransform, layer: np.ndarray, mask: np.ndarray, replace: bool
 ) -> np.ndarray:
-    layer = _near_photo_scale(layer, transform.side)
+    layer = near_photo_scale(layer, transform.side)
     result = photo.copy()
-    left, top, right, bottom = _bounds(transform, photo.shape)
+    left, top, right, bottom = bounds(transform, photo.shape)
     if left >= right:
         return result
     for row in range(top, bottom, STRIP):
         end = min(row + STRIP, bottom)
         box = (left, row, right, end)
         # Replicating keeps the cubic kernel from mixing in black; the mask alone says where the crop ends.
-        fresh = _warp(layer, transform, box, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
-        alpha = _warp(mask, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)[:, :, None]
+        fresh = at_photo(layer, transform, box, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+        alpha = at_photo(mask, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)[:, :, None]
         old = photo[row:end, left:right].astype(np.float32)
         if replace:
             fresh -= old
@@ -230,34 +259,3 @@ def _blend(
         fresh += old
         result[row:end, left:right] = np.clip(np.rint(fresh, out=fresh), 0, 255, out=fresh)
     return result
-
-
-def _near_photo_scale(layer: np.ndarray, side: float) -> np.ndarray:
-    """The layer resized to about `side` pixels, so that the warp itself neither aliases nor shows a grid."""
-    size = layer.shape[0]
-    if side < size:
-        target = max(1, round(side))
-        return cv2.resize(layer, (target, target), interpolation=cv2.INTER_AREA)
-    target = max(size, min(round(side), ENLARGED_SIDE))
-    return cv2.resize(layer, (target, target), interpolation=cv2.INTER_LANCZOS4)
-
-
-def _warp(
-    layer: np.ndarray, transform: CropTransform, box: tuple[int, int, int, int], flags: int, border: int
-) -> np.ndarray:
-    """The crop's layer as seen by the photo's pixels in box (left, top, right, bottom)."""
-    left, top, right, bottom = box
-    matrix = transform.matrix(layer.shape[0])
-    matrix[:, 2] += matrix[:, :2] @ (left, top)
-    return cv2.warpAffine(
-        layer, matrix, (right - left, bottom - top), flags=flags | cv2.WARP_INVERSE_MAP, borderMode=border
-    )
-
-
-def _bounds(transform: CropTransform, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Photo pixels the crop can touch: (left, top, right, bottom), or nothing where it lies outside."""
-    (x, y), (hx, hy) = transform.center, transform.half_side
-    reach = abs(hx) + abs(hy)
-    left, top = max(0, math.floor(x - reach)), max(0, math.floor(y - reach))
-    right, bottom = min(shape[1], math.ceil(x + reach) + 1), min(shape[0], math.ceil(y + reach) + 1)
-    return (left, top, right, bottom) if left < right and top < bottom else (0, 0, 0, 0)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from core.motion import motion, moved
+from core.motion import mean_square, motion, moved
 
 # Coarser than this (sigma, pixels of a rendering of 128) is colour and light, finer is a feature.
 COLOUR = 8.0
@@ -25,7 +25,12 @@ COLOUR = 8.0
 NEIGHBOURHOOD = 2.0
 FLOOR = 6.0
 # Shares of structure that differ: up to the first it is the same thing, from the second on another.
-SAME, OTHER = 0.3, 0.8
+SAME, OTHER = 0.1, 0.5
+# A photo's pixels enlarged in area up to the first look like skin; from the second on they are a smear.
+ENLARGED = (1.5, 3.0)
+DOUBT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+# Weight of the places that a mean should leave out, so that it exists where there are no others.
+LITTLE = 1e-3
 # The analysis runs at this side at most: what it finds is smooth.
 ANALYSIS_SIDE = 128
 
@@ -57,9 +62,9 @@ def bands(crop: np.ndarray, base: np.ndarray, edited: np.ndarray, mask: np.ndarr
     # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
     flow = motion(small_base, small_edited) * small_mask[:, :, None]
     here, error = moved(small_base, flow), moved(small_crop - small_base, flow)
-    colour = cv2.GaussianBlur(error, (0, 0), COLOUR)
-    kept = _agreement(small_edited, here)
-    true = _agreement(here + error, here)
+    kept = _spread(_agreement(small_edited, here) * _not_smeared(flow), 1)
+    colour = _mean_around(error, kept + LITTLE)
+    true = _spread(_agreement(here + error, here), 2)
     scale = size / flow.shape[0]
     full_flow = _enlarged(flow, size) * np.float32(scale)
     colour = _enlarged(colour, size)
@@ -95,8 +100,20 @@ def _agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = _features(a), _features(b)
     apart = _power(a - b)
     share = apart / (_power(a) + _power(b) + FLOOR**2)
-    same = smooth_step((OTHER - share) / (OTHER - SAME))
-    return cv2.GaussianBlur(same, (0, 0), NEIGHBOURHOOD)
+    return smooth_step((OTHER - share) / (OTHER - SAME))
+
+
+def _not_smeared(flow: np.ndarray) -> np.ndarray:
+    """(S, S): 1 where the motion keeps areas about as large as they were, 0 where it smears or folds."""
+    (xy, xx), (yy, yx) = (np.gradient(flow[:, :, i]) for i in (0, 1))
+    area = (1 + xx) * (1 + yy) - xy * yx
+    low, high = 1 / ENLARGED[1], 1 / ENLARGED[0]
+    return smooth_step((area - low) / (high - low))
+
+
+def _spread(same: np.ndarray, times: int) -> np.ndarray:
+    """Doubt spreads to its neighbours, softly: half a mouth would ghost as much as a whole one."""
+    return cv2.GaussianBlur(cv2.erode(same, DOUBT, iterations=times), (0, 0), NEIGHBOURHOOD * times)
 
 
 def _features(image: np.ndarray) -> np.ndarray:
@@ -104,7 +121,14 @@ def _features(image: np.ndarray) -> np.ndarray:
 
 
 def _power(features: np.ndarray) -> np.ndarray:
-    return cv2.GaussianBlur((features * features).mean(2), (0, 0), NEIGHBOURHOOD)
+    return cv2.GaussianBlur(mean_square(features), (0, 0), NEIGHBOURHOOD)
+
+
+def _mean_around(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted mean over a COLOUR wide neighbourhood: teeth get the skin's colour error, not the lips'."""
+    weighted = cv2.GaussianBlur(values * weight[:, :, None], (0, 0), COLOUR)
+    mean: np.ndarray = weighted / cv2.GaussianBlur(weight, (0, 0), COLOUR)[:, :, None]
+    return mean
 
 
 def _from_rim(error: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -112,7 +136,7 @@ def _from_rim(error: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     A rendering so corrected meets the photo's colours at the rim and keeps its own shading within.
     """
-    weight = (mask * (1 - mask))[:, :, None] + np.float32(1e-3)
+    weight = (mask * (1 - mask))[:, :, None] + np.float32(LITTLE)
     sigma = mask.shape[0] / 8
     # Far coarser than a pixel, so a quarter of the side is enough to compute it.
     quarter = (max(1, mask.shape[1] // 4), max(1, mask.shape[0] // 4))

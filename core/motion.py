@@ -40,6 +40,11 @@ def moved(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
+def mean_square(image: np.ndarray) -> np.ndarray:
+    """(S, S, 3) -> (S, S), over the colours."""
+    return np.einsum("yxc,yxc->yx", image, image) / 3
+
+
 def _estimator() -> cv2.DISOpticalFlow:
     """Dense inverse search (Kroeger et al. 2016); one for each call, since it keeps scratch memory."""
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -57,4 +62,4 @@ def _structure(image: np.ndarray) -> np.ndarray:
 
 def _energy(difference: np.ndarray) -> np.ndarray:
     """(S, S, 3) -> (S, S): mean square over colours and a small neighbourhood."""
-    return cv2.GaussianBlur((difference * difference).mean(2), (0, 0), 2 * SMOOTHING)
+    return cv2.GaussianBlur(mean_square(difference), (0, 0), 2 * SMOOTHING)

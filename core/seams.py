@@ -1,0 +1,41 @@
+"""Does a paste show? The photo's gradient across the rim of the mask, before and after."""
+
+import cv2
+import numpy as np
+
+from core.alignment import CropTransform
+from core.placing import at_photo, bounds
+
+# The rim: where the mask is neither (almost) nothing nor (almost) everything.
+RIM = (0.02, 0.98)
+
+
+def seam(photo: np.ndarray, result: np.ndarray, transform: CropTransform, mask: np.ndarray) -> float:
+    """Mean gradient magnitude across the mask's rim in `result` over the same in `photo`.
+
+    photo, result: (H, W, 3) uint8; mask: (S, S) in [0, 1], what was pasted. 1: the paste added nothing to
+    see there; a visible edge is well above, a blurred rim below. NaN if no rim lies in the photo.
+    """
+    left, top, right, bottom = bounds(transform, photo.shape)
+    if left >= right:
+        return float("nan")
+    alpha = at_photo(mask, transform, (left, top, right, bottom), cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+    rim = (alpha > RIM[0]) & (alpha < RIM[1])
+    across = np.dstack(_slopes(alpha))
+    across /= np.maximum(np.linalg.norm(across, axis=2, keepdims=True), 1e-12)
+    before, after = (
+        float(_steepness(image[top:bottom, left:right], across)[rim].mean()) for image in (photo, result)
+    )
+    return after / before
+
+
+def _steepness(image: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """(H, W): size of the luminance's derivative in the direction `across` (H, W, 2), levels a pixel."""
+    x, y = _slopes(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32))
+    return np.abs(x * across[:, :, 0] + y * across[:, :, 1])
+
+
+def _slopes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of (H, W) float32 along x and y (Sobel, per pixel)."""
+    x, y = (cv2.Sobel(image, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
+    return x, y
