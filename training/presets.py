@@ -1,6 +1,6 @@
 """The built-in model's shape."""
 
-from core.config import GeneratorConfig, InverterConfig
+from core.config import GeneratorConfig, InverterConfig, RefinerConfig
 
 PORTRAIT128_GENERATOR = GeneratorConfig(
     resolution=128, channels=(256, 256, 256, 128, 64, 32), w_dim=256, z_dim=256
@@ -15,6 +15,24 @@ PORTRAIT128_INVERTER = InverterConfig(
     feedforward=512,
     dropout=0.0,
     dense_width=512,
+)
+
+# All convolutions in both: the codes stay those of "off", so the coarse ones have errors left as well (the
+# paper's one-stage model finds its codes anew and refines the last ten).
+PORTRAIT128_REFINERS = (
+    RefinerConfig("one_stage", layers=11, w_dim=256, feedforward=256, dropout=0.0, input_resolution=64),
+    RefinerConfig(
+        "two_stage",
+        layers=11,
+        w_dim=128,
+        feedforward=256,
+        dropout=0.0,
+        input_resolution=64,
+        fold=2,
+        stem_width=32,
+        widths=(32, 48, 80, 128),
+        units=(2, 2, 2, 2),
+    ),
 )
 
 # What each slider is called, and what its ends mean.

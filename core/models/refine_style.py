@@ -13,14 +13,14 @@ from core.config import GeneratorConfig, RefinerConfig
 from core.models.style_transformer import DecoderLayer, Trunk
 from core.ops.modulated_conv import LowRankPair
 
-FACTOR = 0.02
+FACTOR = 0.01
 
 
 class RefineStyle(nn.Module):
     """One- or two-stage refiner for one generator.
 
-    One-stage: reads F3, the finest features of the inverter that also gives the codes. Two-stage: reads the photo
-    and its inversion with a trunk of its own, and so works behind any frozen inverter.
+    One-stage: reads F3, the finest features of the inverter that also gives the codes. Two-stage: reads the
+    photo and its inversion with a trunk of its own, and so works behind any frozen inverter.
     """
 
     def __init__(self, config: RefinerConfig, generator: GeneratorConfig) -> None:
@@ -38,8 +38,10 @@ class RefineStyle(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(1 if self.trunk is None else 3))
 
     def one_stage(self, finest: Tensor) -> list[LowRankPair | None]:
-        """finest: (B, D, S/4, S/4), F3 of the inverter's trunk -> for each 3x3 convolution None, or P (B, L, O)
-        and Q (B, L, I)."""
+        """finest: (B, D, S/4, S/4), F3 of the inverter's trunk.
+
+        Returns for each 3x3 convolution None, or P (B, L, O) and Q (B, L, I).
+        """
         return self._pairs((finest,))
 
     def two_stage(self, image: Tensor, inversion: Tensor) -> list[LowRankPair | None]:

@@ -112,7 +112,7 @@ class DecoderLayer(nn.Module):
     def forward(self, query: Tensor, feature: Tensor, groups: int = 1) -> Tensor:
         """query: (B, L, D), feature: (B, D, h, w) -> (B, L, D).
 
-        groups: in self-attention a query sees the L / groups of its own group alone (RefineStyle, Equation 5).
+        groups: in self-attention a query sees the L / groups of its own group alone (RefineStyle, Eq. 5).
         """
         tokens = feature.flatten(2).transpose(1, 2)  # (B, h*w, D)
         own = query.reshape(len(query) * groups, -1, query.shape[2])  # (B * groups, L / groups, D)
