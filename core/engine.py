@@ -23,6 +23,7 @@ from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
 from core.images import to_array, to_levels, to_tensor
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import invert
+from core.refinement.fade import fade
 from core.refinement.fast import predict
 from core.refinement.residual import Residual, WeightShift
 from core.refinement.running import Progress, Turns, Watcher, memory_errors
@@ -266,9 +267,10 @@ class Engine:
         """The edited face (R, R, 3), or the whole photo (H, W, 3) with it in place; uint8, the caller's own.
 
         Pure: equal requests give equal bytes. G is the generator with the portrait's refinement, if the
-        request has one, at its strength. From the inversion, face = G(w + step). From the photo, only the
-        change from G(w) to G(w + step) is laid onto the photo's pixels, at the photo's own resolution, so
-        that sliders at zero give back the photo bit for bit.
+        request has one, at its strength; where the step moves the face it fades (`core.refinement.fade`).
+        From the inversion, face = G(w + step). From the photo, only the change from G(w) to G(w + step) is
+        laid onto the photo's pixels, at the photo's own resolution, so that sliders at zero give back the
+        photo bit for bit.
 
         Raises: BadRequest if the model has no such slider, or the refinement was not computed.
         """
@@ -303,7 +305,11 @@ class Engine:
             return self._renderer.render(w[None])
         if step is None and request.strength == 1:
             return portrait.bases[mode]
-        return self._renderer.render(w[None], portrait.residuals[mode], request.strength)
+        refined = self._renderer.render(w[None], portrait.residuals[mode], request.strength)
+        if step is None:
+            return refined
+        # The residual was made for the unedited face: an open mouth it would close again.
+        return fade(self._renderer.render(w[None]), refined, portrait.rendered)
 
     def _step(self, portrait: Portrait, request: EditRequest) -> Tensor | None:
         """Sum over the sliders of value * unit * direction, (L, D); None if all are at zero."""
