@@ -81,8 +81,10 @@ def build_parser() -> Parser:
 
     add("serve", "Serve the app (the default).", common, serving)
     _add_edit_options(add("edit", "Edit one photo.", common, as_json))
-    evaluate = add("evaluate", "Measure how faithful the inversion of a folder's photos is.", common, as_json)
-    evaluate.add_argument("folder", metavar="FOLDER", type=Path)
+    evaluate = add(
+        "evaluate", "Measure how faithful the portraits of a folder's photos are.", common, as_json
+    )
+    _add_evaluate_options(evaluate)
     bench = add("bench", "Measure speed, memory and size of a model.", common, as_json)
     bench.add_argument("--photo", default=None, help="the portrait to open (default: a generated one)")
     bench.add_argument(
@@ -116,12 +118,32 @@ def _add_edit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="OUT.png", help="where to write, .png or .jpg")
 
 
+def _add_evaluate_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="FOLDER", type=Path)
+    parser.add_argument(
+        "--refine", choices=("off", "fast", "best"), default="off", help="refinement to measure (off)"
+    )
+    parser.add_argument(
+        "--refiner", choices=("one_stage", "two_stage"), default=None,
+        help="which refiner is fast (the first that the model lists)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--limit", type=_count, default=None, metavar="N", help="measure N photos, spread over the folder"
+    )
+
+
 def _slider(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
         return name, float(value)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE, such as smile=1.5") from None
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of photos, 1 or more")
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -187,11 +209,15 @@ def _evaluate(args: argparse.Namespace) -> Result:
     from core.evaluation import evaluate, photos_in
 
     files = photos_in(args.folder)
-    return evaluate(Engine.load(args.model, args.device), files, _warn)
+    engine = Engine.load(args.model, args.device, args.refiner)
+    return evaluate(engine, files, _warn, args.refine, args.limit)
 
 
 def _describe_evaluation(result: Result) -> str:
-    head = f"{result['photos']} photos, {result['no_face']} of them without a face"
+    head = (
+        f"Refine {result['refine']}: {result['photos']} of {result['folder_photos']} photos, "
+        f"{result['no_face']} of them without a face"
+    )
     mean = [f"  {name:14}{'-' if v is None else format(v, '.4f')}" for name, v in result["mean"].items()]
     return "\n".join([head, *mean])
 

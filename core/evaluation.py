@@ -1,4 +1,4 @@
-"""How faithful the inversion is: MSE, MS-SSIM, identity distance and LPIPS over a folder of photos."""
+"""How faithful portraits are, refined or not: MSE, MS-SSIM, identity distance, LPIPS, seconds."""
 
 import statistics
 import time
@@ -18,7 +18,7 @@ from core.engine import Engine
 from core.errors import BadImage, BadRequest, NoFaceFound
 from core.identity import descriptor, distance
 from core.images import open_image, to_tensor
-from core.session import Portrait
+from core.session import EditRequest, Portrait, Refine
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 MEASURES = ("mse", "ms_ssim", "dlib_distance", "lpips", "seconds")
@@ -82,14 +82,14 @@ def _windowed(x: Tensor) -> Tensor:
     return F.conv2d(x, kernel.transpose(2, 3), groups=x.shape[1])
 
 
-def identity_distance(portrait: Portrait) -> float:
-    """dlib descriptor distance between the aligned crop and its inversion.
+def identity_distance(portrait: Portrait, picture: np.ndarray) -> float:
+    """dlib descriptor distance between the aligned crop and its reconstruction `picture`, (R, R, 3) uint8.
 
     The landmarks are the photo's own for both: found anew, they would measure the detector as well.
     """
     face = portrait.faces[portrait.face]
     landmarks = to_crop(face.landmarks, portrait.transform, len(portrait.crop))
-    return distance(descriptor(portrait.crop, landmarks), descriptor(portrait.inversion, landmarks))
+    return distance(descriptor(portrait.crop, landmarks), descriptor(picture, landmarks))
 
 
 def load_lpips(warn: Callable[[str], None]) -> Lpips | None:
@@ -117,39 +117,66 @@ def load_lpips(warn: Callable[[str], None]) -> Lpips | None:
     return measure
 
 
-def measure_portrait(portrait: Portrait, lpips: Lpips | None) -> dict[str, float | None]:
-    """Every measure of MEASURES but the seconds, aligned crop against inversion."""
-    crop, inversion = to_tensor(portrait.crop), to_tensor(portrait.inversion)
+def measure_portrait(portrait: Portrait, picture: np.ndarray, lpips: Lpips | None) -> dict[str, float | None]:
+    """Every measure of MEASURES but the seconds, aligned crop against `picture`, (R, R, 3) uint8."""
+    a, b = to_tensor(portrait.crop), to_tensor(picture)
     return {
-        "mse": mse(crop, inversion),
-        "ms_ssim": ms_ssim(crop, inversion),
-        "dlib_distance": identity_distance(portrait),
-        "lpips": lpips(crop, inversion) if lpips else None,
+        "mse": mse(a, b),
+        "ms_ssim": ms_ssim(a, b),
+        "dlib_distance": identity_distance(portrait, picture),
+        "lpips": lpips(a, b) if lpips else None,
     }
 
 
-def evaluate(engine: Engine, files: Sequence[Path], warn: Callable[[str], None]) -> dict[str, Any]:
-    """Open every photo (its largest face) and compare the aligned crop with its inversion.
+def evaluate(
+    engine: Engine,
+    files: Sequence[Path],
+    warn: Callable[[str], None],
+    refine: Refine = "off",
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """Open every photo (its largest face), refine it, and compare the aligned crop with what is rendered.
 
-    Returns {"photos", "no_face", "mean": {measure: number or None}, "per_photo": [{"file", measures}]}.
+    limit: of so many files alone, spread evenly, since "best" takes a minute for each.
+    Returns {"folder_photos": how many there are, "photos", "no_face", "refine",
+    "mean": {measure: number or None}, "per_photo": [{"file", measures}]}; seconds: to open and refine.
     Files that are no readable picture are named through `warn` and not counted.
+    Raises: BadRequest if the model cannot refine so.
     """
+    if (reason := engine.refinements.get(refine)) is not None:
+        raise BadRequest(reason)
     lpips = load_lpips(warn)
     photos, no_face = 0, 0
     per_photo: list[dict[str, Any]] = []
-    for file in tqdm(files, desc="Evaluating", unit="photo", disable=None):
+    for file in tqdm(evenly(files, limit), desc="Evaluating", unit="photo", disable=None):
         try:
             photo = open_image(file)
             photos += 1
-            portrait, seconds = _open_timed(engine, photo)
+            portrait, seconds = _open_timed(engine, photo, refine)
         except BadImage as error:
             warn(f"{file.name} is left out: {error}")
         except NoFaceFound:
             no_face += 1
         else:
-            per_photo.append({"file": file.name, **measure_portrait(portrait, lpips), "seconds": seconds})
-    mean = {name: _mean([entry[name] for entry in per_photo]) for name in MEASURES}
-    return {"photos": photos, "no_face": no_face, "mean": mean, "per_photo": per_photo}
+            picture = engine.edit(portrait, EditRequest(refine=refine))
+            per_photo.append(
+                {"file": file.name, **measure_portrait(portrait, picture, lpips), "seconds": seconds}
+            )
+    return {
+        "folder_photos": len(files),
+        "photos": photos,
+        "no_face": no_face,
+        "refine": refine,
+        "mean": {name: _mean([entry[name] for entry in per_photo]) for name in MEASURES},
+        "per_photo": per_photo,
+    }
+
+
+def evenly(files: Sequence[Path], limit: int | None) -> Sequence[Path]:
+    """At most `limit` of the files, evenly spread from the first to the last; all of them without a limit."""
+    if limit is None or limit >= len(files):
+        return files
+    return [files[i] for i in np.linspace(0, len(files) - 1, limit).round().astype(int)]
 
 
 def photos_in(folder: Path) -> list[Path]:
@@ -166,9 +193,11 @@ def photos_in(folder: Path) -> list[Path]:
     return files
 
 
-def _open_timed(engine: Engine, photo: np.ndarray) -> tuple[Portrait, float]:
+def _open_timed(engine: Engine, photo: np.ndarray, refine: Refine) -> tuple[Portrait, float]:
     start = time.perf_counter()
     portrait = engine.open_portrait(photo)
+    if refine != "off":
+        portrait = engine.refine(portrait, refine)
     return portrait, time.perf_counter() - start
 
 

@@ -120,6 +120,8 @@ def test_edit_from_the_photo_without_sliders_changes_nothing(launch, work: Path,
         (["edit", "astronaut.png", "--out", "x.png", "--model", "nobody"], ["nobody"]),
         (["evaluate", "nowhere"], ["nowhere"]),
         (["evaluate", "home", "--json"], ["no photos"]),
+        (["evaluate", PORTRAITS, "--refine", "fast"], ["no refiner"]),
+        (["evaluate", PORTRAITS, "--refiner", "two_stage"], ["no refiner two_stage"]),
         (["bench"], ["--photo"]),
         (["serve", "--model", "nobody"], ["nobody"]),
     ],
@@ -149,6 +151,8 @@ def test_bad_input_leaves_standard_output_empty(launch) -> None:
         (["--port", "70000"], ["70000"]),
         (["--auth", "alone"], ["USER:PASSWORD"]),
         (["evaluate", "folder", "--share"], ["--share"]),
+        (["evaluate", "folder", "--limit", "0"], ["'0'", "number of photos"]),
+        (["evaluate", "folder", "--refine", "better"], ["better"]),
     ],
     ids=" ".join,
 )
@@ -162,7 +166,7 @@ def test_options_before_the_command_hold_for_it(launch) -> None:
 
 
 def test_evaluate_prints_json_alone(launch) -> None:
-    done = launch("evaluate", PORTRAITS, "--model", "tiny", "--json")
+    done = launch("evaluate", PORTRAITS, "--model", "tiny", "--limit", "3", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["photos"], result["no_face"]) == (1, 0)

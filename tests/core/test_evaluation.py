@@ -1,4 +1,3 @@
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -10,9 +9,11 @@ from scipy.ndimage import correlate
 from skimage.metrics import structural_similarity
 
 from core import evaluation
+from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadRequest
-from core.evaluation import evaluate, identity_distance, load_lpips, ms_ssim, mse, photos_in
+from core.evaluation import evaluate, evenly, identity_distance, load_lpips, ms_ssim, mse, photos_in
+from core.session import Portrait
 
 
 def pair(side: int, noise: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -90,9 +91,8 @@ def test_mse_is_on_minus_one_to_one() -> None:
 
 def test_identity_distance_is_zero_only_for_the_same_pixels(tiny_engine: Engine, photo: np.ndarray) -> None:
     portrait = tiny_engine.open_portrait(photo)
-    perfect = dataclasses.replace(portrait, inversion=portrait.crop)
-    assert identity_distance(perfect) == 0
-    assert identity_distance(portrait) > 0.3  # random weights show nobody
+    assert identity_distance(portrait, portrait.crop) == 0
+    assert identity_distance(portrait, portrait.inversion) > 0.3  # random weights show nobody
 
 
 def test_lpips_that_cannot_be_had_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,8 @@ def test_evaluate_counts_measures_and_averages(
 
     result = evaluate(tiny_engine, photos_in(tmp_path), warnings.append)
 
-    assert (result["photos"], result["no_face"]) == (3, 1)
+    assert (result["folder_photos"], result["photos"], result["no_face"]) == (4, 3, 1)
+    assert result["refine"] == "off"
     assert [entry["file"] for entry in result["per_photo"]] == ["a.png", "b.JPG"]
     assert len(warnings) == 1
     assert warnings[0].startswith("broken.jpg")
@@ -125,10 +126,54 @@ def test_evaluate_counts_measures_and_averages(
     first = result["per_photo"][0]
     assert first["mse"] == pytest.approx((error**2).mean(), rel=1e-5)
     assert first["lpips"] == pytest.approx(abs(error).max(), rel=1e-5)
-    assert first["dlib_distance"] == identity_distance(portrait)
+    assert first["dlib_distance"] == identity_distance(portrait, portrait.inversion)
     for name in ("mse", "ms_ssim", "dlib_distance", "lpips", "seconds"):
         values = [entry[name] for entry in result["per_photo"]]
         assert result["mean"][name] == pytest.approx(sum(values) / 2)
+
+
+def test_a_refined_portrait_is_measured_as_refined_and_timed_with_it(
+    refining_bundle: Bundle, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "load_lpips", lambda warn: None)
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    engine = Engine(refining_bundle)
+    clock = iter(range(100))
+    monkeypatch.setattr(evaluation.time, "perf_counter", lambda: next(clock))
+    refine = engine.refine
+
+    def slow(portrait: Portrait, mode: str) -> Portrait:
+        assert mode == "fast"
+        for _ in range(10):
+            next(clock)
+        return refine(portrait, mode)
+
+    monkeypatch.setattr(engine, "refine", slow)
+    (found,) = evaluate(engine, photos_in(tmp_path), pytest.fail, "fast")["per_photo"]
+    portrait = refine(engine.open_portrait(photo), "fast")
+    rendered = portrait.bases["fast"].clamp(-1, 1)
+    crop = torch.from_numpy(portrait.crop / 127.5 - 1).permute(2, 0, 1)[None]
+    assert found["mse"] == pytest.approx(float((rendered - crop).square().mean()), rel=0.01)
+    assert found["mse"] != pytest.approx(float((portrait.rendered - crop).square().mean()), rel=0.02)
+    assert found["seconds"] == 11
+
+
+def test_a_refinement_that_the_model_lacks_is_refused(tiny_engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="no refiner"):
+        evaluate(tiny_engine, [tmp_path / "a.png"], pytest.fail, "fast")
+
+
+def test_a_limit_takes_photos_from_the_whole_folder(
+    tiny_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "load_lpips", lambda warn: None)
+    files = [tmp_path / f"{i}.png" for i in range(9)]
+    assert [f.name for f in evenly(files, 3)] == ["0.png", "4.png", "8.png"]
+    assert evenly(files, None) == evenly(files, 9) == evenly(files, 12) == files
+    for file in files:
+        Image.new("RGB", (100, 100), "grey").save(file)
+    result = evaluate(tiny_engine, files, pytest.fail, limit=2)
+    assert (result["folder_photos"], result["photos"], result["no_face"]) == (9, 2, 2)
 
 
 def test_evaluate_without_any_face_has_no_means(
