@@ -1,19 +1,15 @@
-"""Paste-back: an edited crop returns into the full-resolution photo under a soft mask.
-
-Photos are HWC uint8 RGB; crops are squares of S pixels placed by a `CropTransform`. Where the mask is
-zero a photo keeps its pixels bit for bit.
+"""Paste-back: an edited face returns into the full-resolution photo, or into its crop.
 
     paste_change(photo, transform, crop, base, edited, region, keep_detail)     start="photo", whole photo
     paste_rendering(photo, transform, crop, base, edited, region, keep_detail)  start="inversion", whole photo
     change_face(crop, base, edited, keep_detail)                                start="photo", the face alone
 
-crop: (S, S, 3) uint8, the aligned photo; base, edited: (S, S, 3) float32, 0..255 and not clipped, the
-model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail: the toggle "keep
-skin detail".
-Equal base and edited: paste_change and change_face give back the photo and the crop, bit for bit.
+photo: (H, W, 3) uint8. crop: (S, S, 3) uint8, the aligned photo; base, edited: (S, S, 3) float32, 0..255 and
+not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail:
+the toggle "keep skin detail". Results are uint8, the caller's own. Equal base and edited: `paste_change` and
+`change_face` give back photo and crop bit for bit. A photo keeps its pixels outside the crop, and inside it
+where neither the face is nor the edit changed anything.
 """
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -21,7 +17,7 @@ import numpy as np
 from core.alignment import CropTransform
 from core.detail import Bands, bands, smooth_step
 from core.motion import mean_square
-from core.placing import at_photo, bounds, near_photo_scale
+from core.placing import Layers, lay
 
 # Lengths of the mask in units of the distance from the eyes to the mouth, so that it fits any template.
 FOREHEAD = 0.6
@@ -33,6 +29,9 @@ FEATHER = 0.45
 ROUNDNESS = 4
 BORDER = 0.24
 
+# Light and skin tone end over this width, in units of half the side: ending with the border, they would look
+# like a mask worn.
+GLOW = 0.4
 # A crop cuts through the cheeks: nothing new is drawn there. Width in units of half the side.
 SIDES = 0.5
 
@@ -40,9 +39,6 @@ SIDES = 0.5
 # it is measured in, as a share of the crop's side.
 UNNOTICED = (4.0, 16.0)
 SPREAD = 1 / 64
-
-# Rows blended at a time: bounds the memory of a giant face, and stays near the processor's cache.
-STRIP = 256
 
 
 def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -81,8 +77,8 @@ def paste_change(
     """
     mask = reach(base, edited, region)
     parts = bands(crop, base, edited, mask)
-    layers = _laid_on(parts, edited - base, edited, keep_detail)
-    return _composite(photo, transform, layers, mask * _trusted(parts.kept))
+    layers = _laid_on(parts, edited - base, _lit(edited, parts), keep_detail)
+    return lay(photo, transform, layers, mask * _trusted(parts.kept))
 
 
 def paste_rendering(
@@ -101,12 +97,13 @@ def paste_rendering(
     """
     mask = reach(base, edited, region)
     parts = bands(crop, base, edited, mask)
-    outside = _laid_on(parts, edited - base, edited, keep_detail)
+    lit = _lit(edited, parts)
+    outside = _laid_on(parts, edited - base, lit, keep_detail)
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
-    inside = _Layers(
-        edited + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
+    inside = Layers(
+        lit + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
     )
-    return _composite(
+    return lay(
         photo,
         transform,
         _mixed(outside, inside, region / np.maximum(mask, 1e-6)),
@@ -122,19 +119,10 @@ def change_face(
     everywhere = np.ones((size, size), np.float32)
     parts = bands(crop, base, edited, everywhere)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
-    return _composite(crop, whole, _laid_on(parts, edited - base, edited, keep_detail), everywhere)
+    return lay(crop, whole, _laid_on(parts, edited - base, edited, keep_detail), everywhere)
 
 
-@dataclass(frozen=True)
-class _Layers:
-    """An edited face is add + keep * photo(x + flow): (S, S, 3), (S, S) and (S, S, 2) in crop pixels."""
-
-    add: np.ndarray
-    keep: np.ndarray
-    flow: np.ndarray
-
-
-def _laid_on(parts: Bands, change: np.ndarray, edited: np.ndarray, keep_detail: bool) -> _Layers:
+def _laid_on(parts: Bands, change: np.ndarray, edited: np.ndarray, keep_detail: bool) -> Layers:
     keep = parts.kept
     if not keep_detail:
         keep = keep * _step(_size_of(change), *UNNOTICED[::-1])
@@ -142,7 +130,13 @@ def _laid_on(parts: Bands, change: np.ndarray, edited: np.ndarray, keep_detail: 
     moved_base = parts.low - parts.colour - parts.features
     gain = 1 - kept * (1 - _room(parts.low, moved_base, edited - moved_base))
     laid = moved_base + gain * (edited - moved_base) + parts.colour + kept * parts.features
-    return _Layers(laid - keep[:, :, None] * parts.low, keep, parts.flow)
+    return Layers(laid - keep[:, :, None] * parts.low, keep, parts.flow)
+
+
+def _lit(edited: np.ndarray, parts: Bands) -> np.ndarray:
+    """The edited rendering, its change of light ending softly, as light does, well before the crop does."""
+    away = 1 - _window(edited.shape[0], GLOW)
+    return edited - away[:, :, None] * parts.light
 
 
 def _room(photo: np.ndarray, base: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -156,9 +150,9 @@ def _room(photo: np.ndarray, base: np.ndarray, change: np.ndarray) -> np.ndarray
     return np.clip(ours / np.maximum(theirs, 1), 0, 1)
 
 
-def _mixed(a: _Layers, b: _Layers, share: np.ndarray) -> _Layers:
+def _mixed(a: Layers, b: Layers, share: np.ndarray) -> Layers:
     """a where share (S, S) is 0, b where it is 1."""
-    return _Layers(a.add + share[:, :, None] * (b.add - a.add), a.keep + share * (b.keep - a.keep), a.flow)
+    return Layers(a.add + share[:, :, None] * (b.add - a.add), a.keep + share * (b.keep - a.keep), a.flow)
 
 
 def reach(base: np.ndarray, edited: np.ndarray, region: np.ndarray) -> np.ndarray:
@@ -183,79 +177,8 @@ def _step(value: np.ndarray, low: float, high: float) -> np.ndarray:
     return smooth_step((value - low) / (high - low)).astype(np.float32)
 
 
-def _window(size: int) -> np.ndarray:
-    """(size, size) float32: 1 inside, exactly 0 along the border of the crop."""
+def _window(size: int, width: float = BORDER) -> np.ndarray:
+    """(size, size) float32: 1 inside, exactly 0 along the border of the crop; width in half sides."""
     across = np.linspace(-1, 1, size) ** ROUNDNESS
     radius = (across[:, None] + across) ** (1 / ROUNDNESS)
-    return smooth_step((1 - radius) / BORDER).astype(np.float32)
-
-
-def _composite(photo: np.ndarray, transform: CropTransform, layers: _Layers, mask: np.ndarray) -> np.ndarray:
-    result = photo.copy()
-    left, top, right, bottom = bounds(transform, photo.shape)
-    if left >= right:
-        return result
-    add = near_photo_scale(layers.add, transform.side)
-    # Crop pixels to photo pixels: the displacement has to be in the units of what it moves.
-    to_photo = np.linalg.inv(transform.matrix(mask.shape[0])[:, :2]).astype(np.float32)
-    fields = np.dstack([layers.flow @ to_photo.T, layers.keep, mask])
-    # Enlarged that much already, it holds nothing that a linear kernel could blur.
-    kernel = cv2.INTER_LINEAR if add.shape[0] >= 2 * mask.shape[0] else cv2.INTER_CUBIC
-    for row in range(top, bottom, STRIP):
-        box = (left, row, right, min(row + STRIP, bottom))
-        field = at_photo(fields, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-        # Replicating keeps the cubic kernel from mixing in black; the mask alone says where the crop ends.
-        fresh = at_photo(add, transform, box, kernel, cv2.BORDER_REPLICATE)
-        fresh += field[:, :, 2:3] * _displaced(photo, box, field[:, :, :2])
-        old = photo[row : box[3], left:right].astype(np.float32)
-        fresh -= old
-        fresh *= field[:, :, 3:]
-        fresh += old
-        result[row : box[3], left:right] = np.clip(np.rint(fresh, out=fresh), 0, 255, out=fresh)
-    return result
-
-
-def _displaced(photo: np.ndarray, box: tuple[int, int, int, int], by: np.ndarray) -> np.ndarray:
-    """The photo's pixels at box + by (h, w, 2), uint8."""
-    left, top, right, bottom = box
-    x = by[:, :, 0] + np.arange(left, right, dtype=np.float32)
-    y = by[:, :, 1] + np.arange(top, bottom, dtype=np.float32)[:, None]
-    return cv2.remap(photo, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-
-
-def paste(photo: np.ndarray, transform: CropTransform, face: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A copy of the photo in which `face` (S, S, 3) uint8 replaces what lies under `mask` (S, S)."""
-    return _blend(photo, transform, face.astype(np.float32), mask, replace=True)
-
-
-def paste_difference(
-    photo: np.ndarray, transform: CropTransform, difference: np.ndarray, mask: np.ndarray
-) -> np.ndarray:
-    """A copy of the photo with `difference` (S, S, 3) float32, in 0..255 units, added under `mask` (S, S).
-
-    The photo's own pixels stay beneath, so detail finer than the crop survives.
-    """
-    return _blend(photo, transform, difference.astype(np.float32), mask, replace=False)
-
-
-def _blend(
-    photo: np.ndarray, transform: CropTransform, layer: np.ndarray, mask: np.ndarray, replace: bool
-) -> np.ndarray:
-    layer = near_photo_scale(layer, transform.side)
-    result = photo.copy()
-    left, top, right, bottom = bounds(transform, photo.shape)
-    if left >= right:
-        return result
-    for row in range(top, bottom, STRIP):
-        end = min(row + STRIP, bottom)
-        box = (left, row, right, end)
-        # Replicating keeps the cubic kernel from mixing in black; the mask alone says where the crop ends.
-        fresh = at_photo(layer, transform, box, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
-        alpha = at_photo(mask, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)[:, :, None]
-        old = photo[row:end, left:right].astype(np.float32)
-        if replace:
-            fresh -= old
-        fresh *= alpha
-        fresh += old
-        result[row:end, left:right] = np.clip(np.rint(fresh, out=fresh), 0, 255, out=fresh)
-    return result
+    return smooth_step((1 - radius) / width).astype(np.float32)

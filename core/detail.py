@@ -41,6 +41,7 @@ class Bands:
 
     flow: (S, S, 2), pixels: what the edited face shows at x, the photo shows at x + flow.
     rim_colour, colour, features: (S, S, 3), bands of the error; rim_colour is read along the rim alone.
+    light: (S, S, 3), the change's own coarse part: light and the tone of the skin.
     low: (S, S, 3), the photo at the model's resolution, moved: photo minus this is texture.
     kept: (S, S), 1 where the edit keeps the base's structure, 0 where it shows something else.
     true: (S, S), likewise 1 where the base shows what the photo shows.
@@ -50,6 +51,7 @@ class Bands:
     rim_colour: np.ndarray
     colour: np.ndarray
     features: np.ndarray
+    light: np.ndarray
     low: np.ndarray
     kept: np.ndarray
     true: np.ndarray
@@ -75,6 +77,7 @@ def bands(crop: np.ndarray, base: np.ndarray, edited: np.ndarray, mask: np.ndarr
         rim_colour=_enlarged(_from_rim(error, small_mask), size),
         colour=colour,
         features=full_error - colour,
+        light=_enlarged(_mean_around(small_edited - here, kept + LITTLE), size),
         low=full_here + full_error,
         kept=_enlarged(kept, size),
         true=_enlarged(true, size),

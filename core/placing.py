@@ -1,9 +1,11 @@
-"""Where a crop lies in its photo: the crop's layers as the photo's pixels see them.
+"""Layers of a crop, laid on the photo it was cut from, at the photo's own resolution.
 
-Boxes are (left, top, right, bottom) in photo pixels, the last two excluded.
+Photos are HWC uint8 RGB; crops are squares of S pixels placed by a `CropTransform`. Boxes are (left, top,
+right, bottom) in photo pixels, the last two excluded.
 """
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,6 +14,56 @@ from core.alignment import CropTransform
 
 # A crop is enlarged with Lanczos up to this side; the warp does what is left of a giant face.
 ENLARGED_SIDE = 1024
+# Rows blended at a time: bounds the memory of a giant face, and stays near the processor's cache.
+STRIP = 256
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A face as add + keep * photo(x + flow), all float32.
+
+    add: (S, S, 3), 0..255 units; keep: (S, S), the share of the photo's own pixels; flow: (S, S, 2), crop
+    pixels, where they come from.
+    """
+
+    add: np.ndarray
+    keep: np.ndarray
+    flow: np.ndarray
+
+
+def lay(photo: np.ndarray, transform: CropTransform, layers: Layers, mask: np.ndarray) -> np.ndarray:
+    """A copy of the photo that shows the layers where `mask` (S, S) is 1, and is untouched where it is 0."""
+    result = photo.copy()
+    left, top, right, bottom = bounds(transform, photo.shape)
+    if left >= right:
+        return result
+    add = near_photo_scale(layers.add, transform.side)
+    # Enlarged that much already, it holds nothing that a linear kernel could blur.
+    kernel = cv2.INTER_LINEAR if add.shape[0] >= 2 * mask.shape[0] else cv2.INTER_CUBIC
+    # Crop pixels to photo pixels: a displacement has to be in the units of what it moves.
+    to_photo = np.linalg.inv(transform.matrix(mask.shape[0])[:, :2]).astype(np.float32)
+    fields = np.dstack([layers.flow @ to_photo.T, layers.keep, mask])
+    for row in range(top, bottom, STRIP):
+        end = min(row + STRIP, bottom)
+        box = (left, row, right, end)
+        field = at_photo(fields, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        # Replicating keeps the cubic kernel from mixing in black; the mask alone says where the crop ends.
+        fresh = at_photo(add, transform, box, kernel, cv2.BORDER_REPLICATE)
+        fresh += field[:, :, 2:3] * _displaced(photo, box, field[:, :, :2])
+        old = photo[row:end, left:right].astype(np.float32)
+        fresh -= old
+        fresh *= field[:, :, 3:]
+        fresh += old
+        result[row:end, left:right] = np.clip(np.rint(fresh, out=fresh), 0, 255, out=fresh)
+    return result
+
+
+def _displaced(photo: np.ndarray, box: tuple[int, int, int, int], by: np.ndarray) -> np.ndarray:
+    """The photo's pixels at box + by (h, w, 2), uint8; beyond its edge the edge repeats."""
+    left, top, right, bottom = box
+    x = by[:, :, 0] + np.arange(left, right, dtype=np.float32)
+    y = by[:, :, 1] + np.arange(top, bottom, dtype=np.float32)[:, None]
+    return cv2.remap(photo, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def near_photo_scale(layer: np.ndarray, side: float) -> np.ndarray:

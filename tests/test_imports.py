@@ -21,6 +21,8 @@ FLOORS = (
         "core.compositing",
         "core.detail",
         "core.motion",
+        "core.placing",
+        "core.seams",
         "core.identity",
         "core.refinement",
     ),
