@@ -10,11 +10,15 @@ from core.placing import at_photo, bounds
 RIM = (0.02, 0.98)
 
 
-def seam(photo: np.ndarray, result: np.ndarray, transform: CropTransform, mask: np.ndarray) -> float:
+def seam(
+    photo: np.ndarray, result: np.ndarray, transform: CropTransform, mask: np.ndarray, blur: float = 0
+) -> float:
     """Mean gradient magnitude across the mask's rim in `result` over the same in `photo`.
 
     photo, result: (H, W, 3) uint8; mask: (S, S) in [0, 1], what was pasted. 1: the paste added nothing to
-    see there; a visible edge is well above, a blurred rim below. NaN if no rim lies in the photo.
+    see there; a visible edge is well above, a blurred rim below. blur: sigma in photo pixels that both are
+    seen through: a step of colour that hides among pores shows from further away. NaN if no rim lies in the
+    photo.
     """
     left, top, right, bottom = bounds(transform, photo.shape)
     if left >= right:
@@ -23,15 +27,15 @@ def seam(photo: np.ndarray, result: np.ndarray, transform: CropTransform, mask: 
     rim = (alpha > RIM[0]) & (alpha < RIM[1])
     across = np.dstack(_slopes(alpha))
     across /= np.maximum(np.linalg.norm(across, axis=2, keepdims=True), 1e-12)
-    before, after = (
-        float(_steepness(image[top:bottom, left:right], across)[rim].mean()) for image in (photo, result)
-    )
+    inside = (slice(top, bottom), slice(left, right))
+    before, after = (float(_steepness(i[inside], across, blur)[rim].mean()) for i in (photo, result))
     return after / before
 
 
-def _steepness(image: np.ndarray, across: np.ndarray) -> np.ndarray:
+def _steepness(image: np.ndarray, across: np.ndarray, blur: float) -> np.ndarray:
     """(H, W): size of the luminance's derivative in the direction `across` (H, W, 2), levels a pixel."""
-    x, y = _slopes(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32))
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    x, y = _slopes(cv2.GaussianBlur(grey, (0, 0), blur) if blur else grey)
     return np.abs(x * across[:, :, 0] + y * across[:, :, 1])
 
 

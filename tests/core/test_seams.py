@@ -64,5 +64,13 @@ def test_a_gradient_along_the_rim_does_not_count(noise: np.ndarray) -> None:
     assert seam(photo, waves, inside, mask) == pytest.approx(1, abs=0.02)
 
 
+def test_from_afar_a_step_shows_that_noise_hides(noise: np.ndarray) -> None:
+    mask = disc(8)
+    pasted = brighter(noise, INSIDE, mask, 30)
+    near, far = (seam(noise, pasted, INSIDE, mask, blur) for blur in (0, 4))
+    assert far > near + 0.3
+    assert seam(noise, noise, INSIDE, mask, 4) == 1
+
+
 def test_without_a_rim_in_the_photo_there_is_no_figure(noise: np.ndarray) -> None:
     assert math.isnan(seam(noise, noise, CropTransform((900.0, 900.0), (40.0, 0.0)), disc(8)))
