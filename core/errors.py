@@ -25,6 +25,10 @@ class OutOfMemory(VisagistError):
     """The device has no room for a refinement; everything is as it was."""
 
 
+class RefinementFailed(VisagistError):
+    """The optimisation of a refinement met no finite number; everything is as it was."""
+
+
 class Cancelled(VisagistError):
     """The visitor took a refinement back; everything is as it was."""
 

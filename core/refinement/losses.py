@@ -1,0 +1,110 @@
+"""What a refined picture is compared by while a visitor waits: only what ships, or what the machine has.
+
+Of GANI's four terms (2023, Equation 1) three have a counterpart here: pixels; perception (LPIPS
+where the machine has it, else the features of the inverter's trunk); identity (the codes of the picture,
+inverted again; ArcFace does not ship, and dlib's network gives no gradient). The fourth, the features of a
+face-parsing network, has none and is left out: nothing that ships has learned to parse a face.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.models.refine_style import resize
+from core.models.style_transformer import StyleTransformer
+
+# Where torchvision keeps the AlexNet below LPIPS, in the folder of torch.hub.
+ALEXNET_FILE = "alexnet-owt-7be5be79.pth"
+
+Lpips = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms; a term of weight zero is not computed.
+
+    locality: of the mean squared change that the correction makes to pictures of other codes.
+    """
+
+    pixel: float = 10.0
+    perceptual: float = 1.0
+    identity: float = 0.0
+    locality: float = 2.0
+
+
+def find_lpips(device: torch.device) -> Lpips | None:
+    """LPIPS (Zhang et al. 2018) if package and weights are on this machine; nothing is ever downloaded."""
+    weights = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET_FILE
+    if not weights.is_file():
+        return None
+    try:
+        import lpips
+
+        network = lpips.LPIPS(net="alex", verbose=False)
+    # RuntimeError: a torchvision built for another torch. OSError: weights that cannot be read.
+    except (ImportError, RuntimeError, OSError):
+        return None
+    return network.eval().requires_grad_(False).to(device)
+
+
+class PictureLoss:
+    """How far a picture is from the photo; what depends on the photo alone is computed once."""
+
+    def __init__(
+        self, inverter: StyleTransformer, photo: Tensor, weights: LossWeights, lpips: Lpips | None = None
+    ) -> None:
+        """photo: (1, 3, R, R) in [-1, 1]; lpips: takes the place of the trunk's features."""
+        self._inverter, self._photo, self._weights, self._lpips = inverter, photo, weights, lpips
+        with torch.no_grad():
+            self._features = [_unit(f) for f in self._trunk(photo)]
+            self._codes = inverter(self._small(photo)).float()
+
+    def __call__(self, picture: Tensor) -> dict[str, Tensor]:
+        """Weighted terms, scalars. picture: (1, 3, R, R) float32."""
+        weights, terms = self._weights, {}
+        if weights.pixel:
+            terms["pixel"] = weights.pixel * F.mse_loss(picture, self._photo)
+        if weights.perceptual:
+            terms["perceptual"] = weights.perceptual * self._perceptual(picture)
+        if weights.identity:
+            codes = self._inverter(self._small(picture)).float()
+            similarity = F.cosine_similarity(codes, self._codes, dim=2)  # (1, L)
+            terms["identity"] = weights.identity * (1 - similarity.mean())
+        return terms
+
+    def _perceptual(self, picture: Tensor) -> Tensor:
+        if self._lpips is not None:
+            return self._lpips(picture, self._photo).mean()
+        pairs = zip(self._trunk(picture), self._features, strict=True)
+        return torch.stack([feature_distance(_unit(a), b) for a, b in pairs]).mean()
+
+    def _small(self, picture: Tensor) -> Tensor:
+        return resize(picture, self._inverter.config.input_resolution)
+
+    def _trunk(self, picture: Tensor) -> list[Tensor]:
+        """Features after the stem and each stage of the inverter's trunk, before the pyramid mixes them."""
+        trunk, x = self._inverter.trunk, self._small(picture)
+        features = [trunk.stem(x)]
+        for stage in trunk.stages:
+            features.append(stage(features[-1]))
+        return features
+
+
+def feature_distance(a: Tensor, b: Tensor) -> Tensor:
+    """LPIPS without its learned channel weights: squared distance of unit columns, (B, C, h, w) each."""
+    return (a - b).square().sum(1).mean()
+
+
+def _unit(features: Tensor) -> Tensor:
+    """(B, C, h, w) float32 with every column of length one."""
+    features = features.float()
+    return features * torch.rsqrt(features.square().sum(1, keepdim=True) + 1e-8)
+
+
+def all_finite(tensors: Sequence[Tensor]) -> bool:
+    """Whether no tensor holds NaN or infinity."""
+    return all(bool(t.isfinite().all()) for t in tensors)

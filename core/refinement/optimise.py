@@ -1,0 +1,203 @@
+"""Fit a generator's 3x3 convolutions to one portrait: the objective and the loop of GANI and plain tuning."""
+
+import contextlib
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from core.errors import Cancelled, RefinementFailed
+from core.models.style_transformer import StyleTransformer
+from core.models.stylegan2 import Generator
+from core.refinement.losses import LossWeights, PictureLoss, all_finite, find_lpips
+from core.refinement.residual import WeightShift
+from core.render import compute_dtype
+
+# The rate grows over the first steps, and falls to zero over the last share of them.
+WARM_UP_STEPS = 5
+FALLING_SHARE = 0.5
+# The gradient's noise is that of the sampled codes alone, so a short memory of its square is enough.
+BETAS = (0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """How long and how hard to fit.
+
+    rate: Adam's step in units of a kernel's root mean square. locality_every: steps from one sampled code
+    to the next. preview_every: steps from one preview to the next. seed: of everything drawn by chance.
+    """
+
+    iterations: int = 300
+    rate: float = 3e-3
+    weights: LossWeights = field(default_factory=LossWeights)
+    locality_every: int = 2
+    preview_every: int = 20
+    seed: int = 0
+
+
+class Correction(Protocol):
+    """What turns gradients into a correction of the kernels, one (O, I, 3, 3) for each convolution."""
+
+    def shifts(self) -> list[Tensor]:
+        """The correction reached so far, float32, without gradient."""
+
+    def learn(self, gradients: Sequence[Tensor], pace: float) -> None:
+        """One step. gradients: of the loss with respect to `shifts()`; pace: in [0, 1], times the rate."""
+
+
+class Objective:
+    """The loss of a correction (GANI, Equation 5): likeness of the portrait, and locality.
+
+    Works on copies, in half precision where the hardware multiplies in it; other threads may go on using
+    the generator meanwhile.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        inverter: StyleTransformer,
+        photo: Tensor,
+        w_plus: Tensor,
+        settings: TuningSettings,
+    ) -> None:
+        """photo: (1, 3, R, R) in [-1, 1]; w_plus: (L, D)."""
+        self._generator = copy.deepcopy(generator).eval().requires_grad_(False)
+        self._synthesis = _Synthesis(self._generator)
+        self._code = w_plus.detach().clone()[None]  # (1, L, D)
+        self._settings = settings
+        self._random = torch.Generator().manual_seed(settings.seed)
+        with half_precision(self._code.device):
+            weights = settings.weights
+            lpips = find_lpips(photo.device) if weights.perceptual else None
+            self._likeness = PictureLoss(inverter, photo.detach().clone(), weights, lpips)
+
+    @property
+    def kernels(self) -> list[Tensor]:
+        """What is corrected: weights with their gains, (O, I, 3, 3) each."""
+        return [conv.weight * conv.gain for conv in self._generator.convolutions()]
+
+    def terms(self, shifts: Sequence[Tensor], step: int) -> dict[str, Tensor]:
+        """Weighted terms of the loss. shifts: (O, I, 3, 3) each; every few steps a code is sampled."""
+        settings = self._settings
+        sampled = settings.weights.locality > 0 and step % settings.locality_every == 0
+        if not sampled:
+            with half_precision(self._code.device):
+                return self._likeness(self._render(self._code, shifts))
+        other = self._sample(step)
+        with half_precision(self._code.device):
+            with torch.no_grad():
+                wanted = self._synthesis(other).float()
+            pictures = self._render(torch.cat([self._code, other]), shifts)
+            terms = self._likeness(pictures[:1])
+        # Times the steps that it stands for, so that the weight does not depend on how often it is asked.
+        weight = settings.weights.locality * settings.locality_every
+        return {**terms, "locality": weight * F.mse_loss(pictures[1:], wanted)}
+
+    def _render(self, w: Tensor, shifts: Sequence[Tensor]) -> Tensor:
+        corrected = {
+            name: conv.weight + shift / conv.gain
+            for (name, conv), shift in zip(self._synthesis.convolutions.items(), shifts, strict=True)
+        }
+        return functional_call(self._synthesis, corrected, (w,)).float()
+
+    def _sample(self, step: int) -> Tensor:
+        """(1, L, D): in turn a face like those of training, and one on the way there from the portrait."""
+        settings = self._settings
+        other = self._generator.sample(1, seed=settings.seed + step)
+        if step // settings.locality_every % 2:
+            way = torch.rand((), generator=self._random).item()
+            other = self._code + way * (other - self._code)
+        return other
+
+
+def half_precision(device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """bfloat16 for convolutions and products where the hardware multiplies in half precision."""
+    if compute_dtype(device) == torch.float32:
+        return contextlib.nullcontext()
+    # On a GPU as well: gradients would need scaling in float16.
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+class _Synthesis(nn.Module):
+    """`functional_call` wants a module whose forward is the synthesis."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+        names = {id(module): name for name, module in self.named_modules()}
+        self.convolutions = {f"{names[id(conv)]}.weight": conv for conv in generator.convolutions()}
+
+    def forward(self, w: Tensor) -> Tensor:
+        return self.generator.synthesis(w)
+
+
+class KernelAdam:
+    """Adam (Kingma and Ba 2015) on tensors of kernels' shapes, its steps in units of the kernels' size."""
+
+    def __init__(self, kernels: Sequence[Tensor], rate: float) -> None:
+        """kernels: (O, I, 3, 3) each; rate: of a step, in units of a kernel's root mean square."""
+        self.values = [torch.zeros_like(k, memory_format=torch.channels_last) for k in kernels]
+        self._rates = [rate * float(kernel.square().mean().sqrt()) for kernel in kernels]
+        groups = [{"params": [value]} for value in self.values]
+        # Far below any gradient here: the default would slow down kernels with small ones.
+        self._adam = torch.optim.Adam(groups, betas=BETAS, eps=1e-12)
+
+    def step(self, gradients: Sequence[Tensor], pace: float) -> None:
+        for group, rate, value, gradient in zip(
+            self._adam.param_groups, self._rates, self.values, gradients, strict=True
+        ):
+            group["lr"] = rate * pace
+            value.grad = gradient
+        self._adam.step()
+
+
+def tune(
+    objective: Objective,
+    correction: Correction,
+    settings: TuningSettings,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    preview: Callable[[WeightShift], None] | None = None,
+) -> WeightShift:
+    """Run the loop; returns what was reached, float16.
+
+    progress: is told how many steps of how many are done. cancelled: is asked before every step. preview: is
+    given what was reached, now and then. A loss or gradient that is not finite ends the loop with the last
+    correction that was good.
+
+    Raises: Cancelled; RefinementFailed if not even the first step was finite.
+    """
+    total, good = settings.iterations, None
+    for step in range(total):
+        if cancelled is not None and cancelled():
+            raise Cancelled("The refinement was cancelled; the picture is as it was.")
+        shifts = [shift.requires_grad_() for shift in correction.shifts()]
+        loss = torch.stack(list(objective.terms(shifts, step).values())).sum()
+        gradients = torch.autograd.grad(loss, shifts)
+        stored = _stored(shifts)
+        if not all_finite([loss, *gradients, *stored.shifts]):
+            break
+        good = stored
+        correction.learn(gradients, pace(step, total))
+        if progress is not None:
+            progress(step + 1, total)
+        if preview is not None and (step + 1) % settings.preview_every == 0:
+            preview(good)
+    if good is None:
+        raise RefinementFailed("The refinement found no way to improve this face; the picture is as it was.")
+    return good
+
+
+def pace(step: int, total: int) -> float:
+    """Share of the rate in this step: rises over the first steps, falls to zero over the last half."""
+    return min(1.0, (step + 1) / WARM_UP_STEPS, (total - step - 1) / (FALLING_SHARE * total))
+
+
+def _stored(shifts: Sequence[Tensor]) -> WeightShift:
+    return WeightShift(tuple(shift.detach().half() for shift in shifts))
