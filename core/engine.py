@@ -224,7 +224,7 @@ class Engine:
     def _best(
         self, portrait: Portrait, watcher: Watcher, preview: Callable[[Portrait], None] | None
     ) -> Residual:
-        from core.refinement.gradient_modules import refine_weights  # type: ignore[import-untyped]
+        from core.refinement.gradient_modules import refine_weights
 
         def shown(residual: WeightShift) -> None:
             if preview is not None:
