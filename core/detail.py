@@ -28,7 +28,7 @@ FLOOR = 6.0
 SAME, OTHER = 0.1, 0.5
 # A photo's pixels enlarged in area up to the first look like skin; from the second on they are a smear.
 ENLARGED = (1.5, 3.0)
-DOUBT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+DOUBT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 # Weight of the places that a mean should leave out, so that it exists where there are no others.
 LITTLE = 1e-3
 # The analysis runs at this side at most: what it finds is smooth.
@@ -64,9 +64,10 @@ def bands(crop: np.ndarray, base: np.ndarray, edited: np.ndarray, mask: np.ndarr
     # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
     flow = motion(small_base, small_edited) * small_mask[:, :, None]
     here, error = moved(small_base, flow), moved(small_crop - small_base, flow)
-    kept = _spread(_agreement(small_edited, here) * _not_smeared(flow), 1)
+    kept = _soft(_agreement(small_edited, here) * _not_smeared(flow), NEIGHBOURHOOD)
     colour = _mean_around(error, kept + LITTLE)
-    true = _spread(_agreement(here + error, here), 2)
+    # Doubt spreads: half an eye of the photo's and half of the model's would be worse than either.
+    true = _soft(cv2.erode(_agreement(here + error, here), DOUBT), 2 * NEIGHBOURHOOD)
     scale = size / flow.shape[0]
     full_flow = _enlarged(flow, size) * np.float32(scale)
     colour = _enlarged(colour, size)
@@ -114,9 +115,8 @@ def _not_smeared(flow: np.ndarray) -> np.ndarray:
     return smooth_step((area - low) / (high - low))
 
 
-def _spread(same: np.ndarray, times: int) -> np.ndarray:
-    """Doubt spreads to its neighbours, softly: half a mouth would ghost as much as a whole one."""
-    return cv2.GaussianBlur(cv2.erode(same, DOUBT, iterations=times), (0, 0), NEIGHBOURHOOD * times)
+def _soft(weight: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(weight, (0, 0), sigma)
 
 
 def _features(image: np.ndarray) -> np.ndarray:
