@@ -1,6 +1,6 @@
 """The faces that an evaluation edits, and what it does with them in batches: render, edit, embed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -42,12 +42,17 @@ class Opened:
 
     def first(self, count: int) -> "Opened":
         """The first `count` of them."""
+        return self.pick(range(min(count, len(self))))
+
+    def pick(self, index: Sequence[int]) -> "Opened":
+        """Those with these numbers."""
+        i = np.fromiter(index, int)
         return Opened(
-            self.names[:count],
-            self.crops[:count],
-            self.landmarks[:count],
-            self.codes[:count],
-            self.inversions[:count],
+            tuple(self.names[k] for k in i),
+            self.crops[i],
+            self.landmarks[i],
+            self.codes[torch.from_numpy(i)],
+            self.inversions[i],
         )
 
 
