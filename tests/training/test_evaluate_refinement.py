@@ -1,4 +1,4 @@
-"""Refinement's figures: planted numbers against plain sums, edits as the engine makes them, the whole of it."""
+"""Refinement's figures: planted numbers against plain sums, edits as the engine makes them, and the whole."""
 
 import json
 from pathlib import Path
