@@ -10,6 +10,7 @@ import html
 import inspect
 import logging
 import os
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,12 +21,13 @@ import numpy as np
 from app import messages
 from app.likeness import face_descriptor, likeness
 from app.live import LatestWins, with_steps
-from app.messages import Message
+from app.messages import SETTINGS, Message
+from app.refining import Run, Runs
 from app.visits import PREVIEW_SIDE, Visit, parse_request, shrink
 from core.engine import Engine
-from core.errors import BadRequest, SessionExpired, VisagistError
+from core.errors import BadRequest, OutOfMemory, SessionExpired, VisagistError
 from core.images import open_image
-from core.session import EditRequest, Portrait, SessionStore
+from core.session import EditRequest, Portrait, Refine, SessionStore
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +37,29 @@ MAX_AGE_SECONDS = 3600.0
 
 # A message for the stage, and the request that the widgets are to show (None: leave them alone).
 Answer = tuple[Message, EditRequest | None]
+# Of a refinement: a message, and where the toggle is to stand (None: leave it alone).
+Refined = tuple[Message, str | None]
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 def toast(error: Exception) -> gr.Error:
     """The error as a toast: its own sentence if it was written for the visitor, else a general one."""
+    return gr.Error(_sentence(error), duration=8, title="", print_exception=False)
+
+
+def notify(error: Exception) -> None:
+    """The same, of an event that goes on: raised, it might overtake the event's last picture."""
+    gr.Info(_sentence(error), duration=8, title="")
+
+
+def _sentence(error: Exception) -> str:
     if isinstance(error, VisagistError):
         text = str(error)
     else:
         logger.error("Unexpected failure", exc_info=error)
         text = "Something failed on our side; nothing you had is lost, so try once more."
     # Gradio renders the text as HTML, and it may quote a file's name.
-    return gr.Error(html.escape(text), duration=8, title="", print_exception=False)
+    return html.escape(text)
 
 
 def _toasted(handler: Handler) -> Handler:
@@ -68,6 +81,9 @@ def _toasted(handler: Handler) -> Handler:
     return stream if inspect.isgeneratorfunction(handler) else call  # type: ignore[return-value]
 
 
+Change = Callable[[Visit], Visit]
+
+
 class Handlers:
     """The gestures of all visitors on one engine. Thread-safe; visitors share nothing but the device."""
 
@@ -83,16 +99,16 @@ class Handlers:
             store = SessionStore(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS)
         self.visits = store
         self._frames = LatestWins()
+        self._runs = Runs()
+        self._writing = threading.Lock()  # a visit is changed by one event at a time
 
-    def request(
-        self, sliders: Mapping[str, float | None], order: str, start: str, output: str
-    ) -> EditRequest:
+    def request(self, sliders: Mapping[str, float | None], **settings: Any) -> EditRequest:
         """The widgets' values as a request.
 
         Raises: gr.Error.
         """
         try:
-            return parse_request(sliders, order, start, output)
+            return parse_request(sliders, **settings)
         except VisagistError as error:
             raise toast(error) from None
 
@@ -119,6 +135,7 @@ class Handlers:
         yield from self._open(token, asked, portrait.photo, face)
 
     def _open(self, token: str, asked: EditRequest, photo: np.ndarray, face: int) -> Iterator[Answer]:
+        self._runs.drop(token)
         # Each message carries all that is known so far, as the browser may skip one for the next.
         known: Message = {
             "photo": messages.data_url(shrink(photo, PREVIEW_SIDE), messages.LIVE_QUALITY),
@@ -129,6 +146,9 @@ class Handlers:
         known["faces"] = messages.face_list(photo, self.engine.find_faces(photo))
         opening = with_steps(lambda progress: self.engine.open_portrait(photo, face, progress))
         portrait = yield from _told(opening, known)
+        if asked.refine != "off":
+            yield messages.message("opening", **known, step="Refining"), None
+        portrait, asked = self._as_set(portrait, asked)
         neutral = dataclasses.replace(asked, sliders={})
         visit = Visit.begin(portrait, face_descriptor(portrait, portrait.crop), neutral)
         # After an expired session the sliders still say what the visitor had: take it up again.
@@ -147,6 +167,20 @@ class Handlers:
         )
         yield opened, visit.request
 
+    def _as_set(self, portrait: Portrait, asked: EditRequest) -> tuple[Portrait, EditRequest]:
+        """The portrait refined as the toggle says; but best takes a minute, and begins with a click alone."""
+        mode = asked.refine
+        if mode == "best" and mode not in portrait.residuals:
+            mode = "fast"
+        if self.engine.refinements.get(mode) is not None:
+            mode = "off"
+        try:
+            refined = portrait if mode == "off" else self.engine.refine(portrait, mode)
+        except OutOfMemory as error:
+            notify(error)
+            return portrait, dataclasses.replace(asked, refine="off")
+        return refined, dataclasses.replace(asked, refine=mode)
+
     def _is_open(self, token: str) -> bool:
         try:
             self.visits.get(token)
@@ -162,9 +196,11 @@ class Handlers:
         number = messages.next_number()
 
         def job() -> Message:
-            picture = self.engine.edit(self.visits.get(token).preview, request)
+            visit = self.visits.get(token)
+            picture = self._picture(token, visit.preview, visit.possible(request), request.refine)
             shown = messages.frame(picture, request, live=True)
-            return messages.message("frame", number, frame=shown, request=messages.request_dict(request))
+            kept = messages.request_dict(visit.possible(request))
+            return messages.message("frame", number, frame=shown, request=kept)
 
         try:
             return self._frames.run(token, job)
@@ -176,15 +212,14 @@ class Handlers:
     @_toasted
     def settle(self, token: str, request: EditRequest) -> Message:
         """The hand rests: one entry in the history, and the picture at full quality."""
-        return self._show(token, self.visits.get(token).with_edit(request), request)
+        return self._show(token, lambda visit: visit.with_edit(visit.possible(request)), request)
 
     @_toasted
     def jump(self, token: str, current: EditRequest, index: object) -> Answer:
         """Go to an entry of the history; the view (face or whole photo) stays as it is."""
-        visit = self.visits.get(token)
-        visit = visit.at(_index(index, len(visit.history)))
-        request = dataclasses.replace(visit.request, output=current.output)
-        return self._show(token, visit, request), request
+        entry = _index(index, len(self.visits.get(token).history))
+        self._runs.drop(token)
+        return self._go(token, lambda visit: visit.at(entry), current)
 
     def undo(self, token: str, current: EditRequest) -> Answer:
         """One entry back."""
@@ -196,26 +231,95 @@ class Handlers:
 
     @_toasted
     def _step(self, token: str, current: EditRequest, by: int) -> Answer:
-        visit = self.visits.get(token)
-        # A change that has not yet settled is what "undo" means to undo, so it becomes an entry first.
-        visit = visit.with_edit(current)
-        visit = visit.at(visit.cursor + by)
-        request = dataclasses.replace(visit.request, output=current.output)
-        return self._show(token, visit, request), request
+        if self._runs.drop(token) and by < 0:
+            by = 0  # the refinement under way is the last thing that was done
+
+        def stepped(visit: Visit) -> Visit:
+            # A change that has not yet settled is what "undo" means to undo, so it becomes an entry first.
+            visit = visit.with_edit(visit.possible(current))
+            return visit.at(visit.cursor + by)
+
+        return self._go(token, stepped, current)
+
+    def _go(self, token: str, change: Change, current: EditRequest) -> Answer:
+        request = dataclasses.replace(change(self.visits.get(token)).request, output=current.output)
+        return self._show(token, change, request, refining=False), request
 
     @_toasted
     def reset(self, token: str, current: EditRequest) -> Answer:
         """All sliders to zero, as a new entry of the history."""
         request = dataclasses.replace(current, sliders={})
-        return self._show(token, self.visits.get(token).with_edit(request), request), request
+        return self._show(token, lambda visit: visit.with_edit(visit.possible(request)), request), request
 
-    def _show(self, token: str, visit: Visit, request: EditRequest) -> Message:
-        number = messages.next_number()
-        picture = self.engine.edit(visit.portrait, request)
+    @_toasted
+    def refine(self, token: str, asked: EditRequest) -> Iterator[Refined]:
+        """The toggle was moved: show the refinement; if this face has none, compute it, telling how far."""
+        self._runs.drop(token)
+        if self.visits.get(token).possible(asked) == asked:
+            yield self._show(token, lambda visit: visit.with_edit(asked), asked, refining=False), None
+            return
+        visit = self._update(token, lambda visit: visit.with_edit(visit.possible(asked)))
+        run = Run(self.engine, visit.portrait, asked.refine)
+        self._runs.put(token, run)
+        try:
+            yield from self._watched(token, run)
+            if not self._runs.end(token, run):
+                return  # the visitor has gone on to something else
+            refined = run.result()
+        except Exception as error:
+            notify(error)
+            request = self.visits.get(token).request
+            yield self._show(token, lambda visit: visit, request, refining=False), request.refine
+            return
+        finally:
+            self._runs.end(token, run)
+        visit = self._update(token, lambda visit: visit.knowing(refined))
+        request = dataclasses.replace(visit.request, refine=asked.refine)
+        yield self._show(token, lambda visit: visit.with_edit(request), request, refining=False), None
+
+    def _watched(self, token: str, run: Run) -> Iterator[Refined]:
+        """How far it is, and a picture whenever there is a better one, until it ends or is not wanted."""
+        painted = None
+        for _ in run.watch():
+            # Numbered first: what takes its place has a higher number, and the stage knows which came last.
+            number = messages.next_number()
+            if self._runs.get(token) is not run:
+                return
+            told = dataclasses.asdict(run.progress)
+            if run.reached is not painted:
+                painted, visit = run.reached, self.visits.get(token)
+                picture = self._picture(token, visit.preview, visit.request, run.mode)
+                told["frame"] = messages.frame(picture, visit.request, live=True)
+            yield messages.message("refining", number, **told), None
+
+    def cancel(self, token: str) -> None:
+        """Take back the refinement that is being computed, if there is one."""
+        run = self._runs.get(token)
+        if run is not None:
+            run.cancel()
+
+    def _picture(self, token: str, portrait: Portrait, request: EditRequest, asked: Refine) -> np.ndarray:
+        """The edit; while the refinement that is asked for is being computed, with what it has reached."""
+        run = self._runs.get(token)
+        if run is not None and run.reached is not None and run.mode == asked:
+            portrait = portrait.refined(run.reached.residuals, run.reached.bases)
+            request = dataclasses.replace(request, refine=asked)
+        return self.engine.edit(portrait, request)
+
+    def _update(self, token: str, change: Change) -> Visit:
+        with self._writing:
+            visit = change(self.visits.get(token))
+            self.visits.put(token, visit)
+        return visit
+
+    def _show(self, token: str, change: Change, asked: EditRequest, **more: Any) -> Message:
+        number, visit = messages.next_number(), self.visits.get(token)
+        request = visit.possible(asked)
+        picture = self._picture(token, visit.portrait, request, asked.refine)
         # Only now: an edit that fails must leave the history as it was.
-        self.visits.put(token, visit)
+        visit = self._update(token, change)
         shown = messages.frame(picture, request, live=False)
-        return messages.message("frame", number, frame=shown, **self._state(visit, request, picture))
+        return messages.message("frame", number, frame=shown, **self._state(visit, request, picture), **more)
 
     def _state(self, visit: Visit, request: EditRequest, picture: np.ndarray) -> dict[str, Any]:
         face = picture
@@ -239,12 +343,8 @@ class Handlers:
             if kind not in ("png", "jpeg"):
                 raise BadRequest("Pictures can be downloaded as PNG or JPEG; choose one of them.")
             sliders = asked.get("sliders")
-            request = parse_request(
-                sliders if isinstance(sliders, Mapping) else {},
-                asked.get("order", ""),
-                asked.get("start", ""),
-                asked.get("output", ""),
-            )
+            settings = {name: asked.get(name) for name in SETTINGS}
+            request = parse_request(sliders if isinstance(sliders, Mapping) else {}, **settings)
             visit = self.visits.get(str(payload.get("token")))
             return messages.download(self.engine.edit(visit.portrait, request), kind)
         except VisagistError as error:
@@ -256,6 +356,7 @@ class Handlers:
         """The visitor left: nothing of the photo stays in memory."""
         if self._is_open(token):
             self.engine.forget(self.visits.get(token).portrait)
+        self._runs.drop(token)
         self.visits.drop(token)
         self._frames.forget(token)
 

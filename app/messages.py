@@ -19,6 +19,9 @@ STILL_SIDE = 2048
 THUMBNAIL_SIDE = 120
 LIVE_QUALITY, STILL_QUALITY = 86, 94
 
+# EditRequest's fields beside the sliders.
+SETTINGS = ("order", "start", "refine", "strength", "output", "keep_detail")
+
 Message = dict[str, Any]
 
 _numbers = itertools.count(1)
@@ -62,12 +65,12 @@ def befores(visit: Visit) -> dict[str, str]:
 
 def request_dict(request: EditRequest) -> dict[str, Any]:
     """A request as JSON; the stage returns it when the visitor downloads what is on the screen."""
-    return {
-        "sliders": dict(request.sliders),
-        "order": request.order,
-        "start": request.start,
-        "output": request.output,
-    }
+    return {"sliders": dict(request.sliders), **settings(request)}
+
+
+def settings(request: EditRequest) -> dict[str, Any]:
+    """All of a request but its sliders, in the order of the widgets."""
+    return {name: getattr(request, name) for name in SETTINGS}
 
 
 def face_list(photo: np.ndarray, faces: tuple[Face, ...]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 // The stage: paints what app/messages.py sends, and turns gestures on the picture into events.
 // Runs once inside gr.HTML (js_on_load): element, trigger, props, server and watch are Gradio's.
-// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'problem'.
+// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'cancel', 'problem'.
 
 const SETTLE_MS = 350; // a pause this long after the last slider event is one entry in the history
 
@@ -8,11 +8,13 @@ const find = (selector) => element.querySelector(selector);
 const canvas = find(".v-canvas"), picture = find(".v-picture"), before = find(".v-before");
 const after = find(".v-after"), boxes = find(".v-boxes"), divider = find(".v-divider");
 const compare = find(".v-compare"), progress = find(".v-progress"), webcam = find(".v-webcam");
+const refining = find(".v-refining");
 const shelf = () => document.querySelector("#shelf .v-shelf");
 
 const state = {
   phase: "empty", // empty, opening, editing
   token: null, request: null, faces: [], face: 0, befores: null,
+  refined: 0, // number of the message that ended the last refinement
   shown: 0, // number of the newest picture on the stage
   painted: 0, // pictures painted so far, for those who wait for one
   history: { length: 1, cursor: 0 },
@@ -28,6 +30,7 @@ function setPhase(phase) {
   picture.hidden = phase === "empty";
   progress.hidden = phase !== "opening";
   boxes.hidden = phase !== "opening";
+  if (phase !== "editing") refining.hidden = true;
   // Sliders without a portrait would be levers without a machine.
   const panel = document.getElementById("panel");
   if (panel) panel.inert = phase !== "editing";
@@ -78,6 +81,16 @@ function applyCompare() {
   find(".v-tag-before").hidden = !on && !state.holding;
   find("[data-action=compare]").setAttribute("aria-pressed", String(state.comparing));
   picture.style.setProperty("--split", `${compare.value}%`);
+}
+
+function showRefining(message) {
+  const share = Math.round(message.done * 100), seconds = message.seconds_left;
+  // Long waits are guesses: five seconds are as exact as they come.
+  const left = seconds === null ? "" : seconds > 20 ? `, ${Math.round(seconds / 5) * 5} s left` : `, ${Math.ceil(seconds)} s left`;
+  refining.hidden = false;
+  find(".v-refining-step").textContent = message.step + left;
+  find(".v-refining-track").setAttribute("aria-valuenow", share);
+  find(".v-refining-track b").style.width = `${share}%`;
 }
 
 function showHistory() {
@@ -171,8 +184,18 @@ const onMessage = {
     void element.offsetWidth; // restart the one animation there is: the inversion fading in
     element.classList.add("v-fade");
   },
+  refining(message) {
+    if (state.phase !== "editing" || message.number < state.refined) return;
+    showRefining(message);
+    if (message.frame) paint(message.frame, message.number);
+  },
   frame(message) {
-    if (state.phase !== "editing" || message.number < state.shown) return;
+    if (state.phase !== "editing") return;
+    if (message.refining === false) {
+      state.refined = Math.max(state.refined, message.number);
+      refining.hidden = true;
+    }
+    if (message.number < state.shown) return;
     state.request = message.request;
     paint(message.frame, message.number);
     showBefore();
@@ -335,6 +358,7 @@ const actions = {
   browse: () => document.querySelector("#upload input[type=file]").click(),
   webcam: startWebcam,
   shoot,
+  cancel: () => trigger("cancel"),
   "stop-webcam": stopWebcam,
   "download-png": () => download("png"),
   "download-jpeg": () => download("jpeg"),

@@ -14,7 +14,7 @@ from app.handlers import Handlers, find_examples
 from app.wiring import Widgets, Wiring
 from core.engine import Engine
 from core.images import open_image
-from core.session import SLIDER_RANGE
+from core.session import SLIDER_RANGE, STRENGTH_RANGE
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "assets" / "examples"
@@ -23,6 +23,8 @@ MAX_UPLOAD = "15mb"
 ORDERS = [("First order", "first"), ("Second order", "second"), ("Linear", "linear")]
 STARTS = [("Inversion", "inversion"), ("Photo", "photo")]
 OUTPUTS = [("Face only", "face"), ("Whole photo", "photo")]
+REFINEMENTS = [("Off", "off"), ("Fast", "fast"), ("Best", "best")]
+REFINE_INFO = "Brings back what the model lost of the person. Best takes about a minute."
 
 # gr.HTML as bare markup: none of Gradio's text styles, no click event.
 _PLAIN: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
@@ -144,13 +146,27 @@ def _panel(engine: Engine) -> Widgets:
         )
         for attribute in engine.config.attributes
     ]
-    order, start, output = (
-        gr.Radio(choices, value=choices[0][1], label=label, elem_id=name, elem_classes="v-segments")
-        for name, label, choices in (
-            ("order", "Directions", ORDERS),
-            ("start", "Start from", STARTS),
-            ("output", "Show", OUTPUTS),
-        )
+    order = _segments("order", "Directions", ORDERS)
+    start = _segments("start", "Start from", STARTS)
+    refine = _refine_toggle(engine)
+    low, high = STRENGTH_RANGE
+    strength = gr.Slider(
+        low, high, high, step=0.05, label="Strength", elem_id="strength", elem_classes="v-amount", buttons=[]
     )
+    output = _segments("output", "Show", OUTPUTS)
+    keep_detail = gr.Checkbox(True, label="Keep skin detail", elem_id="keep-detail", elem_classes="v-check")
     gr.HTML("", html_template=_part("export.html"), elem_id="export", **_PLAIN)
-    return Widgets(sliders, order, start, output)
+    return Widgets(sliders, order, start, refine, strength, output, keep_detail)
+
+
+def _segments(name: str, label: str, choices: list[tuple[str, str]], **more: Any) -> gr.Radio:
+    more.setdefault("value", choices[0][1])
+    return gr.Radio(choices, label=label, elem_id=name, elem_classes="v-segments", **more)
+
+
+def _refine_toggle(engine: Engine) -> gr.Radio:
+    """Starts at fast, where the model has it; where it lacks one, it says so in its place."""
+    missing = {mode: reason for mode, reason in engine.refinements.items() if reason}
+    choices = [choice for choice in REFINEMENTS if choice[1] not in missing]
+    info = " ".join([REFINE_INFO, *missing.values()])
+    return _segments("refine", "Refine", choices, value="off" if "fast" in missing else "fast", info=info)

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -52,6 +53,23 @@ class Visit:
         kept = (*self.history[: self.cursor + 1], request)[-HISTORY_LENGTH:]
         return dataclasses.replace(self, history=kept, cursor=len(kept) - 1)
 
+    def possible(self, request: EditRequest) -> EditRequest:
+        """The request as it can be shown: with the screen's refinement, while its own is not computed."""
+        if request.refine == "off" or request.refine in self.portrait.residuals:
+            return request
+        return dataclasses.replace(request, refine=self.request.refine)
+
+    def knowing(self, refined: Portrait) -> "Visit":
+        """The same visit with the refinements of this portrait; of another face it learns nothing."""
+        if refined.key != self.portrait.key:
+            return self
+        portrait, preview = (
+            p.refined(refined.residuals, refined.bases) for p in (self.portrait, self.preview)
+        )
+        return dataclasses.replace(
+            self, portrait=portrait, preview=portrait if self.preview is self.portrait else preview
+        )
+
     def at(self, cursor: int) -> "Visit":
         """The same history at another entry; beyond either end it stays at the end."""
         return dataclasses.replace(self, cursor=max(0, min(len(self.history) - 1, cursor)))
@@ -100,10 +118,11 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def parse_request(sliders: Mapping[str, float | None], order: str, start: str, output: str) -> EditRequest:
-    """The widgets' values as a request; an emptied number box (None) means zero.
+def parse_request(sliders: Mapping[str, float | None], **settings: Any) -> EditRequest:
+    """The widgets' values as a request; an emptied number box (None) means what the widget starts with.
 
+    settings: EditRequest's other fields, those that are given.
     Raises: BadRequest.
     """
-    values = {name: 0.0 if value is None else value for name, value in sliders.items()}
-    return EditRequest(values, order, start, output)  # type: ignore[arg-type]  # it checks the words
+    moved = {name: 0.0 if value is None else value for name, value in sliders.items()}
+    return EditRequest(moved, **{name: value for name, value in settings.items() if value is not None})

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from app.handlers import Answer, Handlers, toast
+from app.messages import SETTINGS, settings
 from core.errors import BadRequest
 from core.session import EditRequest
 
@@ -24,11 +25,14 @@ class Widgets:
     sliders: Sequence[gr.Slider]
     order: gr.Radio
     start: gr.Radio
+    refine: gr.Radio
+    strength: gr.Slider
     output: gr.Radio
+    keep_detail: gr.Checkbox
 
     @property
-    def all(self) -> list[gr.Slider | gr.Radio]:
-        return [*self.sliders, self.order, self.start, self.output]
+    def all(self) -> list[Any]:
+        return [*self.sliders, *(getattr(self, name) for name in SETTINGS)]
 
 
 class Wiring:
@@ -45,7 +49,7 @@ class Wiring:
         # One listener for all the sliders: "always_last" then holds across them, so that frames of two
         # sliders never overtake each other. No queue: it costs more than the picture.
         gr.on(
-            [widget.input for widget in values],
+            [widget.input for widget in values if widget is not widgets.refine],
             self._preview,
             inputs=values,
             outputs=stage,
@@ -61,6 +65,16 @@ class Wiring:
             (stage.reset, handlers.reset),
         ):
             event(self._step(method), values, everything, queue=False, trigger_mode="multiple", **QUIET)
+        # Queued, as its progress is a stream; a minute of one visitor's must hold up no other's.
+        widgets.refine.input(
+            self._refine,
+            inputs=values,
+            outputs=[stage, widgets.refine],
+            trigger_mode="multiple",
+            concurrency_limit=None,
+            **QUIET,
+        )
+        stage.cancel(self._cancel, queue=False, trigger_mode="multiple", **QUIET)
         stage.jump(self._jump, values, everything, queue=False, trigger_mode="multiple", **QUIET)
         opening: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
         upload.upload(self._open_file, [upload, *values], everything, **opening).then(
@@ -77,21 +91,29 @@ class Wiring:
         return hmac.new(self._key, session.encode(), hashlib.sha256).hexdigest()
 
     def _asked(self, values: tuple[Any, ...]) -> EditRequest:
-        *sliders, order, start, output = values
-        return self._handlers.request(dict(zip(self._names, sliders, strict=True)), order, start, output)
+        count = len(self._names)
+        sliders = dict(zip(self._names, values[:count], strict=True))
+        return self._handlers.request(sliders, **dict(zip(SETTINGS, values[count:], strict=True)))
 
     def _shown(self, answer: Answer) -> list[Any]:
         message, asked = answer
         if asked is None:
-            return [message, *[gr.skip()] * (len(self._names) + 3)]
+            return [message, *[gr.skip()] * (len(self._names) + len(SETTINGS))]
         sliders = [asked.sliders.get(name, 0) for name in self._names]
-        return [message, *sliders, asked.order, asked.start, asked.output]
+        return [message, *sliders, *settings(asked).values()]
 
     def _preview(self, request: gr.Request, *values: Any) -> Any:
         return self._handlers.preview(self.visitor(request), self._asked(values)) or gr.skip()
 
     def _settle(self, request: gr.Request, *values: Any) -> Any:
         return self._handlers.settle(self.visitor(request), self._asked(values))
+
+    def _refine(self, request: gr.Request, *values: Any) -> Iterator[list[Any]]:
+        for message, mode in self._handlers.refine(self.visitor(request), self._asked(values)):
+            yield [message, gr.skip() if mode is None else mode]
+
+    def _cancel(self, request: gr.Request) -> None:
+        self._handlers.cancel(self.visitor(request))
 
     def _step(self, method: Callable[..., Answer]) -> Callable[..., list[Any]]:
         def handle(request: gr.Request, *values: Any) -> list[Any]:

@@ -28,7 +28,7 @@ OPTIONS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync --hide-scrollbars"
 )
-TOUCHED = "return [...document.querySelectorAll('#panel input[type=range]')].map(e => Number(e.value))"
+TOUCHED = "return [...document.querySelectorAll('.v-slider input[type=range]')].map(e => Number(e.value))"
 
 
 def _executable(*names: str) -> str:

@@ -62,6 +62,7 @@ def drain(answers: Iterator[Answer], into: list[Answer]) -> None:
 
 
 def test_opening_shows_photo_then_faces_then_inversion(handlers: Handlers, upload: Path) -> None:
+    handlers.engine.close()  # whoever opened the photo before
     answers = list(handlers.open_file("me", EditRequest(), str(upload)))
     messages = [message for message, _ in answers]
     assert [m["kind"] for m in messages] == ["opening"] * (len(messages) - 1) + ["opened"]

@@ -20,6 +20,9 @@ def visit(portrait: Portrait) -> Visit:
     return Visit.begin(portrait, portrait.identity, EditRequest())
 
 
+OFF = EditRequest()
+
+
 def smile(value: float) -> EditRequest:
     return EditRequest({"smile": value})
 
@@ -66,13 +69,46 @@ def test_a_small_photo_is_its_own_preview(visit: Visit, portrait: Portrait) -> N
     assert visit.nbytes == portrait.nbytes
 
 
-def test_an_emptied_number_box_means_zero() -> None:
-    assert parse_request({"smile": None, "young": 1}, "first", "photo", "face") == EditRequest(
-        {"young": 1}, "first", "photo", "face"
-    )
+def test_an_emptied_number_box_means_what_it_starts_with() -> None:
+    settings = {"order": "first", "start": "photo", "output": "face", "strength": None}
+    found = parse_request({"smile": None, "young": 1}, **settings)
+    assert found == EditRequest({"young": 1}, "first", "photo", "face")
 
 
 @pytest.mark.parametrize("value", [float("nan"), 1e9, -3.1, "2"])
 def test_values_no_slider_has_are_refused(value: object) -> None:
     with pytest.raises(BadRequest):
-        parse_request({"smile": value}, "second", "inversion", "face")  # type: ignore[dict-item]
+        parse_request({"smile": value}, order="second")  # type: ignore[dict-item]
+
+
+def test_a_refinement_that_is_not_computed_leaves_the_one_on_the_screen(
+    visit: Visit, refining_engine: Engine, photo: np.ndarray
+) -> None:
+    asked = EditRequest({"smile": 1}, refine="best", strength=0.5)
+    assert visit.possible(asked) == EditRequest({"smile": 1}, strength=0.5)
+    refined = refining_engine.refine(refining_engine.open_portrait(photo), "fast")
+    knowing = visit.knowing(refined)
+    fast = EditRequest(refine="fast")
+    assert knowing.possible(fast) == fast
+    assert knowing.with_edit(fast).possible(asked) == EditRequest({"smile": 1}, refine="fast", strength=0.5)
+    assert knowing.preview is knowing.portrait
+    assert knowing.nbytes > visit.nbytes
+    assert visit.possible(fast) == OFF
+
+
+def test_a_visit_learns_nothing_from_another_face(
+    visit: Visit, refining_engine: Engine, photo: np.ndarray
+) -> None:
+    other = refining_engine.refine(refining_engine.open_portrait(photo[:, ::-1]), "fast")
+    assert visit.knowing(other) is visit
+
+
+def test_the_reduced_photo_knows_the_refinements_too(
+    portrait: Portrait, refining_engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.visits.PREVIEW_SIDE", 320)
+    visit = Visit.begin(portrait, portrait.identity, OFF)
+    refined = refining_engine.refine(refining_engine.open_portrait(photo), "fast")
+    knowing = visit.knowing(refined)
+    assert knowing.preview.photo.shape == (320, 320, 3)
+    assert knowing.preview.residuals == knowing.portrait.residuals == refined.residuals
