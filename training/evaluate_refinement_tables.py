@@ -52,7 +52,7 @@ def edit_table(sets: Mapping[str, Any]) -> str:
     for name, variants in sets.items():
         off = variants["off"]
         for variant, row in variants.items():
-            score = (percent(row["share"]), f"{-row['mean_points']:+.1f}", f"{-row['points']:+.1f}")
+            score = (percent(row["share"]), f"{0 - row['mean_points']:+.1f}", f"{0 - row['points']:+.1f}")
             moved = number(row["move"] / off["move"], 2) if off["move"] else "-"
             identity = (number(row["identity"]), f"{row['gained']} of {row['sliders']}")
             rows.append((name, title(variant), *score, moved, *identity))
