@@ -25,6 +25,7 @@ from core.models.refine_style import RefineStyle
 from core.models.style_transformer import invert
 from core.refinement.fade import fade
 from core.refinement.fast import predict
+from core.refinement.gradient_modules import GradientSettings, refine_weights
 from core.refinement.residual import Residual, WeightShift
 from core.refinement.running import Progress, Turns, Watcher, memory_errors
 from core.render import Renderer, tune_allocator
@@ -56,11 +57,16 @@ class Engine:
     A "best" refinement, which takes a minute, has a lock of its own, and edits go on beside it.
 
     refiner: the stage of the bundle's refiner that "fast" uses; None: the first that it lists.
+    tuning: how long and how hard "best" fits; None: as it does best.
     Raises: BadRequest if the bundle has no such refiner.
     """
 
     def __init__(
-        self, bundle: Bundle, device: torch.device | str = "cpu", refiner: str | None = None
+        self,
+        bundle: Bundle,
+        device: torch.device | str = "cpu",
+        refiner: str | None = None,
+        tuning: GradientSettings | None = None,
     ) -> None:
         tune_allocator()
         self.config: BundleConfig = bundle.config
@@ -78,6 +84,7 @@ class Engine:
         self._device_lock = threading.Lock()
         self._detector_lock = threading.Lock()
         self._turns = Turns()
+        self._tuning = tuning
         self._store_lock = threading.Lock()
         self._portraits: SessionStore[Portrait] = SessionStore(RECENT_PORTRAITS, RECENT_BYTES)
         self._detections: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)
@@ -196,7 +203,8 @@ class Engine:
         progress: is told how far it is. cancelled: is asked several times a second whether to give up.
         preview: is given the portrait with what best has reached so far, now and then.
 
-        Raises: BadRequest if the model cannot, Cancelled, OutOfMemory; the portrait stays as it is.
+        Raises: BadRequest if the model cannot, Cancelled, OutOfMemory, RefinementFailed where no step gives
+        finite numbers; the portrait stays as it is.
         """
         if mode not in self.refinements:
             raise BadRequest(f"The refinement is {mode!r}; it must be one of fast, best.")
@@ -224,8 +232,6 @@ class Engine:
     def _best(
         self, portrait: Portrait, watcher: Watcher, preview: Callable[[Portrait], None] | None
     ) -> Residual:
-        from core.refinement.gradient_modules import refine_weights
-
         def shown(residual: WeightShift) -> None:
             if preview is not None:
                 preview(self._with(portrait, "best", residual))
@@ -235,7 +241,7 @@ class Engine:
             self._inverter,
             self._image(portrait.crop),
             portrait.w_plus.clone(),  # made in inference mode, of which no gradient may come
-            None,
+            self._tuning,
             watcher.count,
             watcher.cancelled,
             shown,

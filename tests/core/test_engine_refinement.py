@@ -1,19 +1,19 @@
 """Refining a portrait: what comes back, what others see of it, and what happens when it does not work."""
 
 import dataclasses
-import sys
 import threading
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from core import engine as module
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadRequest, Cancelled, OutOfMemory
 from core.images import to_array
+from core.refinement.gradient_modules import GradientSettings
 from core.refinement.residual import LowRank, WeightShift
 from core.refinement.running import Progress
 from core.session import EditRequest, Portrait
@@ -61,8 +61,7 @@ class Optimiser:
 @pytest.fixture
 def optimiser(monkeypatch: pytest.MonkeyPatch) -> Optimiser:
     stand_in = Optimiser()
-    module = SimpleNamespace(refine_weights=stand_in)
-    monkeypatch.setitem(sys.modules, "core.refinement.gradient_modules", module)
+    monkeypatch.setattr(module, "refine_weights", stand_in)
     return stand_in
 
 
@@ -219,6 +218,21 @@ def test_best_tells_its_progress_and_shows_how_far_it_is(
     assert told[-1].seconds_left == 0
     assert len({picture.tobytes() for picture in seen}) == STEPS
     assert np.array_equal(seen[-1], engine.edit(refined, neutral))
+
+
+def test_best_brings_the_picture_nearer_to_the_photo(refining_bundle: Bundle, photo: np.ndarray) -> None:
+    engine = Engine(refining_bundle, tuning=GradientSettings(iterations=12, rate=0.03))
+    portrait = engine.open_portrait(photo)
+    told: list[Progress] = []
+    refined = engine.refine(portrait, "best", told.append)
+
+    def error(request: EditRequest) -> float:
+        return float(((engine.edit(refined, request).astype(float) - portrait.crop) ** 2).mean())
+
+    off, half, best = error(EditRequest()), *(error(EditRequest(refine="best", strength=s)) for s in (0.5, 1))
+    assert best < half < off
+    assert [p.done for p in told][-1] == 1
+    assert len(told) == 12
 
 
 def test_cancelling_leaves_everything_as_it_was(
