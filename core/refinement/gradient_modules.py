@@ -97,14 +97,14 @@ class ModifiedGradients:
         """kernels: (O, I, 3, 3) each, what is to be corrected."""
         self._accumulated = KernelAdam(kernels, settings.rate)
         shapes = [kernel.shape for kernel in kernels]
-        self._modules = GradientModules(shapes, settings).to(kernels[0].device)
+        self.modules = GradientModules(shapes, settings).to(kernels[0].device)
         self._rate = settings.module_rate
-        self._adam = torch.optim.Adam(self._modules.parameters(), betas=BETAS)
+        self._adam = torch.optim.Adam(self.modules.parameters(), betas=BETAS)
         self._made: list[Tensor] = []
 
     def shifts(self) -> list[Tensor]:
         with half_precision(self._accumulated.values[0].device):
-            self._made = self._modules(self._accumulated.values)
+            self._made = self.modules(self._accumulated.values)
         return [made.detach().float() for made in self._made]
 
     def learn(self, gradients: Sequence[Tensor], pace: float) -> None:
