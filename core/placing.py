@@ -49,12 +49,14 @@ def lay(photo: np.ndarray, transform: CropTransform, layers: Layers, mask: np.nd
         field = at_photo(fields, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
         # Replicating keeps the cubic kernel from mixing in black; the mask alone says where the crop ends.
         fresh = at_photo(add, transform, box, kernel, cv2.BORDER_REPLICATE)
-        fresh += field[:, :, 2:3] * _displaced(photo, box, field[:, :, :2])
-        old = photo[row:end, left:right].astype(np.float32)
-        fresh -= old
+        own = _displaced(photo, box, field[:, :, :2]).astype(np.float32)
+        own *= field[:, :, 2:3]
+        fresh += own
+        old = photo[row:end, left:right]
+        cv2.subtract(fresh, old, dst=fresh, dtype=cv2.CV_32F)
         fresh *= field[:, :, 3:]
-        fresh += old
-        result[row:end, left:right] = np.clip(np.rint(fresh, out=fresh), 0, 255, out=fresh)
+        # Adding into 8 bits rounds and saturates.
+        result[row:end, left:right] = cv2.add(fresh, old, dtype=cv2.CV_8U)
     return result
 
 

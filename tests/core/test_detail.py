@@ -86,7 +86,7 @@ def test_what_the_model_got_wrong_is_not_true(pictures: tuple[np.ndarray, np.nda
 def test_what_is_drawn_out_is_not_kept(pictures: tuple[np.ndarray, np.ndarray]) -> None:
     """Enlarged fourfold, a lip is no tooth: the photo's pixels there would be a smear."""
     v, u = np.mgrid[:SIZE, :SIZE].astype(np.float32)
-    toward = -0.6 * spot(64, 64, 8) * np.dstack([u - 64, v - 64])
+    toward = -0.6 * spot(64, 64, 16) * np.dstack([u - 64, v - 64])
     parts = split(pictures, moved(pictures[1], toward))
     assert parts.kept[62:67, 62:67].max() < 0.4
 
