@@ -115,21 +115,31 @@ def _add_edit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--order", choices=("first", "second", "linear"), default="first", help="directions of the sliders"
     )
+    _add_refine_options(parser, "bring back what the model lost of the person (off); best takes a minute")
+    parser.add_argument(
+        "--strength", type=float, default=1.0, metavar="0..1", help="how much of the refinement (1)"
+    )
+    parser.add_argument(
+        "--no-keep-detail", action="store_false", dest="keep_detail", default=True,
+        help="leave the photo's fine skin detail out of the edited face",
+    )  # fmt: skip
     parser.add_argument("--out", required=True, metavar="OUT.png", help="where to write, .png or .jpg")
 
 
 def _add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path)
+    _add_refine_options(parser, "refinement to measure (off)")
     parser.add_argument(
-        "--refine", choices=("off", "fast", "best"), default="off", help="refinement to measure (off)"
+        "--limit", type=_count, default=None, metavar="N", help="measure N photos, spread over the folder"
     )
+
+
+def _add_refine_options(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--refine", choices=("off", "fast", "best"), default="off", help=text)
     parser.add_argument(
         "--refiner", choices=("one_stage", "two_stage"), default=None,
         help="which refiner is fast (the first that the model lists)",
     )  # fmt: skip
-    parser.add_argument(
-        "--limit", type=_count, default=None, metavar="N", help="measure N photos, spread over the folder"
-    )
 
 
 def _slider(text: str) -> tuple[str, float]:
@@ -182,10 +192,15 @@ def _edit(args: argparse.Namespace) -> Result:
     from core.images import open_image, save_image
     from core.session import EditRequest
 
-    request = EditRequest(dict(args.sliders), args.order, args.start, "face" if args.face_only else "photo")
+    request = EditRequest(
+        dict(args.sliders), args.order, args.start, "face" if args.face_only else "photo",
+        args.refine, args.strength, args.keep_detail,
+    )  # fmt: skip
     photo = open_image(args.photo)
-    engine = Engine.load(args.model, args.device)
+    engine = Engine.load(args.model, args.device, args.refiner)
     portrait = engine.open_portrait(photo, args.face)
+    if request.refinement is not None:
+        portrait = _refine(engine, portrait, request.refinement)
     picture = engine.edit(portrait, request)
     save_image(picture, args.out)
     height, width = picture.shape[:2]
@@ -197,7 +212,26 @@ def _edit(args: argparse.Namespace) -> Result:
         "faces": len(portrait.faces),
         "face": portrait.face,
         "sliders": dict(request.sliders),
+        "refine": request.refine,
+        "strength": request.strength,
     }
+
+
+def _refine(engine: Any, portrait: Any, mode: str) -> Any:
+    """The portrait, refined; with a bar and the time left, where somebody looks at the terminal."""
+    from tqdm import tqdm
+
+    # Fast is over before a bar could be read.
+    with tqdm(
+        total=1.0, disable=True if mode == "fast" else None, leave=False,
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+    ) as bar:  # fmt: skip
+
+        def progress(told: Any) -> None:
+            bar.set_description_str(told.step, refresh=False)
+            bar.update(told.done - bar.n)
+
+        return engine.refine(portrait, mode, progress)
 
 
 def _describe_edit(result: Result) -> str:

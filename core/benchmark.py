@@ -1,5 +1,7 @@
 """What the models cost: parameters, multiply-accumulates, milliseconds, memory."""
 
+import contextlib
+import itertools
 import resource
 import statistics
 import sys
@@ -24,12 +26,12 @@ from core.config import (
     RefinerConfig,
 )
 from core.engine import Engine
-from core.errors import BadRequest
+from core.errors import BadRequest, Cancelled
 from core.models.latent_classifier import LatentClassifier
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
-from core.session import EditRequest
+from core.session import EditRequest, Portrait
 
 RUNS, WARM_UP = 21, 3
 # The classifier of the paper has a branch for each of CelebA's 40 attributes.
@@ -134,12 +136,16 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
     """Medians over RUNS calls, peak memory of this process, and the costs of the engine's networks.
 
     photo: HWC uint8 with a face; by default one that the engine's own generator makes.
-    Returns {"milliseconds": {"open", "edit", "render"}, "peak_mib", "device", "parameters", "macs"}.
+    Returns {"milliseconds": {"open", "edit", "render", "best_step"}, "peak_mib", "device", "parameters",
+    "macs"}; where the model has a refiner, also the milliseconds "open_fast", opening and refining, and
+    "edit_fast". "best_step" is one of the steps of the best refinement.
     Raises: NoFaceFound; BadRequest if no photo is given and none can be made.
     """
     photo = sample_photo(engine) if photo is None else photo
     config = engine.config
     costs = network_costs(config.generator, config.inverter, config.classifier)
+    for refiner in config.refiners:
+        costs[f"refiner_{refiner.stage}"] = refiner_costs(refiner, config.generator, config.inverter)
     return {
         "milliseconds": _timings(engine, photo),
         "peak_mib": peak_mib(),
@@ -173,24 +179,48 @@ def _timings(engine: Engine, photo: np.ndarray) -> dict[str, float]:
     portrait = engine.open_portrait(photo)
     name = engine.config.attributes[0].name
 
-    def open_fresh(i: int) -> None:
+    def open_fresh(i: int, blue: int = 0) -> Portrait:
         # One pixel in the corner makes it another photo, which no cache has seen.
         changed = photo.copy()
-        changed[0, 0] = (i, 255 - i, i)
-        engine.open_portrait(changed)
+        changed[0, 0] = (i, 255 - i, blue)
+        return engine.open_portrait(changed)
 
     def edit(i: int) -> None:
         engine.edit(portrait, EditRequest(sliders={name: 0.1 * (i + 1)}))
+
+    def open_fast(i: int) -> None:
+        engine.refine(open_fresh(i, blue=1), "fast")
+
+    def edit_fast(i: int) -> None:
+        engine.edit(refined, EditRequest(sliders={name: 0.1 * (i + 1)}, refine="fast"))
 
     def render(_: int) -> None:
         engine.renderer.render(portrait.w_plus[None])
         if engine.device.type == "cuda":
             torch.cuda.synchronize(engine.device)
 
-    return {"open": _median_ms(open_fresh), "edit": _median_ms(edit), "render": _median_ms(render)}
+    runs: dict[str, Callable[[int], object]] = {"open": open_fresh, "edit": edit, "render": render}
+    if engine.refinements["fast"] is None:
+        refined = engine.refine(portrait, "fast")
+        runs |= {"open_fast": open_fast, "edit_fast": edit_fast}
+    times = {name: _median_ms(run) for name, run in runs.items()}
+    return {**times, "best_step": _best_step_ms(engine, portrait)}
 
 
-def _median_ms(run: Callable[[int], None]) -> float:
+def _best_step_ms(engine: Engine, portrait: Portrait) -> float:
+    ends: list[float] = []
+    with contextlib.suppress(Cancelled):
+        engine.refine(
+            portrait,
+            "best",
+            progress=lambda _: ends.append(time.perf_counter()),
+            cancelled=lambda: len(ends) > WARM_UP + RUNS,
+        )
+    steps = [b - a for a, b in itertools.pairwise(ends)]
+    return 1000 * statistics.median(steps[WARM_UP:])
+
+
+def _median_ms(run: Callable[[int], object]) -> float:
     times = []
     for i in range(WARM_UP + RUNS):
         start = time.perf_counter()

@@ -154,9 +154,11 @@ Networks = tuple[Generator, StyleTransformer, LatentClassifier, dict[str, Refine
 
 
 def _networks(config: BundleConfig) -> Networks:
-    refiners = {refiner.stage: RefineStyle(refiner, config.generator) for refiner in config.refiners}
+    refiners: dict[str, RefineStyle] = {
+        refiner.stage: RefineStyle(refiner, config.generator) for refiner in config.refiners
+    }
     generator, inverter = Generator(config.generator), StyleTransformer(config.inverter)
-    return generator, inverter, LatentClassifier(config.classifier), dict(refiners)
+    return generator, inverter, LatentClassifier(config.classifier), refiners
 
 
 def _by_part(

@@ -1,5 +1,6 @@
 """The command line as its user meets it: a subprocess, a real photograph, a tiny model."""
 
+import functools
 import json
 import os
 import socket
@@ -13,6 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import core.engine
+from core.checkpoints import Bundle
+from core.engine import Engine
+from core.refinement import gradient_modules
+from core.refinement.gradient_modules import GradientSettings
+from core.session import EditRequest
 from launch import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,7 +88,7 @@ def test_edit_writes_the_photo_with_another_face(launch, work: Path, photo: np.n
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "photo": "astronaut.png", "out": "out.png", "width": 512, "height": 512,
-        "faces": 1, "face": 0, "sliders": {"smile": 1.5, "male": -1.0},
+        "faces": 1, "face": 0, "sliders": {"smile": 1.5, "male": -1.0}, "refine": "off", "strength": 1.0,
     }  # fmt: skip
     changed = (read(work / "out.png") != photo).any(axis=2)
     ys, xs = np.nonzero(changed)
@@ -96,6 +103,68 @@ def test_edit_writes_the_face_alone_and_says_so(launch, work: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "face.jpg" in done.stdout
     assert read(work / "face.jpg").shape == (32, 32, 3)
+
+
+@pytest.fixture
+def refining(work: Path, refining_bundle_dir: Path) -> list[str]:
+    return [
+        "edit",
+        "astronaut.png",
+        "--model",
+        str(refining_bundle_dir),
+        "--out",
+        "refined.png",
+        "--face-only",
+    ]
+
+
+@pytest.mark.parametrize("mode", ["fast", "best"])
+def test_edit_refines(
+    launch_here, work: Path, refining: list[str], refining_bundle: Bundle, photo: np.ndarray, mode: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    brief = functools.partial(GradientSettings, iterations=3)
+    monkeypatch.setattr(gradient_modules, "GradientSettings", brief)
+    done = launch_here(*refining, "--set", "smile=1", "--refine", mode, "--strength", "0.5",
+                       "--refiner", "two_stage", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (json.loads(done.stdout)["refine"], json.loads(done.stdout)["strength"]) == (mode, 0.5)
+    engine = Engine(refining_bundle, refiner="two_stage")
+    portrait = engine.refine(engine.open_portrait(photo), mode)
+    wanted = engine.edit(portrait, EditRequest({"smile": 1}, refine=mode, strength=0.5))
+    assert (read(work / "refined.png") == wanted).all()
+
+
+def test_without_keep_detail_the_photo_lends_none(launch_here, work: Path, refining: list[str]) -> None:
+    whole = [word for word in refining if word != "--face-only"]
+    pictures = []
+    for more in ([], ["--no-keep-detail"]):
+        assert launch_here(*whole, "--set", "smile=1", "--refine", "fast", *more).returncode == 0
+        pictures.append(read(work / "refined.png"))
+    assert (pictures[0] != pictures[1]).any()
+
+
+def test_strength_zero_computes_no_refinement(
+    launch_here, work: Path, refining: list[str], monkeypatch
+) -> None:
+    monkeypatch.setattr(Engine, "refine", lambda *_: pytest.fail("for nothing"))
+    assert launch_here(*refining, "--refine", "best", "--strength", "0").returncode == 0
+
+
+def test_an_interrupted_refinement_writes_nothing(
+    launch_here, work: Path, refining: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(generator, inverter, image, w_plus, settings, progress, *_):
+        progress(1, 300)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(core.engine, "refine_weights", interrupted)
+    (work / "refined.png").unlink(missing_ok=True)
+    done = launch_here(*refining, "--refine", "best")
+    assert done.returncode == 130
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert not (work / "refined.png").exists()
 
 
 def test_edit_from_the_photo_without_sliders_changes_nothing(launch, work: Path, photo: np.ndarray) -> None:
@@ -118,6 +187,10 @@ def test_edit_from_the_photo_without_sliders_changes_nothing(launch, work: Path,
         (["edit", "astronaut.png", "--out", "nowhere/x.png"], ["nowhere"]),
         (["edit", "astronaut.png", "--out", "x.png", "--device", "abacus"], ["abacus"]),
         (["edit", "astronaut.png", "--out", "x.png", "--model", "nobody"], ["nobody"]),
+        (["edit", "astronaut.png", "--out", "x.png", "--refine", "fast"], ["no refiner"]),
+        (["edit", "astronaut.png", "--out", "x.png", "--refiner", "one_stage"], ["no refiner", "one_stage"]),
+        (["edit", "astronaut.png", "--out", "x.png", "--strength", "1.5"], ["strength", "0 to 1"]),
+        (["edit", "astronaut.png", "--out", "x.png", "--strength", "nan"], ["strength", "0 to 1"]),
         (["evaluate", "nowhere"], ["nowhere"]),
         (["evaluate", "home", "--json"], ["no photos"]),
         (["evaluate", PORTRAITS, "--refine", "fast"], ["no refiner"]),
@@ -148,6 +221,8 @@ def test_bad_input_leaves_standard_output_empty(launch) -> None:
         (["edit", "a.png", "--out", "b.png", "--set", "smile"], ["smile", "NAME=VALUE"]),
         (["edit", "a.png", "--out", "b.png", "--set", "smile=wide"], ["wide"]),
         (["edit", "a.png", "--out", "b.png", "--fac", "0"], ["--fac"]),
+        (["edit", "a.png", "--out", "b.png", "--refine", "more"], ["more", "best"]),
+        (["edit", "a.png", "--out", "b.png", "--strength", "much"], ["much"]),
         (["--port", "70000"], ["70000"]),
         (["--auth", "alone"], ["USER:PASSWORD"]),
         (["evaluate", "folder", "--share"], ["--share"]),

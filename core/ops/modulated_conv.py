@@ -110,7 +110,7 @@ def _correlate(x: Tensor, weight: Tensor, up: bool) -> Tensor:
 
 
 def _low_rank(x: Tensor, residual: LowRankPair, size: int, up: bool) -> Tensor:
-    """What kernels P^T Q, equal at all size * size positions, add to the convolution; shapes of `_correlate`."""
+    """What kernels P^T Q, equal at all their positions, add to the convolution; shapes of `_correlate`."""
     p, q = (t.to(x.dtype) for t in residual)
     tokens = q.shape[1]
     narrow = (q @ x.flatten(2)).unflatten(2, x.shape[2:])  # (B, L, H, W)

@@ -94,13 +94,27 @@ def test_benchmark_reports_what_the_issue_asks(
     result = json.loads(json.dumps(benchmark.benchmark(tiny_engine, photo)))
 
     assert set(result) == {"milliseconds", "peak_mib", "device", "parameters", "macs"}
-    assert set(result["milliseconds"]) == {"open", "edit", "render"}
+    assert set(result["milliseconds"]) == {"open", "edit", "render", "best_step"}
     assert all(value > 0 for value in result["milliseconds"].values())
     assert result["device"] == "cpu"
     for counts in (result["parameters"], result["macs"]):
         assert set(counts) == {"generator", "mapping", "inverter", "classifier"}
     # Never the same photo twice, so that no cache answers.
     assert len(set(opened)) == len(opened) >= 20
+
+
+def test_benchmark_of_a_model_with_refiners(refining_engine: Engine, photo: np.ndarray) -> None:
+    result = benchmark.benchmark(refining_engine, photo)
+    assert set(result["milliseconds"]) == {"open", "edit", "render", "open_fast", "edit_fast", "best_step"}
+    assert all(value > 0 for value in result["milliseconds"].values())
+    refiners = refining_engine.config.refiners
+    for counts, kind in ((result["parameters"], "parameters"), (result["macs"], "macs")):
+        for refiner in refiners:
+            generator, inverter = refining_engine.config.generator, refining_engine.config.inverter
+            wanted = benchmark.refiner_costs(refiner, generator, inverter)[kind]
+            assert counts[f"refiner_{refiner.stage}"] == wanted
+    portrait = refining_engine.open_portrait(photo)
+    assert "best" not in portrait.residuals  # it was measured, not carried out
 
 
 def test_peak_memory_is_in_mebibytes() -> None:

@@ -56,8 +56,34 @@ def test_a_slider_takes_a_number_from_minus_3_to_3(value: object) -> None:
         EditRequest({"smile": value})
 
 
+@pytest.mark.parametrize("value", [float("nan"), 1.01, -0.01, "1", None, 1e400])
+def test_the_strength_is_a_number_from_0_to_1(value: object) -> None:
+    with pytest.raises(BadRequest, match=r"strength is at .* from 0 to 1\.$"):
+        EditRequest(strength=value)
+
+
+def test_refinement_is_part_of_a_request() -> None:
+    fast = EditRequest({"smile": 1}, refine="fast", strength=np.float32(0.5))
+    assert fast.refinement == "fast"
+    assert fast == EditRequest({"smile": 1.0}, refine="fast", strength=0.5)
+    assert hash(fast) == hash(EditRequest({"smile": 1.0}, refine="fast", strength=0.5))
+    for other in ({"refine": "best"}, {"strength": 0.4}, {"keep_detail": False}):
+        assert fast != dataclasses.replace(fast, **other)
+        assert hash(fast) != hash(dataclasses.replace(fast, **other))
+    assert dataclasses.replace(fast, strength=0).refinement is None
+    assert EditRequest().refinement is None
+
+
 @pytest.mark.parametrize(
-    "words", [{"order": "third"}, {"start": "face"}, {"output": ""}, {"order": None}, {"start": []}]
+    "words",
+    [
+        {"order": "third"},
+        {"refine": "more"},
+        {"start": "face"},
+        {"output": ""},
+        {"order": None},
+        {"start": []},
+    ],
 )
 def test_unknown_words(words: dict[str, object]) -> None:
     with pytest.raises(BadRequest, match="must be one of"):
