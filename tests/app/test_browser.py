@@ -16,8 +16,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from app.ui import EXAMPLES, serve
+from core.checkpoints import Bundle
 from core.engine import Engine
 from core.images import encode_png, open_image
+from core.refinement.gradient_modules import GradientSettings
 from core.session import EditRequest
 
 pytestmark = pytest.mark.browser
@@ -47,6 +49,19 @@ def address(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> It
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
         page = serve(tiny_engine, port=None, block=False)
         yield page.local_url
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def refining(
+    refining_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Engine]]:
+    """The app on a model with refiners, and its engine."""
+    engine = Engine(refining_bundle)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        page = serve(engine, port=None, block=False)
+        yield page.local_url, engine
         page.close()
 
 
@@ -294,3 +309,65 @@ def test_an_example_face_is_one_click_away(browser: webdriver.Chrome, address: s
     first = open_image(EXAMPLES / "face1.jpg")
     page.js("document.querySelector('#start input[value=photo]').click()")  # the photo's own face, untouched
     page.wait(lambda: np.abs(page.picture.mean((0, 1)) - first.mean((0, 1))).max() < 25)
+
+
+REFINE = "return document.querySelector('#refine input:checked').value"
+CHOOSE = "document.querySelector('#refine input[value=' + arguments[0] + ']').click()"
+RUNS = "return !document.querySelector('.v-refining').hidden"
+
+
+def test_without_a_refiner_the_toggle_says_so(page: Page) -> None:
+    assert page.js("return [...document.querySelectorAll('#refine input')].map(e => e.value)") == [
+        "off",
+        "best",
+    ]
+    assert "no refiner" in page.find("#refine").text
+
+
+def test_best_takes_the_place_of_fast_and_undo_and_redo_toggle_it(
+    browser: webdriver.Chrome, refining: tuple[str, Engine], portrait: Path
+) -> None:
+    address, engine = refining
+    engine._tuning = GradientSettings(iterations=3, rate=0.05)
+    page = Page(browser, address).open(portrait)
+    assert page.js(REFINE) == "fast"
+    fast = page.picture
+    page.js(CHOOSE, "best")
+    page.wait(lambda: page.entries == ["0", "1"])
+    page.wait(lambda: not page.js(RUNS))
+    best = page.picture
+    assert np.abs(best - fast).mean() > 0.5
+    page.press(Keys.CONTROL, "z")
+    page.wait(lambda: page.js(REFINE) == "fast")
+    page.wait(lambda: np.array_equal(page.picture, fast))
+    page.press(Keys.CONTROL, Keys.SHIFT, "z")
+    page.wait(lambda: page.js(REFINE) == "best")
+    page.wait(lambda: np.array_equal(page.picture, best))
+
+
+def test_a_refinement_can_be_cancelled_and_sliders_work_meanwhile(
+    browser: webdriver.Chrome, refining: tuple[str, Engine], portrait: Path, photo: np.ndarray
+) -> None:
+    address, engine = refining
+    engine.close()
+    engine._tuning = GradientSettings(iterations=10**6, preview_every=10**6)
+    page = Page(browser, address).open(portrait)
+    page.js(CHOOSE, "best")
+    page.wait(lambda: page.js(RUNS))
+    page.wait(lambda: "left" in page.find(".v-refining-step").text)
+    assert page.find(".v-refining-track").get_attribute("aria-valuenow") == "0"
+    page.find("#slider-young input[type=range]").send_keys(Keys.ARROW_RIGHT * 8)
+    page.wait(lambda: page.entries == ["0", "1"])
+    assert page.js(RUNS)
+    wanted = engine.edit(
+        engine.refine(engine.open_portrait(photo), "fast"), EditRequest({"young": 0.4}, refine="fast")
+    )
+    shown = cv2.resize(page.picture.astype(np.uint8), (32, 32), interpolation=cv2.INTER_AREA)
+    assert np.abs(shown.astype(int) - wanted).mean() < 12
+    page.find(".v-refining [data-action=cancel]").click()
+    page.wait(lambda: not page.js(RUNS))
+    page.wait(lambda: page.js(REFINE) == "fast")
+    assert page.js(TOUCHED) == [0, 0.4, 0]
+    said = "return document.querySelector('[data-testid=toast-text]')?.textContent"
+    page.wait(lambda: page.js(said))
+    assert page.js(said).startswith("The refinement was cancelled")
