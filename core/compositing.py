@@ -28,13 +28,11 @@ FEATHER = 0.45
 # reach an open mouth in the tight crop of portrait128.
 ROUNDNESS = 4
 BORDER = 0.24
-
 # Light and skin tone end over this width, in units of half the side: ending with the border, they would look
 # like a mask worn.
 GLOW = 0.4
 # A crop cuts through the cheeks: nothing new is drawn there. Width in units of half the side.
 SIDES = 0.6
-
 # Root mean square change, in grey levels, that nobody notices and that everybody does; and the neighbourhood
 # it is measured in, as a share of the crop's side.
 UNNOTICED = (4.0, 16.0)
@@ -123,6 +121,7 @@ def change_face(
 
 
 def _laid_on(parts: Bands, change: np.ndarray, edited: np.ndarray, keep_detail: bool) -> Layers:
+    """The photo with the edit on it; `change` says where, `edited` what; they differ in light alone."""
     keep = parts.kept
     if not keep_detail:
         keep = keep * _step(_size_of(change), *UNNOTICED[::-1])
