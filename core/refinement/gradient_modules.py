@@ -60,14 +60,17 @@ class Block(nn.Module):
         self.scale = nn.ParameterList(torch.ones(()) for _ in shapes)
 
     def forward(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        """(O, 3, 3, I) each, of mean square one -> the same shapes."""
+        """(O, 3, 3, I) each -> the same shapes."""
         return [self._one(x, scale) for x, scale in zip(gradients, self.scale, strict=True)]
 
     def _one(self, x: Tensor, scale: Tensor) -> Tensor:
         outputs, inputs = str(x.shape[0]), str(x.shape[-1])
-        hidden = F.linear(x, self.first[inputs], self.bias[inputs])  # (O, 3, 3, I)
+        # The operators see x at mean square one. The factors go into their weights, which are smaller than x.
+        size = _root_mean_square(x)
+        hidden = F.linear(x, self.first[inputs] / size, self.bias[inputs])  # (O, 3, 3, I)
         hidden = F.leaky_relu(hidden, NEGATIVE_SLOPE).flatten(1)  # (O, 9 I)
-        return scale * _unit_square(x + (self.second[outputs] @ hidden).view(x.shape))
+        y = x + (self.second[outputs] * size @ hidden).view(x.shape)
+        return y * (scale * size / _root_mean_square(y))
 
 
 class GradientModules(nn.Module):
@@ -79,15 +82,14 @@ class GradientModules(nn.Module):
         self.blocks = nn.ModuleList(Block(shapes, settings.start, random) for _ in range(settings.blocks))
 
     def forward(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        sizes = [gradient.square().mean().sqrt() for gradient in gradients]
-        x = [_unit_square(gradient.permute(0, 2, 3, 1)) for gradient in gradients]  # (O, 3, 3, I)
+        x = [gradient.permute(0, 2, 3, 1) for gradient in gradients]  # (O, 3, 3, I)
         for block in self.blocks:
             x = block(x)
-        return [(size * y).permute(0, 3, 1, 2) for size, y in zip(sizes, x, strict=True)]
+        return [y.permute(0, 3, 1, 2) for y in x]
 
 
-def _unit_square(x: Tensor) -> Tensor:
-    return x * torch.rsqrt(x.float().square().mean() + EPS)
+def _root_mean_square(x: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(x) / math.sqrt(x.numel()) + EPS
 
 
 class ModifiedGradients:

@@ -6,7 +6,7 @@ inverted again; ArcFace does not ship, and dlib's network gives no gradient). Th
 face-parsing network, has none and is left out: nothing that ships has learned to parse a face.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from core.models.style_transformer import StyleTransformer
 
 # Where torchvision keeps the AlexNet below LPIPS, in the folder of torch.hub.
 ALEXNET_FILE = "alexnet-owt-7be5be79.pth"
+
+# A trunk sees pictures of at most this many times its own resolution: beyond that it takes too long.
+ENLARGEMENT = 2
 
 Lpips = Callable[[Tensor, Tensor], Tensor]
 
@@ -60,8 +63,10 @@ class PictureLoss:
         """photo: (1, 3, R, R) in [-1, 1]; lpips: takes the place of the trunk's features."""
         self._inverter, self._photo, self._weights, self._lpips = inverter, photo, weights, lpips
         with torch.no_grad():
-            self._features = [_unit(f) for f in self._trunk(photo)]
-            self._codes = inverter(self._small(photo)).float()
+            if weights.perceptual and lpips is None:
+                self._features = [_unit(f) for f in self._trunk(photo)]
+            if weights.identity:
+                self._codes = inverter(self._small(photo)).float()
 
     def __call__(self, picture: Tensor) -> dict[str, Tensor]:
         """Weighted terms, scalars. picture: (1, 3, R, R) float32."""
@@ -86,9 +91,13 @@ class PictureLoss:
         return resize(picture, self._inverter.config.input_resolution)
 
     def _trunk(self, picture: Tensor) -> list[Tensor]:
-        """Features after the stem and each stage of the inverter's trunk, before the pyramid mixes them."""
-        trunk, x = self._inverter.trunk, self._small(picture)
-        features = [trunk.stem(x)]
+        """Features after the stem and each stage of the inverter's trunk, before the pyramid mixes them.
+
+        The picture is larger than those that the trunk was trained on, which convolutions allow: averaged
+        down, it loses what tells faces apart.
+        """
+        trunk, size = self._inverter.trunk, self._inverter.config.input_resolution
+        features = [trunk.stem(resize(picture, min(picture.shape[-1], ENLARGEMENT * size)))]
         for stage in trunk.stages:
             features.append(stage(features[-1]))
         return features
@@ -103,8 +112,3 @@ def _unit(features: Tensor) -> Tensor:
     """(B, C, h, w) float32 with every column of length one."""
     features = features.float()
     return features * torch.rsqrt(features.square().sum(1, keepdim=True) + 1e-8)
-
-
-def all_finite(tensors: Sequence[Tensor]) -> bool:
-    """Whether no tensor holds NaN or infinity."""
-    return all(bool(t.isfinite().all()) for t in tensors)

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from core.errors import Cancelled, RefinementFailed
 from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
-from core.refinement.losses import LossWeights, PictureLoss, all_finite, find_lpips
+from core.refinement.losses import LossWeights, PictureLoss, find_lpips
 from core.refinement.residual import WeightShift
 from core.render import compute_dtype
 
@@ -34,7 +34,7 @@ class TuningSettings:
     """
 
     iterations: int = 300
-    rate: float = 3e-3
+    rate: float = 6e-3
     weights: LossWeights = field(default_factory=LossWeights)
     locality_every: int = 2
     preview_every: int = 20
@@ -146,7 +146,7 @@ class KernelAdam:
         self._rates = [rate * float(kernel.square().mean().sqrt()) for kernel in kernels]
         groups = [{"params": [value]} for value in self.values]
         # Far below any gradient here: the default would slow down kernels with small ones.
-        self._adam = torch.optim.Adam(groups, betas=BETAS, eps=1e-12)
+        self._adam = torch.optim.Adam(groups, betas=BETAS, eps=1e-12, fused=True)
 
     def step(self, gradients: Sequence[Tensor], pace: float) -> None:
         for group, rate, value, gradient in zip(
@@ -168,8 +168,8 @@ def tune(
     """Run the loop; returns what was reached, float16.
 
     progress: is told how many steps of how many are done. cancelled: is asked before every step. preview: is
-    given what was reached, now and then. A loss or gradient that is not finite ends the loop with the last
-    correction that was good.
+    given what was reached, now and then. A loss that is not finite ends the loop with the last correction
+    whose loss was; the last step of all changes nothing, so that whatever is returned was judged.
 
     Raises: Cancelled; RefinementFailed if not even the first step was finite.
     """
@@ -179,19 +179,17 @@ def tune(
             raise Cancelled("The refinement was cancelled; the picture is as it was.")
         shifts = [shift.requires_grad_() for shift in correction.shifts()]
         loss = torch.stack(list(objective.terms(shifts, step).values())).sum()
-        gradients = torch.autograd.grad(loss, shifts)
-        stored = _stored(shifts)
-        if not all_finite([loss, *gradients, *stored.shifts]):
+        if not bool(loss.isfinite()):
             break
-        good = stored
-        correction.learn(gradients, pace(step, total))
+        good = shifts
+        correction.learn(torch.autograd.grad(loss, shifts), pace(step, total))
         if progress is not None:
             progress(step + 1, total)
         if preview is not None and (step + 1) % settings.preview_every == 0:
-            preview(good)
+            preview(_stored(good))
     if good is None:
         raise RefinementFailed("The refinement found no way to improve this face; the picture is as it was.")
-    return good
+    return _stored(good)
 
 
 def pace(step: int, total: int) -> float:

@@ -31,17 +31,16 @@ def random_tensors(seed: int, size: float = 1.0) -> list[Tensor]:
 
 def plain_module(modules: GradientModules, index: int, gradient: Tensor) -> Tensor:
     """One convolution's correction, position by position, in float64."""
-    gradient = gradient.double()
-    size = gradient.square().mean().sqrt()
+    x = gradient.double()
     o, i = (str(n) for n in gradient.shape[:2])
-    x = gradient / size
     for block in modules.blocks:
-        hidden = torch.einsum("ji,oihw->ojhw", block.first[i].double(), x)
+        size = x.square().mean().sqrt()
+        hidden = torch.einsum("ji,oihw->ojhw", block.first[i].double(), x / size)
         hidden = hidden + block.bias[i].double()[None, :, None, None]
         hidden = torch.where(hidden > 0, hidden, 0.2 * hidden)
-        y = x + torch.einsum("po,oihw->pihw", block.second[o].double(), hidden)
-        x = block.scale[index].double() * y / y.square().mean().sqrt()
-    return size * x
+        y = x / size + torch.einsum("po,oihw->pihw", block.second[o].double(), hidden)
+        x = size * block.scale[index].double() * y / y.square().mean().sqrt()
+    return x
 
 
 @pytest.mark.parametrize("blocks", [1, 3])
