@@ -153,7 +153,8 @@ class KernelAdam:
             self._adam.param_groups, self._rates, self.values, gradients, strict=True
         ):
             group["lr"] = rate * pace
-            value.grad = gradient
+            # Fused Adam reads memory in order, whatever the strides: they have to be the value's own.
+            value.grad = torch.empty_like(value).copy_(gradient)
         self._adam.step()
 
 
