@@ -23,8 +23,7 @@ MAX_UPLOAD = "15mb"
 ORDERS = [("First order", "first"), ("Second order", "second"), ("Linear", "linear")]
 STARTS = [("Inversion", "inversion"), ("Photo", "photo")]
 OUTPUTS = [("Face only", "face"), ("Whole photo", "photo")]
-REFINEMENTS = [("Off", "off"), ("Fast", "fast"), ("Best", "best")]
-REFINE_INFO = "Brings back what the model lost of the person. Best takes about a minute."
+REFINEMENTS = [("Off", "off"), ("Fast", "fast"), ("Best, a minute", "best")]
 
 # gr.HTML as bare markup: none of Gradio's text styles, no click event.
 _PLAIN: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
@@ -130,6 +129,12 @@ def _model_line(engine: Engine) -> dict[str, str]:
 
 
 def _panel(engine: Engine) -> Widgets:
+    # First, as it is about who the picture shows; what the sliders make of them comes after.
+    refine = _refine_toggle(engine)
+    low, high = STRENGTH_RANGE
+    strength = gr.Slider(
+        low, high, high, step=0.05, label="Strength", elem_id="strength", elem_classes="v-amount", buttons=[]
+    )
     low, high = SLIDER_RANGE
     gr.HTML("", html_template='<h2 class="v-caption">Attributes</h2>', **_PLAIN)
     sliders = [
@@ -148,11 +153,6 @@ def _panel(engine: Engine) -> Widgets:
     ]
     order = _segments("order", "Directions", ORDERS)
     start = _segments("start", "Start from", STARTS)
-    refine = _refine_toggle(engine)
-    low, high = STRENGTH_RANGE
-    strength = gr.Slider(
-        low, high, high, step=0.05, label="Strength", elem_id="strength", elem_classes="v-amount", buttons=[]
-    )
     output = _segments("output", "Show", OUTPUTS)
     keep_detail = gr.Checkbox(True, label="Keep skin detail", elem_id="keep-detail", elem_classes="v-check")
     gr.HTML("", html_template=_part("export.html"), elem_id="export", **_PLAIN)
@@ -168,5 +168,5 @@ def _refine_toggle(engine: Engine) -> gr.Radio:
     """Starts at fast, where the model has it; where it lacks one, it says so in its place."""
     missing = {mode: reason for mode, reason in engine.refinements.items() if reason}
     choices = [choice for choice in REFINEMENTS if choice[1] not in missing]
-    info = " ".join([REFINE_INFO, *missing.values()])
+    info = " ".join(missing.values()) or None
     return _segments("refine", "Refine", choices, value="off" if "fast" in missing else "fast", info=info)
