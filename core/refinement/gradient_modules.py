@@ -40,7 +40,7 @@ class GradientSettings(TuningSettings):
     """
 
     blocks: int = 1
-    module_rate: float = 5e-3
+    module_rate: float = 1e-2
     start: float = 0.01
 
 

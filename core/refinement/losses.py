@@ -34,9 +34,9 @@ class LossWeights:
     """
 
     pixel: float = 10.0
-    perceptual: float = 1.0
+    perceptual: float = 3.0
     identity: float = 0.0
-    locality: float = 2.0
+    locality: float = 5.0
 
 
 def find_lpips(device: torch.device) -> Lpips | None:
@@ -58,10 +58,19 @@ class PictureLoss:
     """How far a picture is from the photo; what depends on the photo alone is computed once."""
 
     def __init__(
-        self, inverter: StyleTransformer, photo: Tensor, weights: LossWeights, lpips: Lpips | None = None
+        self,
+        inverter: StyleTransformer,
+        photo: Tensor,
+        weights: LossWeights,
+        lpips: Lpips | None = None,
+        enlargement: float = ENLARGEMENT,
     ) -> None:
-        """photo: (1, 3, R, R) in [-1, 1]; lpips: takes the place of the trunk's features."""
+        """photo: (1, 3, R, R) in [-1, 1]; lpips: takes the place of the trunk's features.
+
+        enlargement: of the pictures that the trunk is shown, in units of its input, if they have as much.
+        """
         self._inverter, self._photo, self._weights, self._lpips = inverter, photo, weights, lpips
+        self._side = min(photo.shape[-1], round(enlargement * inverter.config.input_resolution))
         with torch.no_grad():
             if weights.perceptual and lpips is None:
                 self._features = [_unit(f) for f in self._trunk(photo)]
@@ -96,8 +105,8 @@ class PictureLoss:
         The picture is larger than those that the trunk was trained on, which convolutions allow: averaged
         down, it loses what tells faces apart.
         """
-        trunk, size = self._inverter.trunk, self._inverter.config.input_resolution
-        features = [trunk.stem(resize(picture, min(picture.shape[-1], ENLARGEMENT * size)))]
+        trunk = self._inverter.trunk
+        features = [trunk.stem(resize(picture, self._side))]
         for stage in trunk.stages:
             features.append(stage(features[-1]))
         return features

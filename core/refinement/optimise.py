@@ -101,7 +101,7 @@ class Objective:
 
     def _render(self, w: Tensor, shifts: Sequence[Tensor]) -> Tensor:
         corrected = {
-            name: conv.weight + shift / conv.gain
+            name: torch.add(conv.weight, shift, alpha=1 / conv.gain)
             for (name, conv), shift in zip(self._synthesis.convolutions.items(), shifts, strict=True)
         }
         return functional_call(self._synthesis, corrected, (w,)).float()
