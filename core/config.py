@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 FORMAT_VERSION = 1
+MAX_POLISH = 100  # a description from a stranger must not keep the machine busy for hours
 
 
 def _is_power_of_two(n: int) -> bool:
@@ -80,6 +81,7 @@ class RefinerConfig:
 
     A two-stage refiner has a trunk of its own (stem_width, widths, units), which sees the photo and its
     inversion at input_resolution * fold, each fold x fold pixels as channels (fold 1, the paper's: none).
+    polish: steps of direct optimisation that follow the prediction (0, the paper's inversion: none).
     """
 
     stage: Literal["one_stage", "two_stage"]
@@ -94,6 +96,7 @@ class RefinerConfig:
     stem_width: int = 64
     widths: tuple[int, int, int, int] = (64, 128, 256, 512)
     units: tuple[int, int, int, int] = (3, 4, 14, 3)
+    polish: int = 0
 
     def __post_init__(self) -> None:
         if self.stage not in ("one_stage", "two_stage"):
@@ -102,6 +105,8 @@ class RefinerConfig:
             raise ValueError(f"Token width {self.w_dim} must be divisible by num_heads {self.heads}")
         if min(self.layers, self.tokens, self.fold) < 1:
             raise ValueError("A refiner needs at least one layer, one token and fold 1")
+        if not 0 <= self.polish <= MAX_POLISH:
+            raise ValueError(f"Polish {self.polish} must be from 0 to {MAX_POLISH}")
 
 
 @dataclass(frozen=True)

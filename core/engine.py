@@ -25,6 +25,7 @@ from core.models.refine_style import RefineStyle
 from core.models.style_transformer import invert
 from core.refinement.fade import fade
 from core.refinement.fast import predict
+from core.refinement.polish import polish
 from core.refinement.gradient_modules import GradientSettings, refine_weights
 from core.refinement.residual import Residual, WeightShift
 from core.refinement.running import Progress, Turns, Watcher, memory_errors
@@ -223,11 +224,14 @@ class Engine:
             watcher = dataclasses.replace(watcher, started=time.monotonic())
             return self._kept(portrait, mode, self._best(portrait, watcher, preview))
 
-    @torch.inference_mode()
     def _fast(self, portrait: Portrait) -> Residual:
         assert self._refiner is not None
-        with self._device_lock, self._renderer.autocast():
-            return predict(self._refiner, self._inverter, self._image(portrait.crop), portrait.rendered)
+        image = self._image(portrait.crop)
+        with torch.inference_mode(), self._device_lock, self._renderer.autocast():
+            predicted = predict(self._refiner, self._inverter, image, portrait.rendered)
+        # Without the lock: it works on its own tensors, and others' edits go on.
+        steps = self._refiner.config.polish
+        return polish(self._renderer.synthesis, self._inverter, predicted, image, portrait.w_plus, steps)
 
     def _best(
         self, portrait: Portrait, watcher: Watcher, preview: Callable[[Portrait], None] | None

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import platform
 import weakref
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -139,6 +140,13 @@ class Renderer:
             return self._generator.synthesis(w, residuals=pairs).float()
         kernels = cast(list[LowRankPair], self._corrected(residual, strength))  # FoldedConv takes both
         return self._generator.synthesis(w, residuals=kernels).float()
+
+    def synthesis(self, w: Tensor, pairs: Sequence[LowRankPair | None]) -> Tensor:
+        """As `render`, with gradients to P (B, L, O) and Q (B, L, I) of each 3x3 convolution.
+
+        Changes nothing, so that others may render meanwhile.
+        """
+        return self._generator.synthesis(w.to(self.device, torch.float32), residuals=pairs).float()
 
     def _corrected(self, residual: WeightShift, strength: float) -> list[Kernel]:
         known = self._corrections.pop(residual, None)

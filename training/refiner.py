@@ -4,8 +4,9 @@
         --bundle checkpoints/portrait128 --out runs/r --minutes 60
 
 One- and two-stage refiners share a step's batch, its codes and its inversion. The losses are the inverter's
-own. The first part of the time (`--coarse`) is trained at half the generator's resolution, which costs a third,
-on pixels alone. Writes `one_stage-average.pt` and `two_stage-average.pt` for `training.add_refiners`.
+own; those of identity and features, the costly ones, are taken on `--judged` faces of each batch. Always at
+full resolution: stopped earlier, the sum of the generator's RGB layers is another picture, not a smaller one.
+Writes `one_stage-average.pt` and `two_stage-average.pt` for `training.add_refiners`.
 """
 
 import argparse
@@ -91,13 +92,9 @@ def evaluate(
 def loss_of(
     output: Tensor, images: Tensor, theta: Tensor, network: MobileFaceNet, judged: int
 ) -> dict[str, Tensor]:
-    """Terms of one batch; `judged` of its faces also count for identity and features (the costly terms)."""
-    target = resize(images, output.shape[-1])
-    terms = {"pixel": F.l1_loss(output, target), "squared": F.mse_loss(output, target)}
-    if judged:
-        faces = reconstruction_losses(output[:judged], target[:judged], theta[:judged], network)
-        terms |= {name: faces[name] for name in ("features", "identity")}
-    return terms
+    """Terms of one batch; the first `judged` of its faces count for identity and features."""
+    faces = reconstruction_losses(output[:judged], images[:judged], theta[:judged], network)
+    return faces | {"pixel": F.l1_loss(output, images), "squared": F.mse_loss(output, images)}
 
 
 def train(args: argparse.Namespace) -> None:
@@ -129,7 +126,6 @@ def train(args: argparse.Namespace) -> None:
         done = (time.monotonic() - began) / (60 * args.minutes)
         if done >= 1 or (args.steps and step - start_step >= args.steps):
             break
-        coarse = done < args.coarse
         with autocast(device):
             codes, finest, inversions = frozen.invert(images)
         for refiner, optimizer in zip(refiners, optimizers, strict=True):
@@ -138,9 +134,8 @@ def train(args: argparse.Namespace) -> None:
             # The default attention kernel's backward pass takes three times as long on a CPU.
             with autocast(device), sdpa_kernel(SDPBackend.MATH):
                 pairs = residuals(refiner, images, finest, inversions)
-                resolution = config.resolution // 2 if coarse else config.resolution
-                output = frozen.generator.synthesis(codes, resolution, pairs).float()
-                terms = loss_of(output, images, theta, network, 0 if coarse else args.judged)
+                output = frozen.generator.synthesis(codes, residuals=pairs).float()
+                terms = loss_of(output, images, theta, network, args.judged)
                 loss = total(terms, WEIGHTS)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -149,16 +144,13 @@ def train(args: argparse.Namespace) -> None:
             for name, value in terms.items():
                 key = f"{refiner.config.stage}_{name}"
                 sums[key] = sums.get(key, 0.0) + value.item()
-        size = output.shape[-1]
-        off = F.mse_loss(resize(inversions.float(), size), resize(images, size)).item()
-        sums["off_squared"] = sums.get("off_squared", 0.0) + off
+        sums["off_squared"] = sums.get("off_squared", 0.0) + F.mse_loss(inversions.float(), images).item()
         step += 1
         for average, refiner in zip(averages, refiners, strict=True):
             average.update(refiner, step)
         if step % REPORT == 0:
             spent = time.monotonic() - began
-            means = {f"{c.stage}_{t}": 0.0 for c in chosen for t in ("features", "identity")}
-            means |= {k: v / REPORT for k, v in sums.items()}
+            means = {k: v / REPORT for k, v in sums.items()}
             log.write({"step": step, "seconds": spent, **dict(sorted(means.items()))})
             sums = {}
         if step % EVALUATE == 0:
@@ -202,8 +194,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--stages", nargs="+", choices=("one_stage", "two_stage"), default=["one_stage", "two_stage"]
     )
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--coarse", type=float, default=0.5, help="share of the time at half resolution")
-    parser.add_argument("--judged", type=int, default=8, help="faces of a batch whose identity counts")
+    parser.add_argument("--judged", type=int, default=4, help="faces of a batch whose identity counts")
     parser.add_argument("--steps", type=int, default=0, help="stop after this many (0: by time alone)")
     parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rate")
     parser.add_argument("--decay", type=float, default=0.995, help="of the averaged weights")

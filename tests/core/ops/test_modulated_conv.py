@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from core.ops.activation import bias_act
-from core.ops.modulated_conv import demodulation, kernel_energy, modulated_conv
+from core.ops.modulated_conv import demodulation, kernel_energy, modulated_conv, residual_energy
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -18,6 +18,57 @@ def test_fast_equals_reference(batch: int, size: int, up: bool, demodulate: bool
     torch.testing.assert_close(fast, modulated_conv(x, weight, style, demodulate, up, impl="ref"))
     known = modulated_conv(x, weight, style, demodulate, up, energy=kernel_energy(weight))
     assert torch.equal(known, fast)
+
+
+def low_rank(batch: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(batch, 4, 5, dtype=dtype) * 0.3, torch.randn(batch, 4, 6, dtype=dtype) * 0.3
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("size", [4, 16])
+@pytest.mark.parametrize("up", [False, True])
+@pytest.mark.parametrize("demodulate", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_residual_in_closed_form_equals_the_kernel_it_stands_for(
+    batch: int, size: int, up: bool, demodulate: bool, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(size)
+    x = torch.randn(batch, 6, size, size, dtype=dtype)
+    weight, style = torch.randn(5, 6, 3, 3, dtype=dtype) / 7, torch.randn(batch, 6, dtype=dtype)
+    residual = low_rank(batch, dtype)
+    fast = modulated_conv(x, weight, style, demodulate, up, residual=residual)
+    plain = modulated_conv(x, weight, style, demodulate, up, residual=residual, impl="ref")
+    torch.testing.assert_close(fast, plain, atol=1e-5 if dtype == torch.float32 else 1e-12, rtol=0)
+    assert not torch.allclose(fast, modulated_conv(x, weight, style, demodulate, up), atol=1e-2)
+
+
+def test_the_reference_form_is_equations_2_and_3() -> None:
+    """One output pixel of one sample, in loops."""
+    x, weight = torch.randn(2, 6, 3, 3, dtype=torch.float64), torch.randn(5, 6, 3, 3, dtype=torch.float64)
+    style, (p, q) = torch.randn(2, 6, dtype=torch.float64), low_rank(2)
+    found = modulated_conv(x, weight, style, demodulate=False, residual=(p, q), impl="ref")[1, 2, 1, 1]
+    wanted = 0.0
+    for i in range(6):
+        added = sum(float(p[1, r, 2] * q[1, r, i]) for r in range(4))
+        for a in range(3):
+            for b in range(3):
+                wanted += (float(style[1, i] * weight[2, i, a, b]) + added) * float(x[1, i, a, b])
+    assert found.item() == pytest.approx(wanted)
+
+
+def test_energy_of_a_residual_is_what_it_adds_to_the_sum_of_squares() -> None:
+    weight, style = torch.randn(5, 6, 3, 3, dtype=torch.float64), torch.randn(2, 6, dtype=torch.float64)
+    p, q = low_rank(2)
+    kernel = weight[None] * style[:, None, :, None, None]  # (B, O, I, 3, 3)
+    whole = (kernel + (p.mT @ q)[..., None, None]).square().sum((2, 3, 4)) - kernel.square().sum((2, 3, 4))
+    torch.testing.assert_close(residual_energy(weight, style, (p, q)), whole)
+
+
+def test_a_residual_that_cancels_its_kernel_leaves_numbers() -> None:
+    """The demodulation's sum is then zero but for rounding, which must not reach a square root's far side."""
+    style, kernel = torch.ones(1, 1), torch.full((1, 1, 3, 3), 0.7)
+    residual = torch.ones(1, 1, 1), torch.full((1, 1, 1), -0.7)
+    assert modulated_conv(torch.randn(1, 1, 4, 4), kernel, style, residual=residual).isfinite().all()
 
 
 def test_demodulation_is_equation_3() -> None:
