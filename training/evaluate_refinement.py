@@ -39,7 +39,7 @@ from training.evaluate_sheets import spread
 from training.judge import Judge
 from training.loop import pick_device
 from training.mobilefacenet import MobileFaceNet
-from training.refined_faces import SLOW, Refined, refine_faces, solver, subset
+from training.refined_faces import PREDICTED, SLOW, Refined, refine_faces, solver, subset
 
 Settings = dict[str, Refined]
 
@@ -103,7 +103,10 @@ def open_seconds(bundle: Bundle, files: list[Path], device: torch.device) -> flo
 
 
 def costs(config: BundleConfig) -> dict[str, dict[str, int | None]]:
-    """Parameters and MACs from photo to codes and residual, counted as the paper's table does."""
+    """Parameters and MACs from photo to codes and residual, counted as the paper's table does.
+
+    MACs of a stage are those of its prediction; None where a polish follows, which renders as well.
+    """
     from core.benchmark import network_costs, refiner_costs
 
     networks = network_costs(config.generator, config.inverter, config.classifier)
@@ -112,7 +115,9 @@ def costs(config: BundleConfig) -> dict[str, dict[str, int | None]]:
     for refiner in config.refiners:
         own = refiner_costs(refiner, config.generator, config.inverter)
         together = {k: own[k] + inverter[k] for k in own}
-        found[refiner.stage] = {**(together if refiner.stage == "one_stage" else own)}
+        predicted = together if refiner.stage == "one_stage" else own
+        found[refiner.stage + PREDICTED] = {**predicted}
+        found[refiner.stage] = {**predicted, "macs": None} if refiner.polish else {**predicted}
     return found
 
 
@@ -186,7 +191,8 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
 
     device = pick_device(args.device)
     bundle = load_bundle(args.bundle, device)
-    unknown = [name for name in args.refine if name not in (*bundle.refiners, *SLOW)]
+    known = (*bundle.refiners, *(stage + PREDICTED for stage in bundle.refiners), *SLOW)
+    unknown = [name for name in args.refine if name not in known]
     if unknown:
         raise ValueError(f"This model cannot refine by {', '.join(unknown)}")
     faces = load(args.data, "test", args.limit)

@@ -22,6 +22,8 @@ TITLES = {
     "off": "off",
     "one_stage": "fast, one-stage",
     "two_stage": "fast, two-stage",
+    "one_stage_predicted": "one-stage, prediction alone",
+    "two_stage_predicted": "two-stage, prediction alone",
     "best": "best (GANI)",
     "pivotal": "best, plain pivotal tuning",
 }

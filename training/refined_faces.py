@@ -14,6 +14,7 @@ from core.checkpoints import Bundle
 from core.images import to_array, to_tensor
 from core.refinement.fade import fade
 from core.refinement.fast import predict
+from core.refinement.polish import polish
 from core.refinement.residual import Residual
 from core.render import Renderer
 from training.evaluate_faces import Opened
@@ -22,6 +23,7 @@ from training.evaluate_faces import Opened
 Solver = Callable[[Tensor, Tensor, Tensor], Residual | None]
 # These take about a minute for each face.
 SLOW = ("best", "pivotal")
+PREDICTED = "_predicted"
 
 
 @dataclass(frozen=True)
@@ -37,19 +39,24 @@ class Refined:
 
 
 def solver(bundle: Bundle, renderer: Renderer, name: str) -> Solver:
-    """How a setting refines: "off", the stage of one of the bundle's refiners, "best" or "pivotal"."""
+    """How a setting refines: "off", the stage of one of the bundle's refiners, "best" or "pivotal".
+
+    STAGE_predicted is a stage without the polish that follows its prediction.
+    """
     if name == "off":
         return lambda image, inversion, codes: None
     if name in SLOW:
         return _tuning(bundle, name)
-    for network in (bundle.inverter, bundle.refiners[name]):
+    refiner = bundle.refiners[name.removesuffix(PREDICTED)]
+    steps = 0 if name.endswith(PREDICTED) else refiner.config.polish
+    for network in (bundle.inverter, refiner):
         convert_conv2d_weight_memory_format(network, torch.channels_last)
 
-    @torch.inference_mode()
     def fast(image: Tensor, inversion: Tensor, codes: Tensor) -> Residual:
         image = image.contiguous(memory_format=torch.channels_last)
-        with renderer.autocast():
-            return predict(bundle.refiners[name], bundle.inverter, image, inversion)
+        with torch.inference_mode(), renderer.autocast():
+            predicted = predict(refiner, bundle.inverter, image, inversion)
+        return polish(renderer.synthesis, bundle.inverter, predicted, image, codes, steps)
 
     return fast
 

@@ -1,5 +1,7 @@
 """Refinement's figures: planted numbers against plain sums, edits as the engine makes them, and the whole."""
 
+import copy
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from core.checkpoints import Bundle
 from core.engine import Engine
 from core.images import to_array
 from core.refinement import gradient_modules
+from core.refinement.fast import predict
 from core.refinement.residual import WeightShift
 from core.render import Renderer
 from core.session import EditRequest
@@ -101,8 +104,34 @@ def test_costs_are_those_of_the_loaded_networks(refining_bundle: Bundle) -> None
     assert {name: row["parameters"] for name, row in found.items()} == {
         "off": inverter,
         "one_stage": inverter + refiners["one_stage"],
+        "one_stage_predicted": inverter + refiners["one_stage"],
         "two_stage": refiners["two_stage"],
+        "two_stage_predicted": refiners["two_stage"],
     }
+    assert found["two_stage"]["macs"] == found["two_stage_predicted"]["macs"]  # no polish here
+    polished = tuple(dataclasses.replace(r, polish=2) for r in refining_bundle.config.refiners)
+    assert costs(dataclasses.replace(refining_bundle.config, refiners=polished))["one_stage"]["macs"] is None
+
+
+def test_a_prediction_alone_takes_no_steps(refining_bundle: Bundle, renderer: Renderer) -> None:
+    """The setting and its prediction differ where the refiner polishes, and the prediction is `predict`."""
+    refiner = refining_bundle.refiners["two_stage"]
+    config = dataclasses.replace(refiner.config, polish=2)
+    polishing = copy.copy(refiner)
+    polishing.config = config
+    bundle = dataclasses.replace(refining_bundle, refiners={"two_stage": polishing})
+    image, codes = torch.rand(1, 3, 32, 32) * 2 - 1, renderer._generator.w_mean
+    inversion = renderer.render(codes[None])
+    with torch.inference_mode(), renderer.autocast():
+        wanted = predict(refiner, refining_bundle.inverter, image, inversion)
+    alone = solver(bundle, renderer, "two_stage_predicted")(image, inversion, codes)
+    polished = solver(bundle, renderer, "two_stage")(image, inversion, codes)
+    for a, b, c in zip(wanted.tokens, alone.tokens, polished.tokens, strict=True):
+        assert (a is None) == (b is None) == (c is None)
+        if a is not None:
+            assert torch.equal(a[0], b[0])
+            assert torch.equal(a[1], b[1])
+            assert not torch.equal(a[0], c[0])
 
 
 def test_what_cannot_be_said_is_a_dash_beside_the_published_figures() -> None:

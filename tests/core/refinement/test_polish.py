@@ -72,7 +72,8 @@ def test_the_start_stays_and_equal_arguments_give_equal_bits() -> None:
     first, second = scene.polish(3), scene.polish(3)
     assert all(torch.equal(a, b) for a, b in zip(before, tensors(scene.start), strict=True))
     assert all(torch.equal(a, b) for a, b in zip(tensors(first), tensors(second), strict=True))
-    assert first.tokens[0] is None and not any(token.requires_grad for token in tensors(first))
+    assert first.tokens[0] is None
+    assert not any(token.requires_grad for token in tensors(first))
 
 
 def test_one_step_is_adams(monkeypatch: pytest.MonkeyPatch) -> None:
