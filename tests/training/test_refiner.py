@@ -81,6 +81,8 @@ def test_a_run_makes_weights_that_a_bundle_takes(
     for config in configs:
         averaged = last[f"{config.stage}_average"]
         for name, tensor in found.refiners[config.stage].state_dict().items():
+            if name.endswith("num_batches_tracked"):  # counts for training alone do not travel
+                continue
             torch.testing.assert_close(tensor, averaged[name], rtol=1e-3, atol=1e-3)
     for part in ("generator", "inverter", "classifier"):
         before, after = (folder / f"{part}.safetensors" for folder in (refining_bundle_dir, made))
