@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from core.config import BundleConfig
-from core.errors import BadCheckpoint
+from core.errors import BadCheckpoint, BadRequest
 from core.models.latent_classifier import LatentClassifier
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
@@ -48,6 +48,18 @@ class Bundle:
     classifier: LatentClassifier
     linear_directions: Tensor
     refiners: Mapping[str, RefineStyle] = field(default_factory=dict)
+
+    def refiner(self, stage: str | None = None) -> RefineStyle | None:
+        """The refiner of this stage; of none, the first that the config lists, or None without any.
+
+        Raises: BadRequest if there is no refiner of this stage.
+        """
+        stages = [refiner.stage for refiner in self.config.refiners]
+        if stage is None:
+            return self.refiners[stages[0]] if stages else None
+        if stage not in stages:
+            raise BadRequest(f"This model has no refiner {stage}; it has {', '.join(stages) or 'none'}.")
+        return self.refiners[stage]
 
 
 def user_folder() -> Path:

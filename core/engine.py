@@ -21,12 +21,11 @@ from core.config import BundleConfig
 from core.editing.label import directions, edit_step, unit_codes
 from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
 from core.images import to_array, to_levels, to_tensor
-from core.models.refine_style import RefineStyle
 from core.models.style_transformer import invert
 from core.refinement.fade import fade
 from core.refinement.fast import predict
-from core.refinement.polish import polish
 from core.refinement.gradient_modules import GradientSettings, refine_weights
+from core.refinement.polish import polish
 from core.refinement.residual import Residual, WeightShift
 from core.refinement.running import Progress, Turns, Watcher, memory_errors
 from core.render import Renderer, tune_allocator
@@ -75,7 +74,7 @@ class Engine:
         self._generator = bundle.generator.to(self.device)
         self._inverter = bundle.inverter.to(self.device)
         convert_conv2d_weight_memory_format(self._inverter, torch.channels_last)
-        self._refiner = _choose_refiner(bundle, refiner)
+        self._refiner = bundle.refiner(refiner)
         if self._refiner is not None:
             self._refiner.to(self.device)
             convert_conv2d_weight_memory_format(self._refiner, torch.channels_last)
@@ -358,16 +357,6 @@ class Engine:
         """Forget every photo."""
         self._portraits.clear()
         self._detections.clear()
-
-
-def _choose_refiner(bundle: Bundle, stage: str | None) -> RefineStyle | None:
-    stages = [refiner.stage for refiner in bundle.config.refiners]
-    if stage is None:
-        return bundle.refiners[stages[0]] if stages else None
-    if stage not in stages:
-        known = ", ".join(stages) or "none"
-        raise BadRequest(f"This model has no refiner {stage}; it has {known}.")
-    return bundle.refiners[stage]
 
 
 def _device(name: str) -> torch.device:
