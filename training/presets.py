@@ -18,20 +18,23 @@ PORTRAIT128_INVERTER = InverterConfig(
 )
 
 # All convolutions in both: the codes stay those of "off", so the coarse ones have errors left as well (the
-# paper's one-stage model finds its codes anew and refines the last ten).
+# paper's one-stage model finds its codes anew and refines the last ten). The first is the default.
 PORTRAIT128_REFINERS = (
-    RefinerConfig("one_stage", layers=11, w_dim=256, feedforward=256, dropout=0.0, input_resolution=64),
     RefinerConfig(
         "two_stage",
         layers=11,
-        w_dim=128,
-        feedforward=256,
+        w_dim=96,
+        feedforward=128,
         dropout=0.0,
         input_resolution=64,
         fold=2,
         stem_width=32,
-        widths=(32, 48, 80, 128),
+        widths=(32, 32, 48, 64),
         units=(2, 2, 2, 2),
+        polish=8,
+    ),
+    RefinerConfig(
+        "one_stage", layers=11, w_dim=256, feedforward=256, dropout=0.0, input_resolution=64, polish=6
     ),
 )
 

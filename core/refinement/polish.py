@@ -1,7 +1,7 @@
-"""Direct optimisation of RefineStyle's tokens on one face, starting from what the network predicted.
+"""Direct optimisation of further RefineStyle tokens on one face, beside those that the network predicted.
 
-The paper optimises token sets directly for a domain (section 3.4), and starts that from predicted ones; here
-the domain is one portrait, and a few steps are enough. The generator stays as it is.
+The paper optimises token sets directly for a domain (section 3.4); here the domain is one portrait, and a few
+steps are enough. The generator stays as it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,12 @@ from core.refinement.losses import LossWeights, PictureLoss
 from core.refinement.optimise import BETAS, half_precision
 from core.refinement.residual import LowRank
 
-RATE = 3e-3
+# Tokens that join each layer's: P zero and Q random, so that they change nothing at first, and the gradient
+# finds as many directions as there are tokens (those of a network lie close to each other).
+FRESH = 32
+SPREAD = 0.02
+SEED = 0
+RATE = 2.5e-3
 WEIGHTS = LossWeights(pixel=10.0, perceptual=1.0)
 # Smaller than where there is time: the trunk costs as much as the generator.
 ENLARGEMENT = 1.0
@@ -33,7 +38,7 @@ def polish(
     w_plus: Tensor,
     steps: int,
 ) -> LowRank:
-    """The residual after `steps` steps of Adam on its P and Q.
+    """The residual with further tokens, after `steps` steps of Adam on them.
 
     synthesis: codes (1, L, D) and pairs for every 3x3 convolution -> (1, 3, R, R) float32. image: (1, 3, R,
     R) in [-1, 1], the aligned photo; w_plus: (L, D), its code, which stays. The networks are left untouched,
@@ -44,33 +49,51 @@ def polish(
         return residual
     # What was made in inference mode can have no gradient: copies can.
     image, code = image.clone(), w_plus.clone()[None]
-    pairs = [None if p is None else (_leaf(p[0]), _leaf(p[1])) for p in residual.tokens]
-    tokens = [token for pair in pairs if pair is not None for token in pair]
-    adam = torch.optim.Adam(tokens, RATE, BETAS, fused=True)
+    predicted = [None if p is None else (p[0].clone()[None], p[1].clone()[None]) for p in residual.tokens]
+    fresh = _fresh_tokens(predicted)
+    leaves = [token for pair in fresh if pair is not None for token in pair]
+    adam = torch.optim.Adam(leaves, RATE, BETAS, fused=True)
     with half_precision(image.device):
         loss_of = PictureLoss(inverter, image, WEIGHTS, enlargement=ENLARGEMENT)
     before = residual
     for step in range(steps):
+        pairs = _joined(predicted, fresh)
         with half_precision(image.device):
             loss = SCALE * torch.stack(list(loss_of(synthesis(code, pairs)).values())).sum()
         if not bool(loss.isfinite()):
             return before
-        if step:
-            before = _stored(pairs)
-        for token, gradient in zip(tokens, torch.autograd.grad(loss, tokens), strict=True):
-            token.grad = gradient.contiguous()  # fused Adam reads memory in order, whatever the strides
+        before = _stored(pairs) if step else residual
+        for leaf, gradient in zip(leaves, torch.autograd.grad(loss, leaves), strict=True):
+            leaf.grad = gradient.contiguous()  # fused Adam reads memory in order, whatever the strides
         adam.step()
+    pairs = _joined(predicted, fresh)
     with torch.no_grad(), half_precision(image.device):
         finite = bool(synthesis(code, pairs).isfinite().all())
     return _stored(pairs) if finite else before
 
 
-def _leaf(token: Tensor) -> Tensor:
-    """(L, C) -> (1, L, C), to be optimised."""
-    return token.clone()[None].requires_grad_()
+def _fresh_tokens(predicted: Sequence[LowRankPair | None]) -> list[LowRankPair | None]:
+    """P (1, FRESH, O) and Q (1, FRESH, I) for every predicted pair, to be optimised."""
+    random = torch.Generator().manual_seed(SEED)
+    fresh: list[LowRankPair | None] = []
+    for pair in predicted:
+        if pair is None:
+            fresh.append(None)
+            continue
+        p = pair[0].new_zeros(1, FRESH, pair[0].shape[2])
+        q = torch.randn(1, FRESH, pair[1].shape[2], generator=random).to(pair[1]) * SPREAD
+        fresh.append((p.requires_grad_(), q.requires_grad_()))
+    return fresh
+
+
+def _joined(
+    predicted: Sequence[LowRankPair | None], fresh: Sequence[LowRankPair | None]
+) -> list[LowRankPair | None]:
+    return [
+        None if a is None or b is None else (torch.cat([a[0], b[0]], 1), torch.cat([a[1], b[1]], 1))
+        for a, b in zip(predicted, fresh, strict=True)
+    ]
 
 
 def _stored(pairs: Sequence[LowRankPair | None]) -> LowRank:
-    return LowRank(
-        tuple(None if p is None else (p[0].detach()[0].clone(), p[1].detach()[0].clone()) for p in pairs)
-    )
+    return LowRank(tuple(None if p is None else (p[0].detach()[0], p[1].detach()[0]) for p in pairs))

@@ -76,18 +76,41 @@ def test_the_start_stays_and_equal_arguments_give_equal_bits() -> None:
     assert not any(token.requires_grad for token in tensors(first))
 
 
+def test_further_tokens_join_those_that_were_there() -> None:
+    scene = Scene()
+    for before, found in zip(scene.start.tokens[1:], scene.polish(2).tokens[1:], strict=True):
+        assert before is not None
+        assert found is not None
+        for old, new in zip(before, found, strict=True):
+            assert torch.equal(new[: len(old)], old)
+            assert len(new) == len(old) + module.FRESH
+            assert new[len(old) :].abs().sum() > 0
+
+
 def test_one_step_is_adams(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adam's first step is rate * sign(gradient), the gradient taken here from the squared error alone."""
+    """Adam's first step is rate * sign(gradient), the gradient taken here from the squared error alone.
+
+    It moves P only: of Q there is no gradient while P is zero.
+    """
     scene = Scene()
     monkeypatch.setattr(module, "WEIGHTS", LossWeights(pixel=1.0, perceptual=0.0))
-    leaves = [token.clone()[None].requires_grad_() for token in tensors(scene.start)]
-    pairs = [None, *zip(leaves[::2], leaves[1::2], strict=True)]
+    random = torch.Generator().manual_seed(module.SEED)
+    pairs, leaves = [None], []
+    for before in scene.start.tokens[1:]:
+        assert before is not None
+        p = torch.zeros(module.FRESH, before[0].shape[1], requires_grad=True)
+        q = torch.randn(module.FRESH, before[1].shape[1], generator=random) * module.SPREAD
+        pairs.append((torch.cat([before[0], p])[None], torch.cat([before[1], q])[None]))
+        leaves.append((p, q))
     error = (scene.renderer.synthesis(scene.code.clone()[None], pairs) - scene.image.clone()).square().mean()
     error.backward()
-    for leaf, found in zip(leaves, tensors(scene.polish(1)), strict=True):
-        clear = leaf.grad.abs() > 1e-3 * leaf.grad.abs().max()  # elsewhere rounding decides the sign
-        wanted = leaf.detach() - module.RATE * leaf.grad.sign()
-        torch.testing.assert_close(found[clear[0]], wanted[0][clear[0]], atol=1e-4, rtol=0)
+    for (p, q), found in zip(leaves, scene.polish(1).tokens[1:], strict=True):
+        assert found is not None
+        moved, kept = found[0][-module.FRESH :], found[1][-module.FRESH :]
+        clear = p.grad.abs() > 1e-2 * p.grad.abs().max()  # elsewhere rounding decides the sign
+        assert clear.float().mean() > 0.5
+        torch.testing.assert_close(moved[clear], -module.RATE * p.grad.sign()[clear], atol=1e-4, rtol=0)
+        assert torch.equal(kept, q)
 
 
 @pytest.mark.parametrize("broken", [1, 3])
