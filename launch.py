@@ -6,6 +6,7 @@ Heavy imports stay inside the commands, so that help and mistakes answer at once
 import argparse
 import contextlib
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -225,6 +226,7 @@ def _refine(engine: Any, portrait: Any, mode: str) -> Any:
     with tqdm(
         total=1.0, disable=True if mode == "fast" else None, leave=False,
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+        ncols=shutil.get_terminal_size().columns,  # tqdm itself draws nothing where none is told
     ) as bar:  # fmt: skip
 
         def progress(told: Any) -> None:

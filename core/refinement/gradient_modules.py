@@ -6,8 +6,8 @@ that weight's correction; modules and corrected weights are learned together, on
 formulas are lost from the text at hand, so these readings are ours:
 
 * The gradient that a module sees is taken at the corrected weights and accumulated on the way: the sum of
-  the steps that Adam makes of it. A gradient taken once, at the untouched weights, leaves the modules too
-  little to work with: after 50 steps on a validation face the pixel error was more than twice as large.
+  the steps that Adam makes of it. A gradient taken once, at the untouched weights, left
+  the modules too little to work with in a rough trial on one face.
 * Of a block's two linear operators the first acts along the input channels of a convolution and the second
   along its output channels.
 * ScaleNorm measures length in units of its input's, and its scale starts at one. With the second operator
