@@ -1,5 +1,6 @@
 """Refining a portrait: what comes back, what others see of it, and what happens when it does not work."""
 
+import copy
 import dataclasses
 import threading
 from collections.abc import Callable
@@ -12,8 +13,9 @@ from core import engine as module
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadRequest, Cancelled, OutOfMemory
-from core.images import to_array
+from core.images import to_array, to_tensor
 from core.refinement.gradient_modules import GradientSettings
+from core.refinement.polish import FRESH
 from core.refinement.residual import LowRank, WeightShift
 from core.refinement.running import Progress
 from core.session import EditRequest, Portrait
@@ -86,6 +88,26 @@ def test_fast_is_the_refiners_own_residual(refining_bundle: Bundle, photo: np.nd
     for found, expected in zip(residual.tokens[2:], wanted[2:], strict=True):
         for tensor, batch in zip(found, expected, strict=True):
             assert (tensor - batch[0]).norm() < 0.05 * batch[0].norm()  # bfloat16's rounding
+
+
+def test_fast_polishes_as_long_as_the_refiner_says(refining_bundle: Bundle, photo: np.ndarray) -> None:
+    plain = refining_bundle.refiners["one_stage"]
+    polishing = copy.copy(plain)
+    polishing.config = dataclasses.replace(plain.config, polish=4)
+    errors, counts = [], []
+    for refiner in (plain, polishing):
+        engine = Engine(
+            dataclasses.replace(refining_bundle, refiners={"one_stage": refiner}), "cpu", "one_stage"
+        )
+        portrait = engine.refine(engine.open_portrait(photo), "fast")
+        residual, shown = portrait.residuals["fast"], portrait.bases["fast"]
+        assert isinstance(residual, LowRank)
+        counts.append({len(pair[0]) for pair in residual.tokens if pair is not None})
+        errors.append(float((shown - to_tensor(portrait.crop)).square().mean()))
+        engine.close()
+    tokens = plain.config.tokens
+    assert counts == [{tokens}, {tokens + FRESH}]
+    assert errors[1] < errors[0]
 
 
 def test_the_portrait_that_comes_back_is_another_and_the_old_one_is_unchanged(
