@@ -15,6 +15,7 @@ from torch import Tensor
 
 from core.alignment import CropTransform, Face
 from core.errors import BadRequest, SessionExpired
+from core.references import Reference, Take, effective, number
 from core.refinement.residual import Residual
 
 SLIDER_RANGE = (-3.0, 3.0)
@@ -67,6 +68,11 @@ class Portrait:
         return self.photo, self.crop, self.inversion, self.mask, self.identity
 
     @property
+    def reference(self) -> Reference:
+        """This face for other portraits to take from."""
+        return Reference(self.w_plus.cpu().numpy(), self.crop)
+
+    @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
         held = (self.rendered, self.w_plus)
@@ -91,6 +97,8 @@ class EditRequest:
     the inversion. output: the face alone, or the whole photo.
     refine: which of the portrait's refinements the generator works with; strength: how much of it, in
     [0, 1], 0 being the same as off. keep_detail: lay the photo's own fine detail on the edited face.
+    takes: what other faces give, one after the other; the sliders then act on top. One that takes nothing
+    is the same as none.
 
     Raises: BadRequest on anything else.
     """
@@ -102,6 +110,7 @@ class EditRequest:
     refine: Refine = "off"
     strength: float = 1.0
     keep_detail: bool = True
+    takes: tuple[Take, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value, words in (
@@ -112,29 +121,22 @@ class EditRequest:
         ):
             if value not in words:
                 raise BadRequest(f"The {name} is {value!r}; it must be one of {', '.join(words)}.")
-        moved = {name: _number(f"slider {name}", value, SLIDER_RANGE) for name, value in self.sliders.items()}
-        object.__setattr__(self, "strength", _number("strength", self.strength, STRENGTH_RANGE))
+        moved = {name: number(f"slider {name}", value, SLIDER_RANGE) for name, value in self.sliders.items()}
+        object.__setattr__(self, "strength", number("strength", self.strength, STRENGTH_RANGE))
         object.__setattr__(self, "keep_detail", bool(self.keep_detail))
         # Sorted, so that floating-point sums do not depend on the order in which sliders were moved.
         kept = {name: moved[name] for name in sorted(moved) if moved[name] != 0}
         object.__setattr__(self, "sliders", MappingProxyType(kept))
+        object.__setattr__(self, "takes", effective(self.takes))
 
     def __hash__(self) -> int:
         words = (self.order, self.start, self.output, self.refine, self.strength, self.keep_detail)
-        return hash((tuple(self.sliders.items()), words))
+        return hash((tuple(self.sliders.items()), self.takes, words))
 
     @property
     def refinement(self) -> str | None:
         """The refinement that the picture shows: none at strength 0."""
         return None if self.refine == "off" or self.strength == 0 else self.refine
-
-
-def _number(name: str, value: object, bounds: tuple[float, float]) -> float:
-    low, high = bounds
-    # NaN fails both comparisons.
-    if not (isinstance(value, int | float | np.integer | np.floating) and low <= value <= high):
-        raise BadRequest(f"The {name} is at {value!r:.20}; give it a number from {low:g} to {high:g}.")
-    return float(value)
 
 
 class Sized(Protocol):
