@@ -121,6 +121,27 @@ class ClassifierConfig:
 
 
 @dataclass(frozen=True)
+class ReferenceEditorConfig:
+    """Reference editor T of Style Transformer, section 4.1: one module for each of `attributes`.
+
+    width: of the tokens that attention works on; below w_dim, the paper's, modules become small enough that
+    every slider can have one.
+    """
+
+    num_codes: int
+    attributes: tuple[str, ...]
+    w_dim: int = 512
+    width: int = 512
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.width % self.heads:
+            raise ValueError(f"Editor width {self.width} must be divisible by num_heads {self.heads}")
+        if len(set(self.attributes)) < len(self.attributes):
+            raise ValueError(f"An attribute has one reference editor, not {', '.join(self.attributes)}")
+
+
+@dataclass(frozen=True)
 class AlignmentTemplate:
     """Oriented square crop relative to FFHQ's (FFHQ itself: scale 1.0, shift 0.10).
 
