@@ -2,7 +2,8 @@
 
 A bundle is a folder: `model.json` (the `BundleConfig`, and the SHA-256 of every weight file),
 `generator.safetensors`, `inverter.safetensors`, `classifier.safetensors`, for each refiner that it describes
-`refiner_one_stage.safetensors` or `refiner_two_stage.safetensors`, and `MODEL_CARD.md`.
+`refiner_one_stage.safetensors` or `refiner_two_stage.safetensors`, `reference_editors.safetensors` where it
+has some, `gallery.safetensors` where it has one, and `MODEL_CARD.md`.
 Every failure while finding or loading one is a `BadCheckpoint` with one sentence.
 """
 
@@ -10,8 +11,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from core.config import BundleConfig
 from core.errors import BadCheckpoint, BadRequest
 from core.models.latent_classifier import LatentClassifier
+from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
@@ -33,13 +35,16 @@ BUILT_IN = Path(__file__).resolve().parent.parent / "checkpoints"
 MODEL_FILE = "model.json"
 # Travels in the classifier's file: both say what an attribute is in W+.
 LINEAR = "linear_directions"
+EDITORS, GALLERY = "reference_editors", "gallery"
 
 
 @dataclass(frozen=True)
 class Bundle:
     """Networks in evaluation mode, without gradients.
 
-    linear_directions: (A, L, D), A the classifier's; refiners: by stage, "one_stage" or "two_stage".
+    linear_directions: (A, L, D), A the classifier's; refiners: by stage, "one_stage" or "two_stage";
+    reference_editors: by attribute, those that the config lists; gallery: (N, L, D), reference faces' codes.
+    fingerprint: SHA-256 of all weights, in hexadecimal.
     """
 
     config: BundleConfig
@@ -47,7 +52,10 @@ class Bundle:
     inverter: StyleTransformer
     classifier: LatentClassifier
     linear_directions: Tensor
-    refiners: Mapping[str, RefineStyle] = field(default_factory=dict)
+    refiners: Mapping[str, RefineStyle]
+    reference_editors: Mapping[str, ReferenceEditor]
+    gallery: Tensor
+    fingerprint: str
 
     def refiner(self, stage: str | None = None) -> RefineStyle | None:
         """The refiner of this stage; of none, the first that the config lists, or None without any.
@@ -101,22 +109,24 @@ def save_bundle(
     classifier: LatentClassifier,
     linear_directions: Tensor,
     refiners: Mapping[str, RefineStyle] = MappingProxyType({}),
+    reference_editors: Mapping[str, ReferenceEditor] = MappingProxyType({}),
+    gallery: Tensor | None = None,
 ) -> None:
     """Write the weights in half precision, then `model.json` with their hashes; a model card is left alone.
 
-    refiners: by stage, those that the config describes.
-    Raises: ValueError if a weight is not finite in half precision, or the refiners are not the config's.
+    refiners: by stage, reference_editors: by attribute, gallery: (N, L, D), those that the config describes.
+    Of a bundle that was there before and had more, reference editors and gallery are removed.
+    Raises: ValueError if a weight is not finite in half precision, or the parts are not the config's.
     """
-    described = sorted(refiner.stage for refiner in config.refiners)
-    if sorted(refiners) != described:
-        raise ValueError(f"The config describes the refiners {described}, given are {sorted(refiners)}")
+    _check_parts(config, refiners, reference_editors, 0 if gallery is None else len(gallery))
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        "generator": generator.state_dict(),
-        "inverter": inverter.state_dict(),
-        "classifier": {**classifier.state_dict(), LINEAR: linear_directions},
-        **{_refiner_part(stage): network.state_dict() for stage, network in refiners.items()},
-    }
+    networks = _by_part(generator, inverter, classifier, refiners, reference_editors)
+    tensors = {part: dict(network.state_dict()) for part, network in networks.items()}
+    tensors["classifier"][LINEAR] = linear_directions
+    if gallery is not None and len(gallery):
+        tensors[GALLERY] = {"codes": gallery}
+    for part in {EDITORS, GALLERY} - tensors.keys():
+        (folder / f"{part}.safetensors").unlink(missing_ok=True)
     hashes = {}
     for part, content in tensors.items():
         data = safetensors.torch.save({name: _on_disk(name, t) for name, t in content.items()})
@@ -124,6 +134,22 @@ def save_bundle(
         hashes[f"{part}.safetensors"] = hashlib.sha256(data).hexdigest()
     text = json.dumps({**config.to_dict(), "files": hashes}, indent=2, ensure_ascii=False)
     (folder / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _check_parts(
+    config: BundleConfig, refiners: Iterable[str], reference_editors: Iterable[str], gallery: int
+) -> None:
+    editor = config.reference_editor
+    for what, described, given in (
+        ("refiners", [refiner.stage for refiner in config.refiners], refiners),
+        ("reference editors", editor.attributes if editor else (), reference_editors),
+    ):
+        if sorted(given) != sorted(described):
+            raise ValueError(
+                f"The config describes the {what} {sorted(described)}, given are {sorted(given)}"
+            )
+    if gallery != config.gallery:
+        raise ValueError(f"The config describes a gallery of {config.gallery} faces, given are {gallery}")
 
 
 def _on_disk(name: str, tensor: Tensor) -> Tensor:
@@ -147,11 +173,17 @@ def load_bundle(folder: Path, device: torch.device | str = "cpu") -> Bundle:
     for part in shapes:
         _check_shapes(folder / f"{part}.safetensors", tensors[part], shapes[part])
     linear = tensors["classifier"].pop(LINEAR).float().to(device)
-    generator, inverter, classifier, refiners = _networks(config)
-    for part, network in _by_part(generator, inverter, classifier, refiners).items():
+    generator, inverter, classifier, refiners, editors = _networks(config)
+    for part, network in _by_part(generator, inverter, classifier, refiners, editors).items():
         network.load_state_dict(tensors[part])
         network.eval().requires_grad_(False).to(device)
-    return Bundle(config, generator, inverter, classifier, linear, refiners)
+    empty = torch.zeros(0, config.generator.num_codes, config.generator.w_dim)
+    gallery = tensors[GALLERY]["codes"].float().to(device) if config.gallery else empty.to(device)
+    # The files' hashes were checked a moment ago; of others that the description may name nothing was read.
+    digest = hashlib.sha256("".join(hashes[f"{part}.safetensors"] for part in sorted(shapes)).encode())
+    return Bundle(
+        config, generator, inverter, classifier, linear, refiners, editors, gallery, digest.hexdigest()
+    )
 
 
 def read_config(folder: Path) -> BundleConfig:
@@ -162,15 +194,19 @@ def read_config(folder: Path) -> BundleConfig:
     return _read_description(folder)[0]
 
 
-Networks = tuple[Generator, StyleTransformer, LatentClassifier, dict[str, RefineStyle]]
+Networks = tuple[
+    Generator, StyleTransformer, LatentClassifier, dict[str, RefineStyle], dict[str, ReferenceEditor]
+]
 
 
 def _networks(config: BundleConfig) -> Networks:
     refiners: dict[str, RefineStyle] = {
         refiner.stage: RefineStyle(refiner, config.generator) for refiner in config.refiners
     }
+    editor = config.reference_editor
+    editors = {name: ReferenceEditor(editor) for name in editor.attributes} if editor else {}
     generator, inverter = Generator(config.generator), StyleTransformer(config.inverter)
-    return generator, inverter, LatentClassifier(config.classifier), refiners
+    return generator, inverter, LatentClassifier(config.classifier), refiners, editors
 
 
 def _by_part(
@@ -178,6 +214,7 @@ def _by_part(
     inverter: StyleTransformer,
     classifier: LatentClassifier,
     refiners: Mapping[str, RefineStyle],
+    editors: Mapping[str, ReferenceEditor],
 ) -> dict[str, nn.Module]:
     """The networks by the names of their files."""
     return {
@@ -185,6 +222,7 @@ def _by_part(
         "inverter": inverter,
         "classifier": classifier,
         **{_refiner_part(stage): network for stage, network in refiners.items()},
+        **({EDITORS: nn.ModuleDict(editors)} if editors else {}),
     }
 
 
@@ -230,6 +268,9 @@ def _expected_shapes(folder: Path, config: BundleConfig) -> dict[str, dict[str, 
     shapes["classifier"][LINEAR] = torch.Size(
         (len(classifier.attributes), classifier.num_codes, classifier.w_dim)
     )
+    if config.gallery:
+        codes = (config.gallery, config.generator.num_codes, config.generator.w_dim)
+        shapes[GALLERY] = {"codes": torch.Size(codes)}
     return shapes
 
 

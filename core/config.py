@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.references import MIXES
+
 FORMAT_VERSION = 1
+MAX_GALLERY = 256
 MAX_POLISH = 100  # a description from a stranger must not keep the machine busy for hours
 
 
@@ -183,6 +186,8 @@ class BundleConfig:
     licence: str = ""
     format_version: int = FORMAT_VERSION
     refiners: tuple[RefinerConfig, ...] = ()  # the first is the one used unless another is asked for
+    reference_editor: ReferenceEditorConfig | None = None
+    gallery: int = 0  # reference faces that come with the model
 
     def __post_init__(self) -> None:
         codes, width = self.generator.num_codes, self.generator.w_dim
@@ -196,6 +201,10 @@ class BundleConfig:
         if unknown:
             raise ValueError(f"Sliders without a classifier branch: {', '.join(sorted(unknown))}")
         self._check_refiners()
+        if self.reference_editor is not None:
+            self._check_reference_editor(self.reference_editor)
+        if not (isinstance(self.gallery, int) and 0 <= self.gallery <= MAX_GALLERY):
+            raise ValueError(f"A gallery has 0 to {MAX_GALLERY} faces, not {self.gallery!r}")
 
     def _check_refiners(self) -> None:
         stages = [refiner.stage for refiner in self.refiners]
@@ -213,6 +222,20 @@ class BundleConfig:
                     f"Refiner one_stage takes features of width {refiner.w_dim}, "
                     f"the inverter's have {self.inverter.w_dim}"
                 )
+
+    def _check_reference_editor(self, editor: ReferenceEditorConfig) -> None:
+        codes, width = self.generator.num_codes, self.generator.w_dim
+        if (editor.num_codes, editor.w_dim) != (codes, width):
+            raise ValueError(
+                f"Reference editor takes {editor.num_codes} codes of {editor.w_dim}, "
+                f"the generator {codes} of {width}"
+            )
+        unknown = set(editor.attributes) - {a.name for a in self.attributes}
+        if unknown:
+            raise ValueError(f"Reference editors without a slider: {', '.join(sorted(unknown))}")
+        taken = set(editor.attributes) & set(MIXES)
+        if taken:
+            raise ValueError(f"Names of style mixing cannot be attributes: {', '.join(sorted(taken))}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready containers; inverse of `from_dict`."""
@@ -239,6 +262,8 @@ class BundleConfig:
             parts[key] = _build(kind, parts.get(key))
         parts["attributes"] = tuple(_build(AttributeConfig, a) for a in parts.get("attributes", ()))
         parts["refiners"] = tuple(_build(RefinerConfig, r) for r in parts.get("refiners", ()))
+        if parts.get("reference_editor") is not None:
+            parts["reference_editor"] = _build(ReferenceEditorConfig, parts["reference_editor"])
         return _build(cls, parts)
 
 

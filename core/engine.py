@@ -1,27 +1,29 @@
 """Open a portrait once, edit it many times. The only door to the models for the app and the command line."""
 
-import copy
 import dataclasses
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from core import alignment, compositing, identity
+from core import compositing
 from core.alignment import Face
 from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
 from core.config import BundleConfig
-from core.editing.label import directions, edit_step, unit_codes
-from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
-from core.images import to_array, to_levels, to_tensor
-from core.models.style_transformer import invert
+from core.editing.label import edit_step
+from core.editing.mixing import available_mixes
+from core.editing.taking import take_all
+from core.errors import BadRequest, SessionExpired
+from core.images import to_array, to_levels
+from core.opening import Opener, content_hash
+from core.references import Reference, Take
 from core.refinement.fade import fade
 from core.refinement.fast import predict
 from core.refinement.gradient_modules import GradientSettings, refine_weights
@@ -34,26 +36,14 @@ from core.session import EditRequest, Portrait, SessionStore
 # Re-opening one of the last photos costs nothing; visitors' own portraits live in the app's store.
 RECENT_PORTRAITS = 16
 RECENT_BYTES = 256 * 2**20
-RECENT_FACES = 64
 SAMPLE_BATCH = 8
-
-
-@dataclass(frozen=True)
-class _Detection:
-    """Faces of one photo, as an entry of a SessionStore."""
-
-    faces: tuple[Face, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return sum(face.landmarks.nbytes for face in self.faces)
 
 
 class Engine:
     """One loaded bundle on one device.
 
     `edit` is a pure function of portrait and request. All methods may be called from several threads: a
-    lock on the device and one on the detector (whose scratch memory is shared) let one at a time through.
+    lock on the device lets one at a time through.
     A "best" refinement, which takes a minute, has a lock of its own, and edits go on beside it.
 
     refiner: the stage of the bundle's refiner that "fast" uses; None: the first that it lists.
@@ -78,18 +68,18 @@ class Engine:
         if self._refiner is not None:
             self._refiner.to(self.device)
             convert_conv2d_weight_memory_format(self._refiner, torch.channels_last)
-        self._classifier = copy.deepcopy(bundle.classifier).to(self.device).double()
-        self._linear = unit_codes(bundle.linear_directions.to(self.device))
         self._renderer = Renderer(bundle.generator, self.device)
         self._device_lock = threading.Lock()
-        self._detector_lock = threading.Lock()
+        self._opener = Opener(bundle, self._renderer, self._device_lock)
         self._turns = Turns()
         self._tuning = tuning
         self._store_lock = threading.Lock()
         self._portraits: SessionStore[Portrait] = SessionStore(RECENT_PORTRAITS, RECENT_BYTES)
-        self._detections: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)
         branches = bundle.config.classifier.attributes
         self._sliders = {a.name: (branches.index(a.name), a.unit) for a in bundle.config.attributes}
+        self._editors = {name: editor.to(self.device) for name, editor in bundle.reference_editors.items()}
+        self._gallery_codes = bundle.gallery
+        self.fingerprint: str = bundle.fingerprint
 
     @classmethod
     def load(
@@ -105,18 +95,7 @@ class Engine:
 
     def find_faces(self, photo: np.ndarray) -> tuple[Face, ...]:
         """Faces in (H, W, 3) uint8, largest first; the order numbers them for `open_portrait`."""
-        return self._find_faces(photo, _content_hash(photo))
-
-    def _find_faces(self, photo: np.ndarray, content: str) -> tuple[Face, ...]:
-        try:
-            return self._detections.get(content).faces
-        except SessionExpired:
-            with self._detector_lock:
-                faces = alignment.find_faces(photo)
-        for face in faces:
-            face.landmarks.setflags(write=False)
-        self._detections.put(content, _Detection(faces))
-        return faces
+        return self._opener.find_faces(photo, content_hash(photo))
 
     def open_portrait(
         self, photo: np.ndarray, face: int = 0, progress: Callable[[str], None] | None = None
@@ -126,62 +105,53 @@ class Engine:
         progress: is told "Finding faces", "Aligning", "Inverting" as each begins.
         Raises: NoFaceFound if there is no face, or none with this number; BadImage if it is no RGB array.
         """
-        content = _content_hash(photo)
+        content = content_hash(photo)
         key = f"{content}-{face}"
         try:
             return self._portraits.get(key)
         except SessionExpired:
-            portrait = self._open(photo, face, content, key, progress or (lambda step: None))
+            portrait = self._opener.open(photo, content, face, key, progress or (lambda step: None))
         self._portraits.put(key, portrait)
         return portrait
 
-    def _open(
-        self, photo: np.ndarray, face: int, content: str, key: str, progress: Callable[[str], None]
+    def resume(
+        self,
+        photo: np.ndarray,
+        faces: tuple[Face, ...],
+        face: int,
+        w_plus: np.ndarray,
+        residuals: Mapping[str, Residual] = MappingProxyType({}),
     ) -> Portrait:
-        progress("Finding faces")
-        faces = self._find_faces(photo, content)
-        _check_face(face, len(faces))
-        progress("Aligning")
-        photo = np.array(photo, order="C")  # the portrait's own: the caller may write into theirs
-        landmarks = faces[face].landmarks
-        size = self.config.generator.resolution
-        transform = alignment.crop_transform(landmarks, self.config.template)
-        crop = alignment.crop(photo, transform, size)
-        descriptor = identity.descriptor(photo, landmarks)
-        progress("Inverting")
-        with self._device_lock:
-            w_plus = self._invert(crop)
-            rendered = self._renderer.render(w_plus[None])
-            by_order = {
-                "first": directions(self._classifier, w_plus, "first"),
-                "second": directions(self._classifier, w_plus, "second"),
-                "linear": self._linear,
-            }
-            inversion = to_array(rendered)[0]
-        return Portrait(
-            key=key,
-            photo=photo,
-            faces=faces,
-            face=face,
-            transform=transform,
-            crop=crop,
-            inversion=inversion,
-            rendered=rendered,
-            mask=compositing.face_mask(alignment.to_crop(landmarks, transform, size), size),
-            w_plus=w_plus,
-            directions=by_order,
-            identity=descriptor,
-        )
+        """The portrait of a face that was opened before, here or elsewhere; nothing is detected or inverted.
 
-    @torch.inference_mode()
-    def _invert(self, crop: np.ndarray) -> Tensor:
-        """(R, R, 3) uint8 -> (L, D) float32."""
-        with self._renderer.autocast():
-            return invert(self._generator, self._inverter, self._image(crop))[0].float()
+        photo: (H, W, 3) uint8; faces, face, residuals: as the portrait had them; w_plus: (L, D) float32.
+        `open_portrait` of the same photo does not find it: it says itself what its code is.
+        Raises: NoFaceFound if there is no face with this number, BadImage if the photo is no RGB array,
+        BadRequest if code or residuals are not of this model.
+        """
+        portrait = self._opener.resume(photo, faces, face, w_plus, residuals)
+        self._portraits.put(portrait.key, portrait)
+        return portrait
 
-    def _image(self, crop: np.ndarray) -> Tensor:
-        """(R, R, 3) uint8 -> (1, 3, R, R) in [-1, 1], laid out for convolutions."""
-        return to_tensor(crop, self.device).contiguous(memory_format=torch.channels_last)
+    def invert_picture(self, picture: np.ndarray) -> Reference:
+        """A reference of a face that is aligned already, (R', R', 3) uint8 of any size.
+
+        Raises: BadImage if it is no RGB array.
+        """
+        return self._opener.invert_picture(picture)
+
+    @property
+    def takeable(self) -> tuple[str, ...]:
+        """What an edit can take from a reference: attributes, as the sliders are ordered, then mixes."""
+        attributes = (name for name in self._sliders if name in self._editors)
+        return (*attributes, *available_mixes(self.config.generator.num_codes))
+
+    @cached_property
+    def gallery(self) -> tuple[Reference, ...]:
+        """Reference faces that come with the model; their pictures are rendered at the first call."""
+        faces = self._faces(self._gallery_codes)
+        codes = self._gallery_codes.cpu().numpy()
+        return tuple(Reference(w_plus, face) for w_plus, face in zip(codes, faces, strict=True))
 
     @property
     def refinements(self) -> Mapping[str, str | None]:
@@ -225,7 +195,7 @@ class Engine:
 
     def _fast(self, portrait: Portrait) -> Residual:
         assert self._refiner is not None
-        image = self._image(portrait.crop)
+        image = self._opener.image(portrait.crop)
         with torch.inference_mode(), self._device_lock, self._renderer.autocast():
             predicted = predict(self._refiner, self._inverter, image, portrait.rendered)
         # Without the lock: it works on its own tensors, and others' edits go on.
@@ -242,7 +212,7 @@ class Engine:
         residual = refine_weights(
             self._generator,
             self._inverter,
-            self._image(portrait.crop),
+            self._opener.image(portrait.crop),
             portrait.w_plus.clone(),  # made in inference mode, of which no gradient may come
             self._tuning,
             watcher.count,
@@ -276,25 +246,26 @@ class Engine:
         """The edited face (R, R, 3), or the whole photo (H, W, 3) with it in place; uint8, the caller's own.
 
         Pure: equal requests give equal bytes. G is the generator with the portrait's refinement, if the
-        request has one, at its strength; where the step moves the face it fades (`core.refinement.fade`).
-        From the inversion, face = G(w + step). From the photo, only the change from G(w) to G(w + step) is
-        laid onto the photo's pixels, at the photo's own resolution, so that sliders at zero give back the
-        photo bit for bit.
+        request has one, at its strength; where the edit moves the face it fades (`core.refinement.fade`).
+        With w' = w + what the references give + what the sliders add: from the inversion, face = G(w').
+        From the photo, only the change from G(w) to G(w') is laid onto the photo's pixels, at the photo's own
+        resolution, so that an edit that moves nothing gives back the photo bit for bit.
 
-        Raises: BadRequest if the model has no such slider, or the refinement was not computed.
+        Raises: BadRequest if the model has no such slider, cannot take that from a reference, the reference
+        is another model's, or the refinement was not computed.
         """
-        step = self._step(portrait, request)
+        w = self._edited_code(portrait, request)
         mode = request.refinement
         if mode is not None and mode not in portrait.residuals:
             raise BadRequest(f"The refinement {mode} of this face is not computed yet; refine it first.")
         whole = request.output == "photo"
-        if step is None and request.start == "photo":
+        if w is None and request.start == "photo":
             return (portrait.photo if whole else portrait.crop).copy()
         with self._device_lock:
-            edited = self._render(portrait, request, step)
+            edited = self._render(portrait, request, w)
             if request.start == "inversion" and not whole:
                 return to_array(edited)[0]
-            base = edited if step is None else self._render(portrait, request, None)
+            base = edited if w is None else self._render(portrait, request, None)
             pictures = to_levels(base), to_levels(edited)
         if not whole:
             return compositing.change_face(portrait.crop, *pictures, request.keep_detail)
@@ -304,43 +275,63 @@ class Engine:
             portrait.photo, portrait.transform, portrait.crop, *pictures, region, request.keep_detail
         )
 
-    def _render(self, portrait: Portrait, request: EditRequest, step: Tensor | None) -> Tensor:
-        """G(w + step), or G(w) where there is no step: (1, 3, R, R)."""
+    def _render(self, portrait: Portrait, request: EditRequest, w: Tensor | None) -> Tensor:
+        """G of the edited code, or of the portrait's own where it is None: (1, 3, R, R)."""
         mode = request.refinement
-        if step is None and mode is None:
-            return portrait.rendered
-        w = portrait.w_plus if step is None else portrait.w_plus + step
         if mode is None:
-            return self._renderer.render(w[None])
-        if step is None and request.strength == 1:
+            return portrait.rendered if w is None else self._renderer.render(w[None])
+        if w is None and request.strength == 1:
             return portrait.bases[mode]
-        refined = self._renderer.render(w[None], portrait.residuals[mode], request.strength)
-        if step is None:
+        own = portrait.w_plus if w is None else w
+        refined = self._renderer.render(own[None], portrait.residuals[mode], request.strength)
+        if w is None:
             return refined
         # The residual was made for the unedited face: an open mouth it would close again.
         return fade(self._renderer.render(w[None]), refined, portrait.rendered)
 
-    def _step(self, portrait: Portrait, request: EditRequest) -> Tensor | None:
-        """Sum over the sliders of value * unit * direction, (L, D); None if all are at zero."""
+    @torch.inference_mode()
+    def _edited_code(self, portrait: Portrait, request: EditRequest) -> Tensor | None:
+        """w after the references, plus value * unit * direction of every slider, (L, D); None: nothing moves.
+
+        The directions are the portrait's own, whatever the references made of it.
+        """
         unknown = [name for name in request.sliders if name not in self._sliders]
         if unknown:
             known = ", ".join(self._sliders)
             raise BadRequest(f"This model has no slider {unknown[0]}; it has {known}.")
+        w = self._taken(portrait.w_plus, request.takes)
         if not request.sliders:
-            return None
+            return w
         moves = []
         for name, value in request.sliders.items():
             index, unit = self._sliders[name]
             moves.append((index, value * unit))
-        return edit_step(portrait.directions[request.order], moves)
+        return (portrait.w_plus if w is None else w) + edit_step(portrait.directions[request.order], moves)
+
+    def _taken(self, w: Tensor, takes: tuple[Take, ...]) -> Tensor | None:
+        """w (L, D) after what the references give; None where that leaves it as it is."""
+        for take in takes:
+            unknown = [name for name in take.what if name not in self.takeable]
+            if unknown:
+                known = ", ".join(self.takeable)
+                raise BadRequest(
+                    f"This model cannot take {unknown[0]:.40} from a reference; it can take {known}."
+                )
+            if take.reference.w_plus.shape != w.shape:
+                raise BadRequest("That reference face was made with another model; open its photo again.")
+        moved = take_all(w, takes, self._editors)
+        return None if torch.equal(moved, w) else moved
 
     def samples(self, n: int, seed: int, psi: float = 0.7) -> list[np.ndarray]:
         """n synthetic faces (R, R, 3) uint8; psi: 0 is the mean face, 1 the full variety."""
-        codes = self._generator.sample(n, psi, seed)
+        return self._faces(self._generator.sample(n, psi, seed))
+
+    def _faces(self, codes: Tensor) -> list[np.ndarray]:
+        """(N, L, D) -> N pictures (R, R, 3) uint8."""
         faces: list[np.ndarray] = []
-        for batch in codes.split(SAMPLE_BATCH):
+        for start in range(0, len(codes), SAMPLE_BATCH):
             with self._device_lock:
-                faces.extend(to_array(self._renderer.render(batch)))
+                faces.extend(to_array(self._renderer.render(codes[start : start + SAMPLE_BATCH])))
         return faces
 
     @property
@@ -351,12 +342,12 @@ class Engine:
     def forget(self, portrait: Portrait) -> None:
         """Drop the engine's own memory of this photo; portraits that callers hold keep working."""
         self._portraits.drop(portrait.key)
-        self._detections.drop(portrait.key.rsplit("-", 1)[0])
+        self._opener.forget(portrait.key.partition("-")[0])
 
     def close(self) -> None:
         """Forget every photo."""
         self._portraits.clear()
-        self._detections.clear()
+        self._opener.close()
 
 
 def _device(name: str) -> torch.device:
@@ -368,22 +359,3 @@ def _device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         raise BadRequest(f"This machine has no device '{name}'; use auto, cpu or cuda.") from error
     return device
-
-
-def _content_hash(photo: np.ndarray) -> str:
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
-        raise BadImage("A photo must be an RGB picture with 8 bits for each colour.")
-    digest = hashlib.sha256(repr(photo.shape).encode())
-    digest.update(np.ascontiguousarray(photo).data)
-    return digest.hexdigest()
-
-
-def _check_face(face: int, found: int) -> None:
-    if found == 0:
-        raise NoFaceFound(
-            "No face was found in this photo; choose one where a face looks towards the camera "
-            "and is at least 80 pixels wide."
-        )
-    if not 0 <= face < found:
-        many = "one face, number 0" if found == 1 else f"{found} faces, numbered 0 to {found - 1}"
-        raise NoFaceFound(f"There is no face number {face}; this photo shows {many}.")

@@ -30,7 +30,7 @@ Refine = Literal["off", "fast", "best"]
 class Portrait:
     """One opened face: all that an edit needs, so that a slider move never looks at the photo's face again.
 
-    key: of the photo's pixels and the face's number.
+    key: of the photo's pixels and the face's number, or, where it was resumed, the face's place and code.
     photo: (H, W, 3) uint8; faces: all that were found; face: the index of this one.
     crop, inversion: (R, R, 3) uint8, the aligned face and G(w_plus).
     rendered: (1, 3, R, R) float32, G(w_plus) before rounding, on the engine's device.

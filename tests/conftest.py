@@ -17,10 +17,12 @@ from core.config import (
     ClassifierConfig,
     GeneratorConfig,
     InverterConfig,
+    ReferenceEditorConfig,
     RefinerConfig,
 )
 from core.engine import Engine
 from core.models.latent_classifier import LatentClassifier
+from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
@@ -137,6 +139,47 @@ def refining_bundle(refining_bundle_dir: Path) -> Bundle:
 @pytest.fixture(scope="session")
 def refining_engine(refining_bundle: Bundle) -> Iterator[Engine]:
     engine = Engine(refining_bundle)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def taking_config(refining_config: BundleConfig) -> BundleConfig:
+    """`refining_config` with reference editors for two of its three sliders, and a gallery of three faces."""
+    editor = ReferenceEditorConfig(NUM_CODES, ("young", "smile"), W_DIM, width=16)
+    return dataclasses.replace(refining_config, name="taking", reference_editor=editor, gallery=3)
+
+
+@pytest.fixture(scope="session")
+def taking_bundle_dir(
+    taking_config: BundleConfig, refining_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The refining bundle with reference editors of random weights, whose steps a picture shows."""
+    folder = tmp_path_factory.mktemp("taking") / taking_config.name
+    editor, b = taking_config.reference_editor, refining_bundle
+    assert editor is not None
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        editors = {name: ReferenceEditor(editor) for name in editor.attributes}
+        for network in editors.values():
+            for parameter in network.parameters():  # no bias may be zero, or no test sees it
+                parameter.data += 0.1 * torch.randn_like(parameter)
+            network.out.weight.data *= 3
+        gallery = b.generator.w_mean + torch.randn(taking_config.gallery, NUM_CODES, W_DIM)
+    parts = b.generator, b.inverter, b.classifier, b.linear_directions, b.refiners
+    save_bundle(folder, taking_config, *parts, editors, gallery)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def taking_bundle(taking_bundle_dir: Path) -> Bundle:
+    return load_bundle(taking_bundle_dir)
+
+
+@pytest.fixture(scope="session")
+def taking_engine(taking_bundle: Bundle) -> Iterator[Engine]:
+    """All that an engine can: both refiners, reference editors, a gallery."""
+    engine = Engine(taking_bundle)
     yield engine
     engine.close()
 

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from core.models.stylegan2 import Generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +22,24 @@ class LowRank:
         """Memory held, in bytes."""
         return sum(p.nbytes + q.nbytes for p, q in filter(None, self.tokens))
 
+    def to(self, device: torch.device) -> "LowRank":
+        """The same on `device`."""
+        return LowRank(
+            tuple(None if pair is None else (pair[0].to(device), pair[1].to(device)) for pair in self.tokens)
+        )
+
+    def fits(self, generator: Generator) -> bool:
+        """Whether it is one of this generator's."""
+        convolutions = generator.convolutions()
+        if len(self.tokens) != len(convolutions):
+            return False
+        for pair, convolution in zip(self.tokens, convolutions, strict=True):
+            outputs, inputs, *_ = convolution.weight.shape
+            count = 0 if pair is None else len(pair[0])
+            if pair is not None and [t.shape for t in pair] != [(count, outputs), (count, inputs)]:
+                return False
+        return True
+
 
 @dataclass(frozen=True, eq=False)
 class WeightShift:
@@ -33,6 +54,15 @@ class WeightShift:
     def nbytes(self) -> int:
         """Memory held, in bytes."""
         return sum(shift.nbytes for shift in self.shifts)
+
+    def to(self, device: torch.device) -> "WeightShift":
+        """The same on `device`."""
+        return WeightShift(tuple(shift.to(device) for shift in self.shifts))
+
+    def fits(self, generator: Generator) -> bool:
+        """Whether it is one of this generator's."""
+        wanted = [convolution.weight.shape for convolution in generator.convolutions()]
+        return [shift.shape for shift in self.shifts] == wanted
 
 
 Residual = LowRank | WeightShift

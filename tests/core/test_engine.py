@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from core import alignment, compositing, engine, identity
+from core import alignment, compositing, identity, opening
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadCheckpoint, BadImage, BadRequest, NoFaceFound
@@ -50,8 +50,8 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         seen[name] = 0
         monkeypatch.setattr(module, name, counted)
 
-    count(engine, "invert")
-    count(engine, "directions")
+    count(opening, "invert")
+    count(opening, "directions")
     count(alignment, "find_faces")
     count(alignment, "crop")
     count(identity, "descriptor")
