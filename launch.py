@@ -1,10 +1,11 @@
-"""Visagist's command line: serve the app (the default), edit, evaluate, bench, models.
+"""Visagist's command line: serve the app (the default), edit, open, evaluate, bench, models.
 
 Heavy imports stay inside the commands, so that help and mistakes answer at once.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import shutil
 import sys
@@ -82,6 +83,7 @@ def build_parser() -> Parser:
 
     add("serve", "Serve the app (the default).", common, serving)
     _add_edit_options(add("edit", "Edit one photo.", common, as_json))
+    _add_open_options(add("open", "Write the picture that a project shows.", common, as_json))
     evaluate = add(
         "evaluate", "Measure how faithful the portraits of a folder's photos are.", common, as_json
     )
@@ -124,6 +126,21 @@ def _add_edit_options(parser: argparse.ArgumentParser) -> None:
         "--no-keep-detail", action="store_false", dest="keep_detail", default=True,
         help="leave the photo's fine skin detail out of the edited face",
     )  # fmt: skip
+    parser.add_argument(
+        "--save-project", metavar="OUT.visagist", default=None, help="also save the edit, to go on from later"
+    )
+    _add_out_option(parser)
+
+
+def _add_open_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("project", metavar="FILE.visagist")
+    parser.add_argument(
+        "--face-only", action="store_true", default=False, help="write the aligned face, not the whole photo"
+    )
+    _add_out_option(parser)
+
+
+def _add_out_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="OUT.png", help="where to write, .png or .jpg")
 
 
@@ -204,6 +221,8 @@ def _edit(args: argparse.Namespace) -> Result:
         portrait = _refine(engine, portrait, request.refinement)
     picture = engine.edit(portrait, request)
     save_image(picture, args.out)
+    if args.save_project is not None:
+        _save_project(args.save_project, engine, portrait, request)
     height, width = picture.shape[:2]
     return {
         "photo": args.photo,
@@ -234,6 +253,50 @@ def _refine(engine: Any, portrait: Any, mode: str) -> Any:
             bar.update(told.done - bar.n)
 
         return engine.refine(portrait, mode, progress)
+
+
+def _save_project(path: str, engine: Any, portrait: Any, request: Any) -> None:
+    """The edit after the unedited face, so that it can be undone."""
+    from core.project import Project, save_project
+
+    neutral = dataclasses.replace(request, sliders={}, takes=())
+    history = (request,) if request == neutral else (neutral, request)
+    data = save_project(Project.of(engine, portrait, history, len(history) - 1))
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise BadRequest(f"Cannot write {path!r}: {error.strerror}; choose another place.") from error
+
+
+def _open(args: argparse.Namespace) -> Result:
+    from core.engine import Engine
+    from core.images import save_image
+    from core.project import open_project, restore
+
+    project = open_project(args.project)
+    engine = Engine.load(args.model, args.device)
+    restored = restore(engine, project)
+    if restored.notice is not None:
+        _warn(restored.notice)
+    shown = restored.history[restored.cursor]
+    request = dataclasses.replace(shown, output="face" if args.face_only else "photo")
+    picture = engine.edit(restored.portrait, request)
+    save_image(picture, args.out)
+    height, width = picture.shape[:2]
+    return {
+        "project": args.project,
+        "out": args.out,
+        "width": width,
+        "height": height,
+        "faces": len(restored.portrait.faces),
+        "face": restored.portrait.face,
+        "sliders": dict(request.sliders),
+        "refine": request.refine,
+        "strength": request.strength,
+        "edits": len(restored.history),
+        "edit": restored.cursor,
+        "notice": restored.notice,
+    }
 
 
 def _describe_edit(result: Result) -> str:
@@ -319,6 +382,7 @@ def _describe_models(result: Result) -> str:
 COMMANDS = {
     "serve": (_serve, lambda result: "The app has stopped."),
     "edit": (_edit, _describe_edit),
+    "open": (_open, _describe_edit),
     "evaluate": (_evaluate, _describe_evaluation),
     "bench": (_bench, _describe_bench),
     "models": (_models, _describe_models),
