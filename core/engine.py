@@ -276,24 +276,26 @@ class Engine:
         )
 
     def _render(self, portrait: Portrait, request: EditRequest, w: Tensor | None) -> Tensor:
-        """G of the edited code, or of the portrait's own where it is None: (1, 3, R, R)."""
+        """G of the edited code (2, L, D), or of the portrait's own where it is None: (1, 3, R, R)."""
         mode = request.refinement
         if mode is None:
-            return portrait.rendered if w is None else self._renderer.render(w[None])
-        if w is None and request.strength == 1:
-            return portrait.bases[mode]
-        own = portrait.w_plus if w is None else w
-        refined = self._renderer.render(own[None], portrait.residuals[mode], request.strength)
+            return portrait.rendered if w is None else self._renderer.render(w[:1], w_rgb=w[1:])
+        residual = portrait.residuals[mode]
         if w is None:
-            return refined
+            whole = request.strength == 1
+            own = portrait.w_plus[None]
+            return portrait.bases[mode] if whole else self._renderer.render(own, residual, request.strength)
         # The residual was made for the unedited face: an open mouth it would close again.
-        return fade(self._renderer.render(w[None]), refined, portrait.rendered)
+        plain = self._renderer.render(w[:1], w_rgb=w[1:])
+        refined = self._renderer.render(w[:1], residual, request.strength, w[1:])
+        return fade(plain, refined, portrait.rendered)
 
     @torch.inference_mode()
     def _edited_code(self, portrait: Portrait, request: EditRequest) -> Tensor | None:
-        """w after the references, plus value * unit * direction of every slider, (L, D); None: nothing moves.
+        """w after the references, plus value * unit * direction of every slider; None if nothing moves.
 
         The directions are the portrait's own, whatever the references made of it.
+        Returns (2, L, D): the convolutions' codes, and toRGB's (`core.editing.mixing`).
         """
         unknown = [name for name in request.sliders if name not in self._sliders]
         if unknown:
@@ -306,10 +308,11 @@ class Engine:
         for name, value in request.sliders.items():
             index, unit = self._sliders[name]
             moves.append((index, value * unit))
-        return (portrait.w_plus if w is None else w) + edit_step(portrait.directions[request.order], moves)
+        step = edit_step(portrait.directions[request.order], moves)
+        return (portrait.w_plus.expand(2, -1, -1) if w is None else w) + step
 
     def _taken(self, w: Tensor, takes: tuple[Take, ...]) -> Tensor | None:
-        """w (L, D) after what the references give; None where that leaves it as it is."""
+        """w (L, D) after what the references give, (2, L, D); None where that leaves it as it is."""
         for take in takes:
             unknown = [name for name in take.what if name not in self.takeable]
             if unknown:
@@ -320,7 +323,7 @@ class Engine:
             if take.reference.w_plus.shape != w.shape:
                 raise BadRequest("That reference face was made with another model; open its photo again.")
         moved = take_all(w, takes, self._editors)
-        return None if torch.equal(moved, w) else moved
+        return None if torch.equal(moved, w.expand(2, -1, -1)) else moved
 
     def samples(self, n: int, seed: int, psi: float = 0.7) -> list[np.ndarray]:
         """n synthetic faces (R, R, 3) uint8; psi: 0 is the mean face, 1 the full variety."""

@@ -126,20 +126,29 @@ class Renderer:
                 module.weight.data = module.weight.data.to(self.dtype)
 
     @torch.inference_mode()
-    def render(self, w: Tensor, residual: Residual | None = None, strength: float = 1.0) -> Tensor:
+    def render(
+        self,
+        w: Tensor,
+        residual: Residual | None = None,
+        strength: float = 1.0,
+        w_rgb: Tensor | None = None,
+    ) -> Tensor:
         """w: (B, L, D) -> (B, 3, R, R) float32, nominally [-1, 1], on the device.
 
+        w_rgb: (B, L, D), other codes for toRGB alone.
         residual: of the whole batch, strength in [0, 1] times; 0 is the same as none, bit for bit.
         The same arguments give the same bits, whatever was rendered before. One call at a time.
         """
         w = w.to(self.device, torch.float32)
+        if w_rgb is not None:
+            w_rgb = w_rgb.to(self.device, torch.float32)
         if residual is None or strength == 0:
-            return self._generator.synthesis(w).float()
+            return self._generator.synthesis(w, w_rgb=w_rgb).float()
         if isinstance(residual, LowRank):
             pairs = [None if t is None else (strength * t[0][None], t[1][None]) for t in residual.tokens]
-            return self._generator.synthesis(w, residuals=pairs).float()
+            return self._generator.synthesis(w, residuals=pairs, w_rgb=w_rgb).float()
         kernels = cast(list[LowRankPair], self._corrected(residual, strength))  # FoldedConv takes both
-        return self._generator.synthesis(w, residuals=kernels).float()
+        return self._generator.synthesis(w, residuals=kernels, w_rgb=w_rgb).float()
 
     def synthesis(self, w: Tensor, pairs: Sequence[LowRankPair | None]) -> Tensor:
         """As `render`, with gradients to P (B, L, O) and Q (B, L, I) of each 3x3 convolution.

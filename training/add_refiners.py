@@ -37,6 +37,8 @@ def main(argv: list[str] | None = None) -> None:
         bundle.classifier,
         bundle.linear_directions,
         refiners,
+        bundle.reference_editors,
+        bundle.gallery,
     )
 
 

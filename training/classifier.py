@@ -3,10 +3,12 @@
     python -m training.classifier --data DIR --bundle checkpoints/portrait128
 
 Reads the bundle's generator and inverter, encodes the training split, and writes the bundle back (or to
-`--out`) with a new classifier and new linear directions; the sliders' units stay as they were.
+`--out`) with a new classifier and new linear directions; the sliders' units, the refiners and the gallery
+stay as they were. Reference editors, which were taught by the old classifier, are left out.
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -111,7 +113,9 @@ def main(argv: list[str] | None = None) -> None:
     linear_accuracy = balanced_accuracy(linear_logits, test_wanted)
     for name, a, b in zip(config.attributes, accuracy, linear_accuracy, strict=True):
         print(f"{name:12} balanced accuracy on the test split {a.item():.3f}, linear {b.item():.3f}")
-    save_bundle(out, bundle.config, bundle.generator, bundle.inverter, classifier, linear, bundle.refiners)
+    described = dataclasses.replace(bundle.config, reference_editor=None)
+    parts = bundle.generator, bundle.inverter, classifier, linear, bundle.refiners
+    save_bundle(out, described, *parts, gallery=bundle.gallery)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 
 A slider's unit is the step in W+ that moves its attribute, seen by the linear directions in the codes of
 the re-inverted pictures, by as much as the attribute varies between people (see `calibrate`).
+Refiners, reference editors and the gallery belong to one generator and one classifier: the new bundle has
+none, whatever the folder held.
 """
 
 import argparse

@@ -92,11 +92,19 @@ class Block(nn.Module):
         self.to_rgb = ToRGB(outputs, w_dim)
 
     def forward(
-        self, x: Tensor, rgb: Tensor, w: Tensor, residuals: Sequence[LowRankPair | None] = (None, None)
+        self,
+        x: Tensor,
+        rgb: Tensor,
+        w: Tensor,
+        w_rgb: Tensor,
+        residuals: Sequence[LowRankPair | None] = (None, None),
     ) -> tuple[Tensor, Tensor]:
-        """x: (B, I, H, W), rgb: (B, 3, H, W), w: (B, 3, D) -> (B, O, 2H, 2W), (B, 3, 2H, 2W)."""
+        """x: (B, I, H, W), rgb: (B, 3, H, W) -> (B, O, 2H, 2W), (B, 3, 2H, 2W).
+
+        w: (B, 2, D) for the convolutions, w_rgb: (B, D) for toRGB.
+        """
         x = self.conv(self.up(x, w[:, 0], residuals[0]), w[:, 1], residuals[1])
-        return x, upsample(rgb) + self.to_rgb(x, w[:, 2])
+        return x, upsample(rgb) + self.to_rgb(x, w_rgb)
 
 
 class Generator(nn.Module):
@@ -133,20 +141,24 @@ class Generator(nn.Module):
         w: Tensor,
         resolution: int | None = None,
         residuals: Sequence[LowRankPair | None] | None = None,
+        w_rgb: Tensor | None = None,
     ) -> Tensor:
         """w: (B, L, D) -> (B, 3, R, R) float32, nominally [-1, 1], not clipped.
 
         resolution: stop there (the RGB sum so far); progressive training needs it. residuals: one for each
-        of `convolutions`, added to its modulated kernel.
+        of `convolutions`, added to its modulated kernel. w_rgb: (B, L, D), other codes for toRGB alone.
         """
+        w_rgb = w if w_rgb is None else w_rgb
         pairs = residuals or [None] * (2 * len(self.blocks) + 1)
         x = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         x = self.first(x, w[:, 0], pairs[0])
-        rgb = self.first_rgb(x, w[:, 1])
+        rgb = self.first_rgb(x, w_rgb[:, 1])
         for b, block in enumerate(self.blocks, start=1):
             if rgb.shape[-1] == resolution:
                 break
-            x, rgb = block(x, rgb, w[:, 2 * b - 1 : 2 * b + 2], pairs[2 * b - 1 : 2 * b + 1])
+            x, rgb = block(
+                x, rgb, w[:, 2 * b - 1 : 2 * b + 1], w_rgb[:, 2 * b + 1], pairs[2 * b - 1 : 2 * b + 1]
+            )
         return rgb
 
     def truncate(self, w: Tensor, psi: float) -> Tensor:

@@ -212,7 +212,9 @@ def test_a_slider_move_renders_once_and_looks_at_no_face(
 ) -> None:
     renders = []
     original = tiny_engine.renderer.render
-    monkeypatch.setattr(tiny_engine.renderer, "render", lambda w: renders.append(len(w)) or original(w))
+    monkeypatch.setattr(
+        tiny_engine.renderer, "render", lambda w, **k: renders.append(len(w)) or original(w, **k)
+    )
     for i, request in enumerate(VARIANTS, start=1):
         tiny_engine.edit(portrait, request)
         assert renders == [1] * i

@@ -52,6 +52,27 @@ def test_the_same_code_gives_the_same_bits_whatever_came_between(
     assert torch.equal(first, kept)  # no buffer is handed out twice
 
 
+def test_to_rgb_alone_can_be_given_other_codes(
+    tiny_bundle: Bundle, codes: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "compute_dtype", lambda device: torch.float32)
+    renderer, generator = Renderer(tiny_bundle.generator, CPU), tiny_bundle.generator
+    w, w_rgb = codes[:1], codes[1:2]
+    shapes = [c.weight.shape for c in generator.convolutions()]
+    random = torch.Generator().manual_seed(0)
+    low_rank = LowRank(
+        tuple(tuple(0.1 * torch.randn(2, n, generator=random) for n in shape[:2]) for shape in shapes)
+    )
+    shift = WeightShift(tuple(0.01 * torch.randn(shape, generator=random) for shape in shapes))
+    pairs = [(p[None], q[None]) for p, q in low_rank.tokens]
+    wanted = generator.synthesis(w, residuals=pairs, w_rgb=w_rgb)
+    torch.testing.assert_close(renderer.render(w, low_rank, 1.0, w_rgb), wanted, atol=1e-4, rtol=1e-3)
+    for residual in (None, low_rank, shift):
+        own = renderer.render(w, residual)
+        assert torch.equal(renderer.render(w, residual, 1.0, w), own)
+        assert not torch.equal(renderer.render(w, residual, 1.0, w_rgb), own)
+
+
 def test_the_generator_itself_is_left_alone(
     tiny_config: BundleConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

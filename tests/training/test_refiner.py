@@ -48,14 +48,14 @@ def test_only_some_faces_count_for_identity_and_all_for_pixels() -> None:
 
 
 def test_a_run_makes_weights_that_a_bundle_takes(
-    refining_bundle_dir: Path,
+    taking_bundle_dir: Path,
     data: Path,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table = data / "faces.csv"
     table.write_text(table.read_text().replace(",test,", ",validation,"))
-    bundle = load_bundle(refining_bundle_dir)
+    bundle = load_bundle(taking_bundle_dir)
     configs: tuple[RefinerConfig, ...] = tuple(
         dataclasses.replace(c, polish=1) for c in bundle.config.refiners
     )
@@ -63,7 +63,7 @@ def test_a_run_makes_weights_that_a_bundle_takes(
         monkeypatch.setattr(module, "PORTRAIT128_REFINERS", configs)
     identity, out, made = tmp_path / "identity.safetensors", tmp_path / "run", tmp_path / "made"
     save_file(MobileFaceNet().state_dict(), identity)
-    common = ["--data", str(data), "--identity", str(identity), "--bundle", str(refining_bundle_dir)]
+    common = ["--data", str(data), "--identity", str(identity), "--bundle", str(taking_bundle_dir)]
     common += ["--out", str(out), "--batch", "2", "--judged", "1", "--device", "cpu"]
     refiner.train(refiner.parse([*common, "--steps", "2"]))
     refiner.train(refiner.parse([*common, "--steps", "1", "--resume"]))
@@ -74,7 +74,7 @@ def test_a_run_makes_weights_that_a_bundle_takes(
     assert [row.split(",")[0] for row in rows] == ["step", "2", "3"]
 
     add_refiners.main(
-        ["--bundle", str(refining_bundle_dir), "--refiners", str(out), "--version", "9", "--out", str(made)]
+        ["--bundle", str(taking_bundle_dir), "--refiners", str(out), "--version", "9", "--out", str(made)]
     )
     found = load_bundle(made)
     assert (found.config.version, found.config.refiners) == ("9", configs)
@@ -84,6 +84,6 @@ def test_a_run_makes_weights_that_a_bundle_takes(
             if name.endswith("num_batches_tracked"):  # counts for training alone do not travel
                 continue
             torch.testing.assert_close(tensor, averaged[name], rtol=1e-3, atol=1e-3)
-    for part in ("generator", "inverter", "classifier"):
-        before, after = (folder / f"{part}.safetensors" for folder in (refining_bundle_dir, made))
+    for part in ("generator", "inverter", "classifier", "reference_editors", "gallery"):
+        before, after = (folder / f"{part}.safetensors" for folder in (taking_bundle_dir, made))
         assert hashlib.sha256(before.read_bytes()).digest() == hashlib.sha256(after.read_bytes()).digest()

@@ -61,6 +61,24 @@ def test_synthesis_against_a_plain_pass() -> None:
     torch.testing.assert_close(generator.synthesis(w).double(), rgb, rtol=1e-5, atol=1e-5)
 
 
+def test_to_rgb_alone_can_be_given_other_codes() -> None:
+    generator = tiny()
+    w, w_rgb = torch.randn(2, 1, TINY.num_codes, TINY.w_dim, dtype=torch.float64)
+    assert torch.equal(generator.synthesis(w, w_rgb=w), generator.synthesis(w))
+    seen = []
+    for name, module in generator.named_modules():
+        if name.endswith("affine"):
+            module.register_forward_pre_hook(lambda _, code, name=name: seen.append((name, *code)))
+    found = generator.synthesis(w, w_rgb=w_rgb)
+    wanted = [("first", w, 0), ("first_rgb", w_rgb, 1)]
+    for b in (0, 1):
+        layers = ("up", w, 2 * b + 1), ("conv", w, 2 * b + 2), ("to_rgb", w_rgb, 2 * b + 3)
+        wanted += [(f"blocks.{b}.{layer}", codes, i) for layer, codes, i in layers]
+    assert [name for name, _ in seen] == [f"{name}.affine" for name, *_ in wanted]
+    assert all(torch.equal(code, codes[:, i]) for (_, code), (_, codes, i) in zip(seen, wanted, strict=True))
+    assert not torch.equal(found, generator.synthesis(w))
+
+
 def test_stopping_at_a_resolution_gives_the_sum_so_far() -> None:
     generator = tiny()
     w = torch.randn(1, TINY.num_codes, TINY.w_dim, dtype=torch.float64)
