@@ -35,8 +35,8 @@ MAX_HISTORY = 1000
 MAX_REFERENCES = 200
 MAX_REFERENCE_SIDE = 1024
 MAX_JSON_BYTES = 8 * 2**20
-# Smaller than any face that is found: side of its crop, in pixels of the photo.
-MIN_CROP = 8.0
+# Far smaller than any face that is found, from its eyes to its mouth, in pixels of the photo.
+MIN_FACE = 2.0
 
 _JSON, _TENSORS, _PHOTO = "project.json", "tensors.safetensors", "photo.png"
 _CODE, _CODES, _LANDMARKS = "w_plus", "references", "landmarks"
@@ -263,9 +263,10 @@ def _read_face(box: object, landmarks: np.ndarray, photo_side: int) -> Face:
         refuse("a face's box does not have four edges")
     left, top, right, bottom = edges
     near = bool(((-photo_side < landmarks) & (landmarks < 2 * photo_side)).all())
-    with np.errstate(invalid="ignore"):  # 68 times the same point span no crop: its side is NaN
-        crop_side = crop_transform(landmarks, FFHQ_TEMPLATE).side
-    if not (near and left < right and top < bottom and crop_side >= MIN_CROP):
+    height = np.hypot(*(landmarks[36:48].mean(0) - landmarks[[48, 54]].mean(0)))  # eyes to mouth
+    with np.errstate(invalid="ignore"):  # what spans no crop has one of side NaN
+        side = crop_transform(landmarks, FFHQ_TEMPLATE).side
+    if not (near and left < right and top < bottom and height >= MIN_FACE and side >= MIN_FACE):
         refuse("a face lies where none can be")
     return Face((left, top, right, bottom), landmarks)
 
