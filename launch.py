@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from core import options
 from core.errors import BadRequest, VisagistError
 
 EXIT_BAD_INPUT = 2
@@ -61,9 +62,11 @@ def build_parser() -> Parser:
     common.add_argument("--model", metavar="NAME", help="a built-in model's name, or a model's folder")
     common.add_argument("--device", help="auto, cpu or cuda")
     serving.add_argument("--host", help="address to listen on (127.0.0.1; 0.0.0.0 for every network)")
-    serving.add_argument("--port", type=_port, help="port to listen on (7860)")
+    serving.add_argument("--port", type=options.port, help="port to listen on (7860)")
     serving.add_argument("--share", action="store_true", help="also open a public address through Gradio")
-    serving.add_argument("--auth", type=_credentials, metavar="USER:PASSWORD", help="ask visitors for these")
+    serving.add_argument(
+        "--auth", type=options.credentials, metavar="USER:PASSWORD", help="ask visitors for these"
+    )
     as_json.add_argument("--json", action="store_true", help="JSON alone on standard output")
 
     parser = Parser(
@@ -104,10 +107,11 @@ def _group() -> Parser:
 def _add_edit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", metavar="PHOTO")
     parser.add_argument(
-        "--set", action="append", type=_slider, default=[], metavar="NAME=VALUE", dest="sliders",
+        "--set", action="append", type=options.slider, default=[], metavar="NAME=VALUE", dest="sliders",
         help="move a slider, for example smile=1.5 (-3 to 3); may be given several times",
     )  # fmt: skip
     parser.add_argument("--face", type=int, default=0, help="number of the face, the largest is 0")
+    options.add_references(parser)
     parser.add_argument(
         "--face-only", action="store_true", default=False, help="write the aligned face, not the whole photo"
     )
@@ -148,7 +152,11 @@ def _add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path)
     _add_refine_options(parser, "refinement to measure (off)")
     parser.add_argument(
-        "--limit", type=_count, default=None, metavar="N", help="measure N photos, spread over the folder"
+        "--limit",
+        type=options.count,
+        default=None,
+        metavar="N",
+        help="measure N photos, spread over the folder",
     )
 
 
@@ -158,33 +166,6 @@ def _add_refine_options(parser: argparse.ArgumentParser, text: str) -> None:
         "--refiner", choices=("one_stage", "two_stage"), default=None,
         help="which refiner is fast (the first that the model lists)",
     )  # fmt: skip
-
-
-def _slider(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
-    try:
-        return name, float(value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE, such as smile=1.5") from None
-
-
-def _count(text: str) -> int:
-    if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of photos, 1 or more")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not (text.isdecimal() and 0 < int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a port, 1 to 65535")
-    return int(text)
-
-
-def _credentials(text: str) -> tuple[str, str]:
-    user, _, password = text.partition(":")
-    if not (user and password):
-        raise argparse.ArgumentTypeError("give USER:PASSWORD")
-    return user, password
 
 
 def _warn(message: str) -> None:
@@ -208,8 +189,10 @@ def _serve(args: argparse.Namespace) -> Result:
 def _edit(args: argparse.Namespace) -> Result:
     from core.engine import Engine
     from core.images import open_image, save_image
+    from core.picking import find_takes, picks
     from core.session import EditRequest
 
+    asked = picks(args.references)
     request = EditRequest(
         dict(args.sliders), args.order, args.start, "face" if args.face_only else "photo",
         args.refine, args.strength, args.keep_detail,
@@ -217,6 +200,8 @@ def _edit(args: argparse.Namespace) -> Result:
     photo = open_image(args.photo)
     engine = Engine.load(args.model, args.device, args.refiner)
     portrait = engine.open_portrait(photo, args.face)
+    taken = find_takes(engine, asked)
+    request = dataclasses.replace(request, takes=taken)
     if request.refinement is not None:
         portrait = _refine(engine, portrait, request.refinement)
     picture = engine.edit(portrait, request)
@@ -232,6 +217,10 @@ def _edit(args: argparse.Namespace) -> Result:
         "faces": len(portrait.faces),
         "face": portrait.face,
         "sliders": dict(request.sliders),
+        "takes": [
+            {"reference": pick.reference, "what": list(take.what), "amount": take.amount}
+            for pick, take in zip(asked, taken, strict=True)
+        ],
         "refine": request.refine,
         "strength": request.strength,
     }

@@ -23,14 +23,17 @@ from core.config import (
     ClassifierConfig,
     GeneratorConfig,
     InverterConfig,
+    ReferenceEditorConfig,
     RefinerConfig,
 )
 from core.engine import Engine
 from core.errors import BadRequest, Cancelled
 from core.models.latent_classifier import LatentClassifier
+from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
+from core.references import Take
 from core.session import EditRequest, Portrait
 
 RUNS, WARM_UP = 21, 3
@@ -38,6 +41,7 @@ RUNS, WARM_UP = 21, 3
 PAPER_CLASSIFIER = ClassifierConfig(num_codes=18, attributes=tuple(f"attribute_{i}" for i in range(40)))
 # Xia et al. refine the last ten convolutions at the inverter's side, or all seventeen behind it.
 PAPER_REFINERS = (RefinerConfig("one_stage", layers=10), RefinerConfig("two_stage", layers=17))
+PAPER_EDITOR = ReferenceEditorConfig(num_codes=18, attributes=("attribute",))
 PHOTO_SIDE, FACE_SIDE = 640, 320
 SAMPLES_TRIED = 16
 
@@ -108,13 +112,23 @@ def refiner_costs(refiner: RefinerConfig, generator: GeneratorConfig, inverter: 
         return {"parameters": parameters(module), "macs": macs(lambda: module.two_stage(image, image))}
 
 
+def editor_costs(editor: ReferenceEditorConfig) -> Cost:
+    """All attributes' modules together, for one edit that takes them all; counted without weights."""
+    with FakeTensorMode():
+        module = ReferenceEditor(editor).eval()
+        codes = torch.empty(1, editor.num_codes, editor.w_dim)
+        count = len(editor.attributes)
+        return {"parameters": count * parameters(module), "macs": count * macs(lambda: module(codes, codes))}
+
+
 def paper_costs() -> Costs:
     """Costs at the papers' size (1024 px generator, 256 px inverter input, 40 attributes).
 
     As the papers' tables do, "style_transformer" leaves out the MLP, which belongs to the generator, and
     "refine_style_one_stage" includes the inverter whose features it reads; its MACs include the MLP, which
-    it trains (0.04 G). Convolutions and matrix products alone are counted: the papers' 36.37, 43.0 and 51.1 G
-    come out with one more for every element that batch norm or PReLU touches (0.05 G in such a trunk).
+    it trains (0.04 G). "reference_editor" is the module of one attribute, as wide as the codes.
+    Convolutions and matrix products alone are counted: the papers' 36.37, 43.0 and 51.1 G come out with one
+    more for every element that batch norm or PReLU touches (0.05 G in such a trunk).
     """
     costs = network_costs(PAPER_GENERATOR, PAPER_INVERTER, PAPER_CLASSIFIER)
     inverter, mapping = costs["inverter"], costs["mapping"]
@@ -129,6 +143,7 @@ def paper_costs() -> Costs:
             "macs": inverter["macs"] + one_stage["macs"],
         },
         "refine_style_two_stage": two_stage,
+        "reference_editor": editor_costs(PAPER_EDITOR),
     }
 
 
@@ -138,7 +153,8 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
     photo: HWC uint8 with a face; by default one that the engine's own generator makes.
     Returns {"milliseconds": {"open", "edit", "render", "best_step"}, "peak_mib", "device", "parameters",
     "macs"}; where the model has a refiner, also the milliseconds "open_fast", opening and refining, and
-    "edit_fast". "best_step" is one of the steps of the best refinement.
+    "edit_fast"; where it has reference editors, "edit_reference", which takes all their attributes from a
+    face of the gallery or, without one, from the mean face. "best_step" is one step of the best refinement.
     Raises: NoFaceFound; BadRequest if no photo is given and none can be made.
     """
     photo = sample_photo(engine) if photo is None else photo
@@ -146,6 +162,8 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
     costs = network_costs(config.generator, config.inverter, config.classifier)
     for refiner in config.refiners:
         costs[f"refiner_{refiner.stage}"] = refiner_costs(refiner, config.generator, config.inverter)
+    if config.reference_editor is not None:
+        costs["reference_editors"] = editor_costs(config.reference_editor)
     return {
         "milliseconds": _timings(engine, photo),
         "peak_mib": peak_mib(),
@@ -203,6 +221,16 @@ def _timings(engine: Engine, photo: np.ndarray) -> dict[str, float]:
     if engine.refinements["fast"] is None:
         refined = engine.refine(portrait, "fast")
         runs |= {"open_fast": open_fast, "edit_fast": edit_fast}
+    if engine.config.reference_editor is not None:
+        what = engine.config.reference_editor.attributes
+        face = (
+            engine.gallery[0] if engine.gallery else engine.invert_picture(engine.samples(1, 0, psi=0.0)[0])
+        )
+
+        def edit_reference(i: int) -> None:
+            engine.edit(portrait, EditRequest(takes=(Take(face, what, 0.05 * (i + 1)),)))
+
+        runs["edit_reference"] = edit_reference
     times = {name: _median_ms(run) for name, run in runs.items()}
     return {**times, "best_step": _best_step_ms(engine, portrait)}
 

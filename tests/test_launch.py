@@ -17,6 +17,7 @@ from PIL import Image
 import core.engine
 from core.checkpoints import Bundle
 from core.engine import Engine
+from core.references import Take
 from core.refinement import gradient_modules
 from core.refinement.gradient_modules import GradientSettings
 from core.session import EditRequest
@@ -88,7 +89,8 @@ def test_edit_writes_the_photo_with_another_face(launch, work: Path, photo: np.n
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "photo": "astronaut.png", "out": "out.png", "width": 512, "height": 512,
-        "faces": 1, "face": 0, "sliders": {"smile": 1.5, "male": -1.0}, "refine": "off", "strength": 1.0,
+        "faces": 1, "face": 0, "sliders": {"smile": 1.5, "male": -1.0}, "takes": [], "refine": "off",
+        "strength": 1.0,
     }  # fmt: skip
     changed = (read(work / "out.png") != photo).any(axis=2)
     ys, xs = np.nonzero(changed)
@@ -103,6 +105,92 @@ def test_edit_writes_the_face_alone_and_says_so(launch, work: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "face.jpg" in done.stdout
     assert read(work / "face.jpg").shape == (32, 32, 3)
+
+
+@pytest.fixture
+def taking(work: Path, taking_bundle_dir: Path) -> list[str]:
+    return ["edit", "astronaut.png", "--model", str(taking_bundle_dir), "--out", "taken.png"]
+
+
+def test_edit_takes_from_references_in_their_order(
+    launch_here, work: Path, taking: list[str], taking_engine: Engine, photo: np.ndarray
+) -> None:
+    Image.fromarray(np.concatenate([photo, photo[:, ::-1]], axis=1)).save(work / "two.png")
+    arguments = [
+        *taking, "--set", "male=1", "--reference", "gallery:2", "--take", "young, smi", "--amount", "-0.5",
+        "--take", "colour", "--reference", "two.png", "--reference-face", "1", "--amount=0.25", "--json",
+    ]  # fmt: skip
+    done = launch_here(*arguments, "--take", "co")
+    assert_one_sentence(done, "'co' could be coarse or colour", "smile, young, coarse, middle, colour")
+    assert not (work / "taken.png").exists()
+    done = launch_here(*arguments, "--take", "coa")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["takes"] == [
+        {"reference": "gallery:2", "what": ["smile", "young"], "amount": -0.5},
+        {"reference": "gallery:2", "what": ["colour"], "amount": 1.0},
+        {"reference": "two.png", "what": ["coarse"], "amount": 0.25},
+    ]
+    gallery = taking_engine.gallery[1]
+    other = taking_engine.open_portrait(read(work / "two.png"), 1).reference
+    takes = (
+        Take(gallery, ("smile", "young"), -0.5),
+        Take(gallery, ("colour",)),
+        Take(other, ("coarse",), 0.25),
+    )
+    wanted = taking_engine.edit(
+        taking_engine.open_portrait(photo), EditRequest({"male": 1.0}, output="photo", takes=takes)
+    )
+    assert np.array_equal(read(work / "taken.png"), wanted)
+    (work / "taken.png").unlink()
+
+
+@pytest.mark.parametrize("start", ["photo", "inversion"])
+def test_the_photo_as_its_own_reference_changes_no_byte(
+    launch_here, work: Path, taking: list[str], start: str
+) -> None:
+    outputs = []
+    for extra in ([], ["--reference", "astronaut.png", "--take", "smile,young,coarse,middle,colour"]):
+        done = launch_here(*taking, "--start", start, "--set", "male=1", *extra)
+        assert done.returncode == 0, done.stderr
+        outputs.append((work / "taken.png").read_bytes())
+        (work / "taken.png").unlink()
+    assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--take", "smile"], ["--take belongs to a --reference"]),
+        (["--amount", "1", "--reference", "blank.png"], ["--amount belongs to a --reference"]),
+        (["--reference", "astronaut.png"], ["--take", "astronaut.png"]),
+        (["--reference", "astronaut.png", "--take", "smile", "--reference", "gallery:1"], ["gallery:1"]),
+        (["--reference", "blank.png", "--take", "smile"], ["No face was found in blank.png; choose"]),
+        (["--reference", "broken.jpg", "--take", "smile"], ["broken.jpg"]),
+        (["--reference", "missing.jpg", "--take", "smile"], ["missing.jpg", "No such file"]),
+        (
+            ["--reference", "astronaut.png", "--take", "smile", "--reference-face", "3"],
+            ["no face number 3", "astronaut.png shows one face"],
+        ),
+        (["--reference", "gallery:4", "--take", "smile"], ["'4'", "gallery:1 to gallery:3"]),
+        (["--reference", "gallery:0", "--take", "smile"], ["'0'"]),
+        (["--reference", "gallery:one", "--take", "smile"], ["'one'"]),
+        (
+            ["--reference", "gallery:1", "--take", "wings"],
+            ["'wings' cannot be taken", "smile, young, coarse"],
+        ),
+        (["--reference", "gallery:1", "--take", "smile,"], ["'' cannot be taken"]),
+        (["--reference", "gallery:1", "--take", "male"], ["'male' cannot be taken"]),
+        (["--reference", "gallery:1", "--take", "smile", "--amount", "3"], ["amount", "-1 to 2"]),
+        (["--reference", "gallery:1", "--take", "smile", "--amount", "nan"], ["amount", "-1 to 2"]),
+        (["--reference", "gallery:1", "--amount", "1", "--amount", "0"], ["two --amount"]),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else None,
+)
+def test_a_wrong_reference_is_one_sentence_and_writes_nothing(
+    launch_here, work: Path, taking: list[str], arguments: list[str], words: list[str]
+) -> None:
+    assert_one_sentence(launch_here(*taking, *arguments), *words)
+    assert not (work / "taken.png").exists()
 
 
 @pytest.fixture
@@ -167,6 +255,37 @@ def test_an_interrupted_refinement_writes_nothing(
     assert not (work / "refined.png").exists()
 
 
+def test_a_project_gives_the_picture_that_was_edited(
+    launch, launch_here, work: Path, refining: list[str], refining_bundle_dir: Path, tmp_path: Path
+) -> None:
+    saved, model = str(tmp_path / "a.visagist"), ["--model", str(refining_bundle_dir)]
+    edit = [*refining, "--set", "smile=1", "--refine", "fast", "--save-project", saved]
+    assert launch_here(*edit).returncode == 0
+    done = launch("open", saved, *model, "--face-only", "--out", "opened.png", "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == {
+        "project": saved, "out": "opened.png", "width": 32, "height": 32, "faces": 1, "face": 0,
+        "sliders": {"smile": 1.0}, "refine": "fast", "strength": 1.0, "edits": 2, "edit": 1, "notice": None,
+    }  # fmt: skip
+    assert (read(work / "opened.png") == read(work / "refined.png")).all()
+    done = launch_here("open", saved, *model, "--out", "whole.png")
+    assert (done.returncode, done.stdout) == (0, "Wrote whole.png (512 x 512 px).\n")
+
+
+def test_a_project_of_another_model_opens_with_a_notice(
+    launch_here, work: Path, refining: list[str], refining_bundle_dir: Path, tmp_path: Path
+) -> None:
+    saved = str(tmp_path / "a.visagist")
+    assert launch_here(*refining, "--refine", "fast", "--save-project", saved).returncode == 0
+    done = launch_here("open", saved, "--model", "tiny", "--out", "opened.png", "--json")
+    assert done.returncode == 0
+    notice = json.loads(done.stdout)["notice"]
+    assert "its face was inverted anew" in notice
+    assert "the refinement fast is not at hand" in notice
+    assert done.stderr == notice + "\n"
+
+
 def test_edit_from_the_photo_without_sliders_changes_nothing(launch, work: Path, photo: np.ndarray) -> None:
     done = launch("edit", "astronaut.png", "--start", "photo", "--model", "tiny", "--out", "same.png")
     assert done.returncode == 0, done.stderr
@@ -191,6 +310,9 @@ def test_edit_from_the_photo_without_sliders_changes_nothing(launch, work: Path,
         (["edit", "astronaut.png", "--out", "x.png", "--refiner", "one_stage"], ["no refiner", "one_stage"]),
         (["edit", "astronaut.png", "--out", "x.png", "--strength", "1.5"], ["strength", "0 to 1"]),
         (["edit", "astronaut.png", "--out", "x.png", "--strength", "nan"], ["strength", "0 to 1"]),
+        (["edit", "astronaut.png", "--out", "x.png", "--save-project", "nowhere/a"], ["nowhere", "write"]),
+        (["open", "missing.visagist", "--out", "x.png"], ["No such file"]),
+        (["open", "astronaut.png", "--out", "x.png"], ["no Visagist project"]),
         (["evaluate", "nowhere"], ["nowhere"]),
         (["evaluate", "home", "--json"], ["no photos"]),
         (["evaluate", PORTRAITS, "--refine", "fast"], ["no refiner"]),
@@ -223,6 +345,7 @@ def test_bad_input_leaves_standard_output_empty(launch) -> None:
         (["edit", "a.png", "--out", "b.png", "--fac", "0"], ["--fac"]),
         (["edit", "a.png", "--out", "b.png", "--refine", "more"], ["more", "best"]),
         (["edit", "a.png", "--out", "b.png", "--strength", "much"], ["much"]),
+        (["edit", "a.png", "--out", "b.png", "--reference", "c.png", "--amount", "all"], ["all"]),
         (["--port", "70000"], ["70000"]),
         (["--auth", "alone"], ["USER:PASSWORD"]),
         (["evaluate", "folder", "--share"], ["--share"]),
@@ -276,7 +399,9 @@ def test_models_lists_what_is_installed(launch, tiny_bundle_dir: Path) -> None:
 def test_help_names_every_command(launch) -> None:
     done = launch("--help")
     assert done.returncode == 0
-    assert all(name in done.stdout for name in ("serve", "edit", "evaluate", "bench", "models", "--host"))
+    assert all(
+        name in done.stdout for name in ("serve", "edit", "open", "evaluate", "bench", "models", "--host")
+    )
 
 
 def test_a_port_in_use_is_one_sentence(launch) -> None:

@@ -11,9 +11,11 @@ from torch import nn
 
 from core import benchmark
 from core.benchmark import macs, network_costs, paper_costs, parameters, peak_mib
-from core.config import BundleConfig
+from core.checkpoints import Bundle
+from core.config import BundleConfig, ReferenceEditorConfig
 from core.engine import Engine
 from core.errors import BadRequest
+from core.models.reference_editor import ReferenceEditor
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,16 @@ def test_latent_classifier_has_the_papers_layers(paper: benchmark.Costs) -> None
     weights = 9216 * 2048 + 2048 * 512 + 40 * (512 * 32 + 32)
     biases = 2048 + 512 + 40 * (32 + 1)
     assert paper["latent_classifier"] == {"parameters": weights + biases, "macs": weights}
+
+
+def test_the_papers_reference_editor_is_one_attributes_at_full_width(paper: benchmark.Costs) -> None:
+    config = ReferenceEditorConfig(num_codes=18, attributes=("smile",), w_dim=512, width=512)
+    module, codes = ReferenceEditor(config), torch.zeros(1, 18, 512)
+    assert paper["reference_editor"] == {
+        "parameters": parameters(module),
+        "macs": macs(lambda: module(codes, codes)),
+    }
+    assert paper["reference_editor"]["parameters"] > 8 * 512**2
 
 
 def _attention() -> tuple[nn.Module, Callable[[nn.Module], object], int]:
@@ -115,6 +127,33 @@ def test_benchmark_of_a_model_with_refiners(refining_engine: Engine, photo: np.n
             assert counts[f"refiner_{refiner.stage}"] == wanted
     portrait = refining_engine.open_portrait(photo)
     assert "best" not in portrait.residuals  # it was measured, not carried out
+
+
+@pytest.mark.parametrize("gallery", [True, False])
+def test_benchmark_of_a_model_with_reference_editors(
+    taking_engine: Engine,
+    taking_bundle: Bundle,
+    photo: np.ndarray,
+    gallery: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(benchmark, "RUNS", 2)
+    monkeypatch.setattr(benchmark, "_best_step_ms", lambda *_: 1.0)
+    if not gallery:
+        monkeypatch.setitem(taking_engine.__dict__, "gallery", ())
+    asked = []
+    edit = taking_engine.edit
+    monkeypatch.setattr(taking_engine, "edit", lambda p, r: asked.extend(r.takes) or edit(p, r))
+    result = benchmark.benchmark(taking_engine, photo)
+    assert result["milliseconds"]["edit_reference"] > 0
+    assert {take.what for take in asked} == {("smile", "young")}
+    assert len({take.amount for take in asked}) == len(asked) == 5
+    assert {take.reference in taking_engine.gallery for take in asked} == {gallery}
+    # Two attributes; each reads the reference's code and, to leave out what it has already, the source's.
+    editors = taking_bundle.reference_editors.values()
+    assert result["parameters"]["reference_editors"] == sum(parameters(editor) for editor in editors)
+    codes = torch.zeros(1, 8, 32)
+    assert result["macs"]["reference_editors"] == sum(macs(lambda e=e: e(codes, codes)) for e in editors)
 
 
 def test_peak_memory_is_in_mebibytes() -> None:
