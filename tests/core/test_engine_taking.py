@@ -89,14 +89,18 @@ def test_sliders_act_on_top(taking_engine: Engine, taking_bundle: Bundle, portra
         assert not np.array_equal(taking_engine.edit(portrait, part), found)
 
 
-def test_a_refinement_fades_where_a_take_moves_the_face(taking_engine: Engine, portrait: Portrait) -> None:
+@pytest.mark.parametrize("what", [("coarse",), ("coarse", "colour")])
+def test_a_refinement_fades_where_a_take_moves_the_face(
+    taking_engine: Engine, portrait: Portrait, what: tuple[str, ...]
+) -> None:
     face = taking_engine.gallery[2]
-    take = Take(face, ("coarse",))
+    take, reference = Take(face, what), torch.tensor(face.w_plus)
     w = portrait.w_plus.clone()
-    w[:4] = torch.tensor(face.w_plus[:4])
+    w[:4] = reference[:4]
+    rgb = (reference if "colour" in what else w)[None]
     render = taking_engine.renderer.render
-    refined = render(w[None], portrait.residuals["fast"], 0.5)
-    wanted = to_array(fade(render(w[None]), refined, portrait.rendered))[0]
+    refined = render(w[None], portrait.residuals["fast"], 0.5, rgb)
+    wanted = to_array(fade(render(w[None], w_rgb=rgb), refined, portrait.rendered))[0]
     found = taking_engine.edit(portrait, EditRequest(refine="fast", strength=0.5, takes=(take,)))
     assert np.array_equal(found, wanted)
 
@@ -117,6 +121,14 @@ def test_a_face_that_takes_from_itself_stays_as_it_is(
         assert np.array_equal(taking_engine.edit(portrait, dataclasses.replace(plain, takes=takes)), wanted)
     moved = dataclasses.replace(plain, takes=(Take(other, ALL),))
     assert not np.array_equal(taking_engine.edit(portrait, moved), wanted)
+
+
+def test_where_nothing_moves_nothing_is_rendered(
+    taking_engine: Engine, portrait: Portrait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking_engine.renderer, "render", lambda *_, **__: pytest.fail("it was rendered"))
+    for variant in ({"start": "photo", "refine": "fast"}, {"refine": "fast"}, {"output": "photo"}):
+        taking_engine.edit(portrait, EditRequest(takes=(Take(portrait.reference, ALL, 2.0),), **variant))
 
 
 @pytest.mark.parametrize("variant", VARIANTS[:3], ids=str)
