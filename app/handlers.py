@@ -1,35 +1,31 @@
 """What happens on each gesture: widget values -> EditRequest -> engine -> a message for the stage.
 
 Every method takes the visitor's token first. Whatever a visitor can cause ends in a gr.Error whose
-text is one sentence; the stage then keeps the picture, and Gradio the sliders, as they were.
+text is one sentence (app/toasts.py); the stage then keeps the picture, and Gradio the sliders, as they were.
 """
 
 import dataclasses
-import functools
-import html
-import inspect
-import logging
 import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import gradio as gr
 import numpy as np
 
 from app import messages
 from app.likeness import face_descriptor, likeness
 from app.live import LatestWins, with_steps
 from app.messages import SETTINGS, Message
+from app.references import References, forget_photo, same_photo
 from app.refining import Run, Runs
-from app.visits import PREVIEW_SIDE, Visit, parse_request, shrink
+from app.toasts import notify, tell, toast, toasted, toasted_stream
+from app.visits import PREVIEW_SIDE, Visit, parse_request, reduced, shrink
 from core.engine import Engine
 from core.errors import BadRequest, OutOfMemory, SessionExpired, VisagistError
 from core.images import open_image
+from core.project import Project, Restored, is_project, open_project, restore, save_project
 from core.session import EditRequest, Portrait, Refine, SessionStore
-
-logger = logging.getLogger(__name__)
 
 MAX_VISITORS = 64
 MAX_BYTES = 600 * 2**20
@@ -39,49 +35,10 @@ MAX_AGE_SECONDS = 3600.0
 Answer = tuple[Message, EditRequest | None]
 # Of a refinement: a message, and where the toggle is to stand (None: leave it alone).
 Refined = tuple[Message, str | None]
-Handler = TypeVar("Handler", bound=Callable[..., Any])
-
-
-def toast(error: Exception) -> gr.Error:
-    """The error as a toast: its own sentence if it was written for the visitor, else a general one."""
-    return gr.Error(_sentence(error), duration=8, title="", print_exception=False)
-
-
-def notify(error: Exception) -> None:
-    """The same, of an event that goes on: raised, it might overtake the event's last picture."""
-    gr.Info(_sentence(error), duration=8, title="")
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, VisagistError):
-        text = str(error)
-    else:
-        logger.error("Unexpected failure", exc_info=error)
-        text = "Something failed on our side; nothing you had is lost, so try once more."
-    # Gradio renders the text as HTML, and it may quote a file's name.
-    return html.escape(text)
-
-
-def _toasted(handler: Handler) -> Handler:
-    @functools.wraps(handler)
-    def call(*args: Any) -> Any:
-        try:
-            return handler(*args)
-        except Exception as error:
-            raise toast(error) from None
-
-    @functools.wraps(handler)
-    def stream(*args: Any) -> Iterator[Answer]:
-        try:
-            yield from handler(*args)
-        except Exception as error:
-            yield messages.message("failed"), None
-            raise toast(error) from None
-
-    return stream if inspect.isgeneratorfunction(handler) else call  # type: ignore[return-value]
-
-
+Opened = TypeVar("Opened")
 Change = Callable[[Visit], Visit]
+
+failing = toasted_stream(lambda: (messages.message("failed"), None))
 
 
 class Handlers:
@@ -101,33 +58,45 @@ class Handlers:
         self._frames = LatestWins()
         self._runs = Runs()
         self._writing = threading.Lock()  # a visit is changed by one event at a time
+        self.references = References(engine, store, self._update)
 
-    def request(self, sliders: Mapping[str, float | None], **settings: Any) -> EditRequest:
-        """The widgets' values as a request.
+    def request(
+        self,
+        token: str,
+        sliders: Mapping[str, float | None],
+        stack: object = None,
+        lenient: bool = False,
+        **settings: Any,
+    ) -> EditRequest:
+        """The widgets' values as a request; lenient leaves out reference faces that are no longer known.
 
         Raises: gr.Error.
         """
         try:
-            return parse_request(sliders, **settings)
+            takes = self.references.takes(token, stack, lenient)
+            return parse_request(sliders, takes=takes, **settings)
         except VisagistError as error:
             raise toast(error) from None
 
-    @_toasted
+    @failing
     def open_file(self, token: str, asked: EditRequest, path: str) -> Iterator[Answer]:
-        """Open an uploaded photo, which is erased from the disk once it is in memory."""
+        """Open an uploaded photo or project, which is erased from the disk once it is in memory."""
         try:
-            photo = open_image(path)
+            opened = open_project(path) if is_project(path) else open_image(path)
         finally:
             Path(path).unlink(missing_ok=True)
-        yield from self._open(token, asked, photo, 0)
+        if isinstance(opened, Project):
+            yield from self._open_project(token, opened)
+        else:
+            yield from self._open(token, asked, opened, 0)
 
-    @_toasted
+    @failing
     def open_example(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:
         """Open one of the example faces."""
         path = self.examples[_index(index, len(self.examples))]
         yield from self._open(token, asked, open_image(path), 0)
 
-    @_toasted
+    @failing
     def choose_face(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:
         """Go on with another face of the open photo."""
         portrait = self.visits.get(token).portrait
@@ -136,12 +105,7 @@ class Handlers:
 
     def _open(self, token: str, asked: EditRequest, photo: np.ndarray, face: int) -> Iterator[Answer]:
         self._runs.drop(token)
-        # Each message carries all that is known so far, as the browser may skip one for the next.
-        known: Message = {
-            "photo": messages.data_url(shrink(photo, PREVIEW_SIDE), messages.LIVE_QUALITY),
-            "faces": [],
-            "face": face,
-        }
+        known = _known(photo, face)
         yield messages.message("opening", **known, step="Finding faces"), None
         known["faces"] = messages.face_list(photo, self.engine.find_faces(photo))
         opening = with_steps(lambda progress: self.engine.open_portrait(photo, face, progress))
@@ -149,23 +113,46 @@ class Handlers:
         if asked.refine != "off":
             yield messages.message("opening", **known, step="Refining"), None
         portrait, asked = self._as_set(portrait, asked)
-        neutral = dataclasses.replace(asked, sliders={})
+        neutral = dataclasses.replace(asked, sliders={}, takes=())
         visit = Visit.begin(portrait, face_descriptor(portrait, portrait.crop), neutral)
-        # After an expired session the sliders still say what the visitor had: take it up again.
-        if not self._is_open(token):
+        # After an expired session the widgets still say what the visitor had: take it up again.
+        if self._visit(token) is None:
             visit = visit.with_edit(asked)
-        picture = self.engine.edit(portrait, visit.request)
-        self.visits.put(token, visit)
+        yield self._arrived(token, visit, known)
+
+    def _open_project(self, token: str, project: Project) -> Iterator[Answer]:
+        self._runs.drop(token)
+        known = _known(project.photo, project.face)
+        known["faces"] = messages.face_list(project.photo, project.faces)
+        yield messages.message("opening", **known, step="Opening the project"), None
+        opening = with_steps(lambda progress: restore(self.engine, project, progress))
+        restored: Restored = yield from _told(opening, known)
+        portrait, preview = restored.portrait, reduced(restored.portrait, PREVIEW_SIDE)
+        visit = Visit(
+            portrait, preview, face_descriptor(portrait, portrait.crop), restored.history, restored.cursor
+        ).with_faces(restored.references, "upload")
+        yield self._arrived(token, visit, known)
+        if restored.notice is not None:
+            tell(restored.notice)
+
+    def _arrived(self, token: str, visit: Visit, known: Message) -> Answer:
+        """The first picture of a visit that begins; the faces of the one before come along."""
+        picture = self.engine.edit(visit.portrait, visit.request)
+        with self._writing:
+            before = self._visit(token)
+            self.visits.put(token, visit if before is None else visit.after(before))
+        if before is not None and not same_photo(before.portrait, visit.portrait):
+            forget_photo(self.engine, before.portrait)
         opened = messages.message(
             "opened",
             frame=messages.frame(picture, visit.request, live=False),
             before=messages.befores(visit),
             faces=known["faces"],
-            face=face,
+            face=known["face"],
             token=token,
             **self._state(visit, visit.request, picture),
         )
-        yield opened, visit.request
+        return opened, visit.request
 
     def _as_set(self, portrait: Portrait, asked: EditRequest) -> tuple[Portrait, EditRequest]:
         """The portrait refined as the toggle says; but best takes a minute, and begins with a click alone."""
@@ -181,12 +168,11 @@ class Handlers:
             return portrait, dataclasses.replace(asked, refine="off")
         return refined, dataclasses.replace(asked, refine=mode)
 
-    def _is_open(self, token: str) -> bool:
+    def _visit(self, token: str) -> Visit | None:
         try:
-            self.visits.get(token)
+            return self.visits.get(token)
         except SessionExpired:
-            return False
-        return True
+            return None
 
     def preview(self, token: str, request: EditRequest) -> Message | None:
         """The frame while a slider moves; None if a newer one is wanted already.
@@ -209,12 +195,12 @@ class Handlers:
         except Exception as error:
             raise toast(error) from None
 
-    @_toasted
+    @toasted
     def settle(self, token: str, request: EditRequest) -> Message:
         """The hand rests: one entry in the history, and the picture at full quality."""
         return self._show(token, lambda visit: visit.with_edit(visit.possible(request)), request)
 
-    @_toasted
+    @toasted
     def jump(self, token: str, current: EditRequest, index: object) -> Answer:
         """Go to an entry of the history; the view (face or whole photo) stays as it is."""
         entry = _index(index, len(self.visits.get(token).history))
@@ -229,7 +215,7 @@ class Handlers:
         """One entry forward."""
         return self._step(token, current, 1)
 
-    @_toasted
+    @toasted
     def _step(self, token: str, current: EditRequest, by: int) -> Answer:
         if self._runs.drop(token) and by < 0:
             by = 0  # the refinement under way is the last thing that was done
@@ -245,13 +231,13 @@ class Handlers:
         request = dataclasses.replace(change(self.visits.get(token)).request, output=current.output)
         return self._show(token, change, request, refining=False), request
 
-    @_toasted
+    @toasted
     def reset(self, token: str, current: EditRequest) -> Answer:
-        """All sliders to zero, as a new entry of the history."""
-        request = dataclasses.replace(current, sliders={})
+        """All sliders to zero and nothing taken, as a new entry of the history."""
+        request = dataclasses.replace(current, sliders={}, takes=())
         return self._show(token, lambda visit: visit.with_edit(visit.possible(request)), request), request
 
-    @_toasted
+    @failing
     def refine(self, token: str, asked: EditRequest) -> Iterator[Refined]:
         """The toggle was moved: show the refinement; if this face has none, compute it, telling how far."""
         self._runs.drop(token)
@@ -332,37 +318,54 @@ class Handlers:
         }
 
     def export(self, payload: object) -> Message:
-        """The picture on the stage as a file; called by the stage itself, so the answer carries errors too.
+        """What is on the stage as a file; called by the stage itself, so the answer carries errors too.
 
-        payload: {"token", "format": "png" or "jpeg", "request": as in a message}.
+        payload: {"token", "format": "png", "jpeg" or "project", "request": as in a message}.
         """
         try:
             if not isinstance(payload, Mapping) or not isinstance(payload.get("request"), Mapping):
                 raise BadRequest("The download was asked for in an unknown way; reload the page.")
             asked, kind = payload["request"], payload.get("format")
-            if kind not in ("png", "jpeg"):
-                raise BadRequest("Pictures can be downloaded as PNG or JPEG; choose one of them.")
-            sliders = asked.get("sliders")
+            if kind not in ("png", "jpeg", "project"):
+                raise BadRequest(
+                    "A picture is downloaded as PNG or JPEG, all of it as a project; choose one."
+                )
+            token, sliders = str(payload.get("token")), asked.get("sliders")
+            takes = self.references.takes(token, asked.get("takes"))
             settings = {name: asked.get(name) for name in SETTINGS}
-            request = parse_request(sliders if isinstance(sliders, Mapping) else {}, **settings)
-            visit = self.visits.get(str(payload.get("token")))
+            request = parse_request(sliders if isinstance(sliders, Mapping) else {}, takes=takes, **settings)
+            visit = self.visits.get(token)
+            if kind == "project":
+                return self._project(visit.with_edit(visit.possible(request)))
             return messages.download(self.engine.edit(visit.portrait, request), kind)
         except VisagistError as error:
             return {"error": str(error)}
         except Exception as error:
             return {"error": toast(error).message}
 
+    def _project(self, visit: Visit) -> Message:
+        faces = (face.reference for face in visit.faces)
+        project = Project.of(self.engine, visit.portrait, visit.history, visit.cursor, faces)
+        return messages.file(save_project(project), "portrait.visagist", "application/octet-stream")
+
     def forget(self, token: str) -> None:
-        """The visitor left: nothing of the photo stays in memory."""
-        if self._is_open(token):
-            self.engine.forget(self.visits.get(token).portrait)
+        """The visitor left: nothing of the photos stays in memory."""
+        visit = self._visit(token)
+        if visit is not None:
+            forget_photo(self.engine, visit.portrait)
         self._runs.drop(token)
         self.visits.drop(token)
         self._frames.forget(token)
 
 
-def _told(opening: Generator[str, None, Portrait], known: Message) -> Generator[Answer, None, Portrait]:
-    """The steps of opening as messages; returns the portrait."""
+def _known(photo: np.ndarray, face: int) -> Message:
+    """What is known when an opening begins; each message carries all of it, as the browser may skip one."""
+    picture = messages.data_url(shrink(photo, PREVIEW_SIDE), messages.LIVE_QUALITY)
+    return {"photo": picture, "faces": [], "face": face}
+
+
+def _told(opening: Generator[str, None, Opened], known: Message) -> Generator[Answer, None, Opened]:
+    """The steps of opening as messages; returns what was opened."""
     while True:
         try:
             step = next(opening)

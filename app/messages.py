@@ -1,4 +1,4 @@
-"""What the server tells the stage (app/stage.js): small JSON-ready dictionaries, pictures inlined."""
+"""What the server tells the page (stage.js, faces.js): small JSON-ready dictionaries, pictures inlined."""
 
 import base64
 import itertools
@@ -10,6 +10,8 @@ import numpy as np
 from app.visits import Visit, shrink
 from core.alignment import Face
 from core.images import encode_jpeg, encode_png
+from core.references import Reference
+from core.request_json import request_to_json
 from core.session import EditRequest
 
 # A 128 px face is enlarged here by Lanczos, as browsers do it by a visibly softer bilinear.
@@ -19,7 +21,7 @@ STILL_SIDE = 2048
 THUMBNAIL_SIDE = 120
 LIVE_QUALITY, STILL_QUALITY = 86, 94
 
-# EditRequest's fields beside the sliders.
+# EditRequest's fields beside the sliders and what is taken from references.
 SETTINGS = ("order", "start", "refine", "strength", "output", "keep_detail")
 
 Message = dict[str, Any]
@@ -65,11 +67,16 @@ def befores(visit: Visit) -> dict[str, str]:
 
 def request_dict(request: EditRequest) -> dict[str, Any]:
     """A request as JSON; the stage returns it when the visitor downloads what is on the screen."""
-    return {"sliders": dict(request.sliders), **settings(request)}
+    return request_to_json(request)
+
+
+def stack(request: EditRequest) -> list[dict[str, Any]]:
+    """What a request takes from references, as the page's stack (app/takes.js) holds it."""
+    return request_dict(request)["takes"]
 
 
 def settings(request: EditRequest) -> dict[str, Any]:
-    """All of a request but its sliders, in the order of the widgets."""
+    """All of a request but its sliders and its stack, in the order of the widgets."""
     return {name: getattr(request, name) for name in SETTINGS}
 
 
@@ -82,6 +89,11 @@ def face_list(photo: np.ndarray, faces: tuple[Face, ...]) -> list[dict[str, Any]
         box = [left / width, top / height, right / width, bottom / height]
         listed.append({"box": box, "thumbnail": thumbnail(_around(photo, face))})
     return listed
+
+
+def face_dict(reference: Reference, origin: str) -> dict[str, str]:
+    """A face to take from; origin: "gallery", "upload" or "earlier"."""
+    return {"key": reference.key, "picture": thumbnail(reference.picture), "origin": origin}
 
 
 def thumbnail(image: np.ndarray) -> str:
@@ -99,13 +111,11 @@ def _around(photo: np.ndarray, face: Face) -> np.ndarray:
 
 
 def download(image: np.ndarray, kind: str) -> Message:
-    """A file for the browser to save: its name, type and base64 bytes, at full quality.
-
-    kind: "png" or "jpeg".
-    """
+    """A picture for the browser to save, at full quality; kind: "png" or "jpeg"."""
     data, suffix = (encode_jpeg(image, 95), "jpg") if kind == "jpeg" else (encode_png(image), "png")
-    return {
-        "name": f"visagist-portrait.{suffix}",
-        "type": f"image/{kind}",
-        "data": base64.b64encode(data).decode("ascii"),
-    }
+    return file(data, f"visagist-portrait.{suffix}", f"image/{kind}")
+
+
+def file(data: bytes, name: str, kind: str) -> Message:
+    """A file for the browser to save: its name, MIME type and bytes in base64."""
+    return {"name": name, "type": kind, "data": base64.b64encode(data).decode("ascii")}

@@ -27,7 +27,7 @@
     if (action === "close-help") dialog("help")?.close();
   });
 
-  const typing = (target) => target.closest?.("textarea, input:not([type=range]):not([type=radio]), [contenteditable]");
+  const typing = (target) => target.closest?.("textarea, input:not([type=range]):not([type=radio]):not([type=checkbox]), [contenteditable]");
   document.addEventListener("keydown", (event) => {
     const app = window.visagist, key = event.key.toLowerCase();
     if (!app || document.querySelector("dialog[open]")) return;
@@ -40,6 +40,8 @@
     if (event.altKey || typing(event.target)) return;
     if (key === "b" && !event.repeat) app.hold(true);
     if (key === "r") app.run("reset");
+    const tab = { 1: "show-attributes", 2: "show-reference" }[key];
+    if (tab) document.getElementById(tab)?.click();
   });
   document.addEventListener("keyup", (event) => {
     if (event.key.toLowerCase() === "b") window.visagist?.hold(false);

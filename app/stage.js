@@ -7,7 +7,7 @@ const SETTLE_MS = 350; // a pause this long after the last slider event is one e
 const find = (selector) => element.querySelector(selector);
 const canvas = find(".v-canvas"), picture = find(".v-picture"), before = find(".v-before");
 const after = find(".v-after"), boxes = find(".v-boxes"), divider = find(".v-divider");
-const compare = find(".v-compare"), progress = find(".v-progress"), webcam = find(".v-webcam");
+const compare = find(".v-compare"), progress = find(".v-progress");
 const refining = find(".v-refining");
 const shelf = () => document.querySelector("#shelf .v-shelf");
 
@@ -39,7 +39,7 @@ function setPhase(phase) {
 
 function refreshTools() {
   const ready = state.phase === "editing", { history } = state;
-  const moved = state.request && Object.keys(state.request.sliders).length > 0;
+  const moved = state.request && Object.keys(state.request.sliders).length + state.request.takes.length > 0;
   const enable = (name, on) => { find(`[data-action=${name}]`).disabled = !(ready && on); };
   enable("undo", history.cursor > 0 || state.settleTimer);
   enable("redo", history.cursor < history.length - 1);
@@ -284,38 +284,13 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   dragDepth = 0;
   setDropping(false);
+  if (event.target.closest?.("#tab-reference")) return; // a face to take from: app/faces.js
   openFile(event.dataTransfer.files[0]);
 });
 document.addEventListener("paste", (event) => {
   const item = [...(event.clipboardData?.items || [])].find((entry) => entry.kind === "file");
   if (item) openFile(item.getAsFile());
 });
-
-const video = webcam.querySelector("video");
-async function startWebcam() {
-  try {
-    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: "user" } });
-  } catch {
-    trigger("problem", { message: "The webcam cannot be used; allow it in the browser, or open a photo instead." });
-    return;
-  }
-  webcam.showModal();
-}
-function stopWebcam() {
-  video.srcObject?.getTracks().forEach((track) => track.stop());
-  video.srcObject = null;
-  if (webcam.open) webcam.close();
-}
-function shoot() {
-  const shot = document.createElement("canvas");
-  shot.width = video.videoWidth;
-  shot.height = video.videoHeight;
-  if (!shot.width) return;
-  shot.getContext("2d").drawImage(video, 0, 0);
-  stopWebcam();
-  shot.toBlob((blob) => openFile(new File([blob], "webcam.jpg", { type: "image/jpeg" })), "image/jpeg", 0.95);
-}
-webcam.addEventListener("close", stopWebcam);
 
 // ---- download -------------------------------------------------------------------------------
 
@@ -356,12 +331,13 @@ const actions = {
   reset: () => leap("reset"),
   compare: () => { state.comparing = !state.comparing; applyCompare(); },
   browse: () => document.querySelector("#upload input[type=file]").click(),
-  webcam: startWebcam,
+  webcam: () => startWebcam(openFile),
   shoot,
   cancel: () => trigger("cancel"),
   "stop-webcam": stopWebcam,
   "download-png": () => download("png"),
   "download-jpeg": () => download("jpeg"),
+  "download-project": () => download("project"),
 };
 
 document.addEventListener("click", (event) => {
@@ -374,7 +350,7 @@ for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListene
 picture.addEventListener("contextmenu", (event) => { if (event.pointerType === "touch") event.preventDefault(); });
 compare.addEventListener("input", applyCompare);
 
-window.visagist = { hold, run: (name) => actions[name]?.() };
+window.visagist = { hold, webcam: startWebcam, run: (name) => actions[name]?.() };
 
 function showExamples() {
   const examples = props.examples || [];

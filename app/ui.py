@@ -1,4 +1,7 @@
-"""The page's layout, and how it is served. Gestures: app/wiring.py; what they do: app/handlers.py."""
+"""The page's layout, and how it is served.
+
+Controls: app/panel.py; gestures: app/wiring.py; what they do: app/handlers.py.
+"""
 
 import os
 import tempfile
@@ -11,22 +14,15 @@ import gradio as gr
 
 from app import messages
 from app.handlers import Handlers, find_examples
-from app.wiring import Widgets, Wiring
+from app.markup import PLAIN, part, script
+from app.panel import controls
+from app.wiring import Page, Wiring
+from core.archive import MAX_FILE_BYTES
 from core.engine import Engine
 from core.images import open_image
-from core.session import SLIDER_RANGE, STRENGTH_RANGE
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "assets" / "examples"
-MAX_UPLOAD = "15mb"
-
-ORDERS = [("First order", "first"), ("Second order", "second"), ("Linear", "linear")]
-STARTS = [("Inversion", "inversion"), ("Photo", "photo")]
-OUTPUTS = [("Face only", "face"), ("Whole photo", "photo")]
-REFINEMENTS = [("Off", "off"), ("Fast", "fast"), ("Best, a minute", "best")]
-
-# gr.HTML as bare markup: none of Gradio's text styles, no click event.
-_PLAIN: dict[str, Any] = {"apply_default_css": False, "js_on_load": None}
 
 
 def build(engine: Engine) -> gr.Blocks:
@@ -35,23 +31,25 @@ def build(engine: Engine) -> gr.Blocks:
     with gr.Blocks(
         title="Visagist", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True
     ) as page:
-        gr.HTML(_model_line(engine), html_template=_part("header.html"), elem_id="header", **_PLAIN)
-        # Out of sight: buttons, drops, pastes and the webcam all hand their file to this one input.
+        gr.HTML(_model_line(engine), html_template=part("header.html"), elem_id="header", **PLAIN)
+        # Out of sight: buttons, drops, pastes and the webcam all hand their file to one of these inputs.
         with gr.Column(elem_id="upload"):
-            upload = gr.UploadButton("Open photo", file_types=["image"])
+            photo = gr.UploadButton("Open photo or project", file_types=["image", ".visagist"])
+        with gr.Column(elem_id="upload-reference"):
+            reference = gr.UploadButton("Add a reference photo", file_types=["image"])
         with gr.Row(elem_id="workspace"):
             stage = gr.HTML(
-                html_template=_part("stage.html"),
-                js_on_load=(HERE / "stage.js").read_text(encoding="utf-8"),
+                html_template=part("stage.html"),
+                js_on_load=script("camera.js") + script("stage.js"),
                 server_functions=[_export(handlers)],
                 examples=[messages.thumbnail(open_image(path)) for path in handlers.examples],
                 elem_id="stage",
                 apply_default_css=False,
             )
             with gr.Column(elem_id="panel"):
-                widgets = _panel(engine)
-            gr.HTML("", html_template=_part("shelf.html"), elem_id="shelf", **_PLAIN)
-        Wiring(handlers).connect(page, stage, upload, widgets)
+                widgets, gallery = controls(engine, handlers.references.gallery())
+            gr.HTML("", html_template=part("shelf.html"), elem_id="shelf", **PLAIN)
+        Wiring(handlers).connect(page, Page(stage, gallery, photo, reference), widgets)
     page.queue(max_size=32, default_concurrency_limit=1)
     return page
 
@@ -81,14 +79,15 @@ def serve(
         prevent_thread_lock=not block,
         **LAUNCH,
         theme=_theme(),
-        css_paths=HERE / "style.css",
+        css_paths=[HERE / "style.css", HERE / "reference.css"],
         head=_head(),
     )
     return page
 
 
 LAUNCH: dict[str, Any] = {
-    "max_file_size": MAX_UPLOAD,
+    # As large as a project may be; what a picture may be, open_image says.
+    "max_file_size": MAX_FILE_BYTES,
     "allowed_paths": [],
     "strict_cors": True,
     "ssr_mode": False,
@@ -100,8 +99,7 @@ LAUNCH: dict[str, Any] = {
 
 
 def _head() -> str:
-    script = (HERE / "script.js").read_text(encoding="utf-8")
-    return f'<meta name="color-scheme" content="dark light"><script>{script}</script>'
+    return f'<meta name="color-scheme" content="dark light"><script>{script("script.js")}</script>'
 
 
 def _theme() -> gr.themes.Base:
@@ -120,53 +118,5 @@ def _export(handlers: Handlers) -> Callable[[object], messages.Message]:
     return export
 
 
-def _part(name: str) -> str:
-    return (HERE / "parts" / name).read_text(encoding="utf-8")
-
-
 def _model_line(engine: Engine) -> dict[str, str]:
     return {"model": engine.config.title, "device": "GPU" if str(engine.device).startswith("cuda") else "CPU"}
-
-
-def _panel(engine: Engine) -> Widgets:
-    # First, as it is about who the picture shows; what the sliders make of them comes after.
-    refine = _refine_toggle(engine)
-    low, high = STRENGTH_RANGE
-    strength = gr.Slider(
-        low, high, high, step=0.05, label="Strength", elem_id="strength", elem_classes="v-amount", buttons=[]
-    )
-    low, high = SLIDER_RANGE
-    gr.HTML("", html_template='<h2 class="v-caption">Attributes</h2>', **_PLAIN)
-    sliders = [
-        gr.Slider(
-            low,
-            high,
-            0,
-            step=0.05,
-            label=attribute.label,
-            info=f"{attribute.low} to {attribute.high}" if attribute.low and attribute.high else None,
-            elem_classes="v-slider",
-            elem_id=f"slider-{attribute.name}",
-            buttons=[],
-        )
-        for attribute in engine.config.attributes
-    ]
-    order = _segments("order", "Directions", ORDERS)
-    start = _segments("start", "Start from", STARTS)
-    output = _segments("output", "Show", OUTPUTS)
-    keep_detail = gr.Checkbox(True, label="Keep skin detail", elem_id="keep-detail", elem_classes="v-check")
-    gr.HTML("", html_template=_part("export.html"), elem_id="export", **_PLAIN)
-    return Widgets(sliders, order, start, refine, strength, output, keep_detail)
-
-
-def _segments(name: str, label: str, choices: list[tuple[str, str]], **more: Any) -> gr.Radio:
-    more.setdefault("value", choices[0][1])
-    return gr.Radio(choices, label=label, elem_id=name, elem_classes="v-segments", **more)
-
-
-def _refine_toggle(engine: Engine) -> gr.Radio:
-    """Starts at fast, where the model has it; where it lacks one, it says so in its place."""
-    missing = {mode: reason for mode, reason in engine.refinements.items() if reason}
-    choices = [choice for choice in REFINEMENTS if choice[1] not in missing]
-    info = " ".join(missing.values()) or None
-    return _segments("refine", "Refine", choices, value="off" if "fast" in missing else "fast", info=info)

@@ -1,18 +1,30 @@
-"""What the server remembers of one visitor: the open portrait and the edits made to it."""
+"""What the server remembers of one visitor: the open portrait, the edits made to it, other faces."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
+from core.references import Reference
 from core.session import EditRequest, Portrait
 
 # Longest side, in pixels, of the photo that is edited while a slider is being dragged.
 PREVIEW_SIDE = 1024
 HISTORY_LENGTH = 100
+MAX_FACES = 24
+
+Origin = Literal["upload", "earlier"]
+
+
+@dataclass(frozen=True)
+class KnownFace:
+    """A face of the visitor's own to take from, and whether it was brought for that or opened earlier."""
+
+    reference: Reference
+    origin: Origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +34,7 @@ class Visit:
     preview: the same face in a reduced photo, so that dragging costs the same for every photo.
     identity: (128,) descriptor of the photo's own face, to compare edits with.
     history: every edit at which the visitor paused, oldest first; cursor: the one on the screen.
+    faces: the visitor's own to take from, newest first, at most MAX_FACES.
     """
 
     portrait: Portrait
@@ -29,17 +42,29 @@ class Visit:
     identity: np.ndarray
     history: tuple[EditRequest, ...]
     cursor: int = 0
+    faces: tuple[KnownFace, ...] = ()
 
     @classmethod
     def begin(cls, portrait: Portrait, identity: np.ndarray, request: EditRequest) -> "Visit":
         """A fresh visit; `request` is the state to which undo can return."""
         return cls(portrait, reduced(portrait, PREVIEW_SIDE), identity, (request,))
 
+    def after(self, before: "Visit") -> "Visit":
+        """The same visit with the faces of the one before, among them the face that was open in it."""
+        own = {face.reference for face in self.faces}
+        left = before.with_faces([before.portrait.reference], "earlier").faces
+        faces = (*self.faces, *(face for face in left if face.reference not in own))[:MAX_FACES]
+        return dataclasses.replace(self, faces=faces)
+
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
         own_preview = 0 if self.preview is self.portrait else self.preview.photo.nbytes
-        return self.portrait.nbytes + own_preview
+        references = {face.reference for face in self.faces} | set(self._taken())
+        return self.portrait.nbytes + own_preview + sum(reference.nbytes for reference in references)
+
+    def _taken(self) -> Iterable[Reference]:
+        return (take.reference for request in self.history for take in request.takes)
 
     @property
     def request(self) -> EditRequest:
@@ -69,6 +94,23 @@ class Visit:
         return dataclasses.replace(
             self, portrait=portrait, preview=portrait if self.preview is self.portrait else preview
         )
+
+    def reference(self, key: str) -> Reference | None:
+        """The face of this key: of the visitor's own, or of the history, which outlives the list."""
+        known = (*(face.reference for face in self.faces), *self._taken())
+        return next((reference for reference in known if reference.key == key), None)
+
+    def with_faces(self, references: Iterable[Reference], origin: Origin) -> "Visit":
+        """The same visit, these faces first in its list; the oldest fall off its end."""
+        new = tuple(dict.fromkeys(references))
+        kept = (face for face in self.faces if face.reference not in new)
+        faces = (*(KnownFace(reference, origin) for reference in new), *kept)[:MAX_FACES]
+        return dataclasses.replace(self, faces=faces)
+
+    def without_face(self, key: str) -> "Visit":
+        """The same visit, this face no longer in its list; edits that take from it stay."""
+        faces = tuple(face for face in self.faces if face.reference.key != key)
+        return dataclasses.replace(self, faces=faces)
 
     def at(self, cursor: int) -> "Visit":
         """The same history at another entry; beyond either end it stays at the end."""

@@ -9,8 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from app.handlers import Answer, Handlers, toast
-from app.messages import SETTINGS, settings
+from app import messages
+from app.handlers import Answer, Handlers
+from app.messages import SETTINGS
+from app.toasts import toast
 from core.errors import BadRequest
 from core.session import EditRequest
 
@@ -20,9 +22,10 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 @dataclass(frozen=True)
 class Widgets:
-    """The controls; sliders in the order of the model's attributes."""
+    """The controls; sliders in the order of the model's attributes, stack as app/takes.js says."""
 
     sliders: Sequence[gr.Slider]
+    stack: gr.HTML
     order: gr.Radio
     start: gr.Radio
     refine: gr.Radio
@@ -32,7 +35,17 @@ class Widgets:
 
     @property
     def all(self) -> list[Any]:
-        return [*self.sliders, *(getattr(self, name) for name in SETTINGS)]
+        return [*self.sliders, self.stack, *(getattr(self, name) for name in SETTINGS)]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is not a control: the picture, the faces to take from, and the two ways in for files."""
+
+    stage: gr.HTML
+    gallery: gr.HTML
+    photo: gr.UploadButton
+    reference: gr.UploadButton
 
 
 class Wiring:
@@ -43,10 +56,11 @@ class Wiring:
         self._names = [attribute.name for attribute in handlers.engine.config.attributes]
         self._key = secrets.token_bytes(32)
 
-    def connect(self, page: gr.Blocks, stage: gr.HTML, upload: gr.UploadButton, widgets: Widgets) -> None:
-        """Register every event; called inside the page's context."""
-        handlers, values, everything = self._handlers, widgets.all, [stage, *widgets.all]
-        # One listener for all the sliders: "always_last" then holds across them, so that frames of two
+    def connect(self, blocks: gr.Blocks, page: Page, widgets: Widgets) -> None:
+        """Register every event; called inside the context of `blocks`."""
+        handlers, stage, values = self._handlers, page.stage, widgets.all
+        everything = [stage, *values]
+        # One listener for all the controls: "always_last" then holds across them, so that frames of two
         # sliders never overtake each other. No queue: it costs more than the picture.
         gr.on(
             [widget.input for widget in values if widget is not widgets.refine],
@@ -76,40 +90,57 @@ class Wiring:
         )
         stage.cancel(self._cancel, queue=False, trigger_mode="multiple", **QUIET)
         stage.jump(self._jump, values, everything, queue=False, trigger_mode="multiple", **QUIET)
-        opening: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
-        upload.upload(self._open_file, [upload, *values], everything, **opening).then(
-            lambda: None, outputs=upload, queue=False, **QUIET
-        )
-        stage.example(self._choice(handlers.open_example), values, everything, **opening)
-        stage.choose_face(self._choice(handlers.choose_face), values, everything, **opening)
+        self._connect_opening(page, values)
         stage.problem(_tell, queue=False, **QUIET)
-        page.unload(self._forget)
+        blocks.unload(self._forget)
+
+    def _connect_opening(self, page: Page, values: list[Any]) -> None:
+        handlers, opened = self._handlers, [page.stage, *values, page.gallery]
+        opening: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
+        page.photo.upload(self._open_file, [page.photo, *values], opened, **opening).then(
+            lambda: None, outputs=page.photo, queue=False, **QUIET
+        )
+        page.stage.example(self._choice(handlers.open_example), values, opened, **opening)
+        page.stage.choose_face(self._choice(handlers.choose_face), values, opened, **opening)
+        page.reference.upload(self._add_face, page.reference, page.gallery, **opening).then(
+            lambda: None, outputs=page.reference, queue=False, **QUIET
+        )
+        # Queued, for what it may have to say: gr.Info needs the queue.
+        page.gallery.remove_face(self._remove_face, values, page.gallery, trigger_mode="multiple", **QUIET)
 
     def visitor(self, request: gr.Request) -> str:
         """The visitor's token: unguessable, and the same for all events of one open page."""
         session = request.session_hash or ""
         return hmac.new(self._key, session.encode(), hashlib.sha256).hexdigest()
 
-    def _asked(self, values: tuple[Any, ...]) -> EditRequest:
+    def _asked(self, token: str, values: tuple[Any, ...], lenient: bool = False) -> EditRequest:
         count = len(self._names)
-        sliders = dict(zip(self._names, values[:count], strict=True))
-        return self._handlers.request(sliders, **dict(zip(SETTINGS, values[count:], strict=True)))
+        sliders, stack = dict(zip(self._names, values[:count], strict=True)), values[count]
+        settings = dict(zip(SETTINGS, values[count + 1 :], strict=True))
+        return self._handlers.request(token, sliders, stack, lenient, **settings)
 
     def _shown(self, answer: Answer) -> list[Any]:
         message, asked = answer
         if asked is None:
-            return [message, *[gr.skip()] * (len(self._names) + len(SETTINGS))]
+            return [message, *[gr.skip()] * (len(self._names) + 1 + len(SETTINGS))]
         sliders = [asked.sliders.get(name, 0) for name in self._names]
-        return [message, *sliders, *settings(asked).values()]
+        return [message, *sliders, messages.stack(asked), *messages.settings(asked).values()]
 
     def _preview(self, request: gr.Request, *values: Any) -> Any:
-        return self._handlers.preview(self.visitor(request), self._asked(values)) or gr.skip()
+        token = self.visitor(request)
+        try:
+            asked = self._asked(token, values)
+        except gr.Error:  # which would repeat with every pixel: `settle` tells it
+            return gr.skip()
+        return self._handlers.preview(token, asked) or gr.skip()
 
     def _settle(self, request: gr.Request, *values: Any) -> Any:
-        return self._handlers.settle(self.visitor(request), self._asked(values))
+        token = self.visitor(request)
+        return self._handlers.settle(token, self._asked(token, values))
 
     def _refine(self, request: gr.Request, *values: Any) -> Iterator[list[Any]]:
-        for message, mode in self._handlers.refine(self.visitor(request), self._asked(values)):
+        token = self.visitor(request)
+        for message, mode in self._handlers.refine(token, self._asked(token, values)):
             yield [message, gr.skip() if mode is None else mode]
 
     def _cancel(self, request: gr.Request) -> None:
@@ -117,26 +148,46 @@ class Wiring:
 
     def _step(self, method: Callable[..., Answer]) -> Callable[..., list[Any]]:
         def handle(request: gr.Request, *values: Any) -> list[Any]:
-            return self._shown(method(self.visitor(request), self._asked(values)))
+            token = self.visitor(request)
+            return self._shown(method(token, self._asked(token, values)))
 
         return handle
 
     def _jump(self, request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
-        index = _detail(event, "index")
-        return self._shown(self._handlers.jump(self.visitor(request), self._asked(values), index))
+        token = self.visitor(request)
+        return self._shown(self._handlers.jump(token, self._asked(token, values), _detail(event, "index")))
 
     def _open_file(self, request: gr.Request, path: str | None, *values: Any) -> Iterator[list[Any]]:
         if path is None:
             return
-        for answer in self._handlers.open_file(self.visitor(request), self._asked(values), path):
-            yield self._shown(answer)
+        token = self.visitor(request)
+        yield from self._opened(
+            token, self._handlers.open_file(token, self._asked(token, values, True), path)
+        )
 
     def _choice(self, method: Callable[..., Iterator[Answer]]) -> Callable[..., Iterator[list[Any]]]:
         def handle(request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[list[Any]]:
-            for answer in method(self.visitor(request), self._asked(values), _detail(event, "index")):
-                yield self._shown(answer)
+            token = self.visitor(request)
+            asked = self._asked(token, values, lenient=True)
+            yield from self._opened(token, method(token, asked, _detail(event, "index")))
 
         return handle
+
+    def _opened(self, token: str, answers: Iterator[Answer]) -> Iterator[list[Any]]:
+        """The same answers, the last one with the faces that the visitor has from now on."""
+        for answer in answers:
+            arrived = answer[0]["kind"] == "opened"
+            faces = self._handlers.references.listed(token) if arrived else gr.skip()
+            yield [*self._shown(answer), faces]
+
+    def _add_face(self, request: gr.Request, path: str | None) -> Iterator[Any]:
+        if path is not None:
+            yield from self._handlers.references.add(self.visitor(request), path)
+
+    def _remove_face(self, request: gr.Request, event: gr.EventData, *values: Any) -> Any:
+        token = self.visitor(request)
+        asked = self._asked(token, values, lenient=True)
+        return self._handlers.references.remove(token, asked, _detail(event, "key"))
 
     def _forget(self, request: gr.Request) -> None:
         self._handlers.forget(self.visitor(request))

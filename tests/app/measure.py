@@ -1,10 +1,11 @@
 """Figures of the running app, for the README; no test (tests assert no time).
 
-    python tests/app/measure.py [PHOTO]
+    python tests/app/measure.py [PHOTO [MODEL]]
 
 Prints, as JSON: milliseconds from a slider's input event to the animation frame after the new picture was
-painted, in headless Chromium (median of 25, on idle cores); and the peak memory of the serving process in
-MiB once 20 visitors have each opened a photo of 1200 px, moved a slider and seen the whole photo.
+painted, and the same from the click on a gallery face (null where the model has no gallery), in headless
+Chromium (medians of 25, on idle cores); and the peak memory of the serving process in MiB once 20 visitors
+have each opened a photo of 1200 px, moved a slider and seen the whole photo.
 """
 
 import json
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app.handlers import Handlers
 from app.ui import serve
+from core.checkpoints import DEFAULT_BUNDLE
 from core.engine import Engine
 from core.images import save_image
 from core.session import EditRequest
@@ -33,9 +35,8 @@ from core.session import EditRequest
 OPTIONS = "--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-sync"
 VISITORS = 20
 MEASURE = """
-const done = arguments[0], canvas = document.querySelector('.v-canvas');
-const slider = document.querySelector('#panel input[type=range]');
-const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set;
+const act = new Function('turn', arguments[0]), done = arguments[1];
+const canvas = document.querySelector('.v-canvas');
 const times = [];
 let began = 0;
 const observer = new MutationObserver(() => requestAnimationFrame(() => {
@@ -48,38 +49,56 @@ observer.observe(canvas, {attributes: true, attributeFilter: ['data-painted']});
 function next() {
   if (times.length === 25) { observer.disconnect(); done(times); return; }
   began = performance.now();
-  set.call(slider, String((times.length % 2 ? 1 : -1) * (0.5 + times.length * 0.05)));
-  slider.dispatchEvent(new Event('input', {bubbles: true}));
+  act(times.length);
 }
 next();
 """
+MOVE_SLIDER = """
+const slider = document.querySelector('#panel .v-slider input[type=range]');
+const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set;
+set.call(slider, String((turn % 2 ? 1 : -1) * (0.5 + turn * 0.05)));
+slider.dispatchEvent(new Event('input', {bubbles: true}));
+"""
+CLICK_FACE = """
+const faces = document.querySelectorAll('[data-list=gallery] .v-thumbnail');
+faces[turn % faces.length].click();
+"""
 
 
-def slider_milliseconds(address: str, photo: Path) -> float:
-    """Median of 25 moves of the first slider."""
+def milliseconds(address: str, photo: Path) -> dict[str, float | None]:
+    """Medians of 25 moves of the first slider, and of 25 clicks on faces of the gallery."""
     options = webdriver.ChromeOptions()
     for option in OPTIONS.split():
         options.add_argument(option)
     # Named, so that Selenium looks for none itself (and calls home).
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+
+    def wait(script: str) -> None:
+        WebDriverWait(driver, 60).until(lambda d: d.execute_script(f"return {script}"))
+
+    def median(act: str) -> float:
+        return round(statistics.median(driver.execute_async_script(MEASURE, act)), 1)
+
     try:
         driver.set_script_timeout(120)
         driver.get(address)
-
-        def wait(script: str) -> None:
-            WebDriverWait(driver, 60).until(lambda d: d.execute_script(f"return {script}"))
-
         wait("document.body.dataset.visagist === 'empty'")
         wait("!!document.querySelector('#upload input[type=file]')")
         driver.find_element(By.CSS_SELECTOR, "#upload input[type=file]").send_keys(str(photo))
         wait("document.body.dataset.visagist === 'editing'")
-        return statistics.median(driver.execute_async_script(MEASURE))
+        slider, face = median(MOVE_SLIDER), None
+        driver.execute_script(
+            "window.visagist.run('reset'); document.querySelector('#show-reference').click()"
+        )
+        if driver.find_elements(By.CSS_SELECTOR, "[data-list=gallery] .v-thumbnail"):
+            face = median(CLICK_FACE)
+        return {"slider_ms": slider, "gallery_face_ms": face}
     finally:
         driver.quit()
 
 
 def main() -> None:
-    engine = Engine.load()
+    engine = Engine.load(sys.argv[2] if len(sys.argv) > 2 else DEFAULT_BUNDLE)
     page = serve(engine, port=None, block=False)
     handlers = Handlers(engine)
     astronaut = (resize(skimage.data.astronaut(), (1200, 1200)) * 255).astype(np.uint8)
@@ -88,7 +107,7 @@ def main() -> None:
         photo = Path(folder) / "photo.png"
         save_image(astronaut, photo)
         chosen = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else photo
-        milliseconds = slider_milliseconds(page.local_url, chosen)
+        figures = milliseconds(page.local_url, chosen)
         for visitor in range(VISITORS):
             save_image(np.roll(astronaut, visitor, axis=1), photo)  # every visitor a photo of their own
             for _ in handlers.open_file(str(visitor), EditRequest(), str(photo)):
@@ -96,7 +115,7 @@ def main() -> None:
             handlers.preview(str(visitor), EditRequest({slider: 1.0}))
             handlers.settle(str(visitor), EditRequest({slider: 1.0}, output="photo"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
-    print(json.dumps({"slider_ms": round(milliseconds, 1), "visitors": VISITORS, "peak_mib": round(peak)}))
+    print(json.dumps({**figures, "visitors": VISITORS, "peak_mib": round(peak)}))
     page.close()
 
 

@@ -1,55 +1,34 @@
 """The app as a visitor meets it, in headless Chromium: open, drag, undo, reset, download, bad files."""
 
 import base64
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from browsing import Page, served
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
-from app.ui import EXAMPLES, serve
+from app.ui import EXAMPLES
 from core.checkpoints import Bundle
 from core.engine import Engine
-from core.images import encode_png, open_image
+from core.images import open_image
 from core.refinement.gradient_modules import GradientSettings
 from core.session import EditRequest
 
 pytestmark = pytest.mark.browser
 
-# Generous: a busy machine is no failure. Nothing here asserts a time.
-PATIENCE = 120
-OPTIONS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync --hide-scrollbars"
-)
 TOUCHED = "return [...document.querySelectorAll('.v-slider input[type=range]')].map(e => Number(e.value))"
-
-
-def _executable(*names: str) -> str:
-    for name in names:
-        if path := shutil.which(name):
-            return path
-    pytest.fail(
-        "The browser tests need Chromium and its driver; on Debian: apt-get install chromium chromium-driver"
-    )
 
 
 @pytest.fixture(scope="module")
 def address(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        # `serve` sets it for its own process; the tests share theirs.
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-        page = serve(tiny_engine, port=None, block=False)
-        yield page.local_url
-        page.close()
+    with served(tiny_engine, tmp_path_factory.mktemp("gradio")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -58,92 +37,8 @@ def refining(
 ) -> Iterator[tuple[str, Engine]]:
     """The app on a model with refiners, and its engine."""
     engine = Engine(refining_bundle)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-        page = serve(engine, port=None, block=False)
-        yield page.local_url, engine
-        page.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = _executable("chromium", "chromium-browser", "google-chrome")
-    for option in OPTIONS.split():
-        options.add_argument(option)
-    service = webdriver.ChromeService(_executable("chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    driver.set_page_load_timeout(PATIENCE)
-    yield driver
-    driver.quit()
-
-
-class Page:
-    """The app in the browser, in a visitor's words."""
-
-    def __init__(self, driver: webdriver.Chrome, address: str, width: int = 1440, height: int = 900) -> None:
-        self.driver = driver
-        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        driver.get(address)
-        self.wait(lambda: self.js("return document.body.dataset.visagist") == "empty")
-        self.wait(lambda: self.js("return !!document.querySelector('#upload input[type=file]')"))
-
-    def js(self, script: str, *args: object):
-        return self.driver.execute_script(script, *args)
-
-    def wait(self, condition: Callable[[], object]) -> None:
-        WebDriverWait(self.driver, PATIENCE, poll_frequency=0.1).until(lambda _: condition())
-
-    def find(self, selector: str):
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
-    def open(self, path: Path) -> "Page":
-        self.find("#upload input[type=file]").send_keys(str(path))
-        self.wait(lambda: self.js("return document.body.dataset.visagist") == "editing")
-        return self
-
-    @property
-    def painted(self) -> int:
-        return int(self.js("return document.querySelector('.v-canvas').dataset.painted || 0"))
-
-    @property
-    def picture(self) -> np.ndarray:
-        source = self.js("return document.querySelector('.v-after img').src")
-        return open_image(base64.b64decode(source.split(",")[1])).astype(int)
-
-    @property
-    def entries(self) -> list[str]:
-        return self.js("return [...document.querySelectorAll('.v-history button')].map(e => e.textContent)")
-
-    def press(self, *keys: str) -> None:
-        chain = ActionChains(self.driver)
-        for key in keys:
-            chain.key_down(key)
-        for key in reversed(keys):
-            chain.key_up(key)
-        chain.perform()
-
-    def drag(self, name: str, steps: int = 6) -> int:
-        """Drag the slider's thumb to the right; returns the pictures painted before the button was let go."""
-        before = self.painted
-        thumb = self.find(f"#slider-{name} input[type=range]")
-        hand = ActionChains(self.driver).move_to_element(thumb).click_and_hold()
-        # One chain: Chromium's slider does not follow moves that come in a later one.
-        for _ in range(steps):
-            hand.move_by_offset(15, 0).pause(0.05)
-        hand.perform()
-        self.wait(lambda: self.painted > before)
-        seen = self.painted - before
-        ActionChains(self.driver).release().perform()
-        return seen
-
-
-@pytest.fixture(scope="module")
-def portrait(photo: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("photos") / "astronaut.png"
-    path.write_bytes(encode_png(photo))
-    return path
+    with served(engine, tmp_path_factory.mktemp("gradio")) as address:
+        yield address, engine
 
 
 @pytest.fixture

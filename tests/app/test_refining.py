@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from app import handlers as module
+from app import toasts as module
 from app.handlers import Handlers, Refined
 from app.refining import Run, Runs
 from core.engine import Engine

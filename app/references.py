@@ -1,0 +1,145 @@
+"""The faces that visitors take from: the model's gallery, photos brought for it, faces opened earlier."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app import messages
+from app.messages import Message
+from app.toasts import tell, toasted, toasted_stream
+from app.visits import Visit
+from core.engine import Engine
+from core.errors import BadRequest, SessionExpired
+from core.images import open_image
+from core.references import MAX_TAKES, Reference, Take
+from core.session import EditRequest, Portrait, SessionStore
+
+# Of a group photo, the largest.
+MAX_FACES_ADDED = 8
+GONE = "That reference face is no longer here; pick another one."
+
+# A message for the gallery (app/faces.js). Its keys: busy, a step under way or None; faces, all that are
+# listed, where they changed; picked, the key of the one to take from at once.
+Update = Callable[[str, Callable[[Visit], Visit]], Visit]
+
+
+class References:
+    """What visitors can take from. Nobody sees another visitor's faces; keys alone open none."""
+
+    def __init__(self, engine: Engine, visits: SessionStore[Visit], update: Update) -> None:
+        self._engine = engine
+        self._visits = visits
+        self._update = update
+        self._gallery = {reference.key: reference for reference in engine.gallery}
+
+    def gallery(self) -> list[dict[str, str]]:
+        """The model's own faces, for the page to hold from the start."""
+        return [messages.face_dict(reference, "gallery") for reference in self._gallery.values()]
+
+    def takes(self, token: str, stack: object, lenient: bool = False) -> tuple[Take, ...]:
+        """The stack that the page sent, as takes; lenient leaves out faces that are not known.
+
+        Raises: BadRequest if it is none, or names a face unknown to this visitor; SessionExpired where the
+        visitor's own faces are gone with the portrait.
+        """
+        if stack is None:
+            return ()
+        if not isinstance(stack, list):
+            raise BadRequest("What to take came in an unknown way; reload the page.")
+        if len(stack) > MAX_TAKES:
+            raise BadRequest(f"An edit takes from at most {MAX_TAKES} references; remove one first.")
+        takes = []
+        for entry in stack:
+            if not isinstance(entry, Mapping) or not isinstance(entry.get("what"), list):
+                raise BadRequest("What to take came in an unknown way; reload the page.")
+            reference = self._find(token, entry.get("reference"), lenient)
+            if reference is not None:
+                takes.append(Take(reference, tuple(entry["what"]), entry.get("amount", 1.0)))
+        return tuple(takes)
+
+    def _find(self, token: str, key: object, lenient: bool) -> Reference | None:
+        if isinstance(key, str) and key in self._gallery:
+            return self._gallery[key]
+        try:
+            reference = self._visits.get(token).reference(str(key))
+        except SessionExpired:
+            if not lenient:
+                raise
+            return None
+        if reference is None and not lenient:
+            raise BadRequest(GONE)
+        return reference
+
+    def listed(self, token: str, **more: Any) -> Message:
+        """The visitor's own faces as a message for the gallery; the portrait's own is not among them."""
+        visit = self._visits.get(token)
+        own = visit.portrait.reference
+        faces = [face for face in visit.faces if face.reference != own]
+        listed = [messages.face_dict(face.reference, face.origin) for face in faces]
+        return messages.message("faces", faces=listed, busy=None, **more)
+
+    @toasted_stream(lambda: messages.message("faces", busy=None))
+    def add(self, token: str, path: str) -> Iterator[Message]:
+        """Add the faces of an uploaded photo, which is erased from the disk, and pick the largest."""
+        try:
+            photo = open_image(path)
+        finally:
+            Path(path).unlink(missing_ok=True)
+        visit = self._visits.get(token)
+        yield messages.message("faces", busy="Finding faces")
+        found = self._references(visit.portrait, photo)
+        # The open face gives itself nothing.
+        new = [reference for reference in found if reference != visit.portrait.reference]
+        if not new:
+            raise BadRequest("This photo shows the face that is open; choose another one to take from.")
+        self._update(token, lambda visit: visit.with_faces(new, "upload"))
+        yield self.listed(token, picked=new[0].key)
+
+    def _references(self, opened: Portrait, photo: np.ndarray) -> list[Reference]:
+        """Of each face in the photo, largest first; of the photo itself nothing stays in memory."""
+        count = min(len(self._engine.find_faces(photo)), MAX_FACES_ADDED)
+        portrait = None
+        try:
+            found = []
+            for face in range(max(1, count)):  # 1: opening it says what is missing
+                portrait = self._engine.open_portrait(photo, face)
+                found.append(portrait.reference)
+            return found
+        finally:
+            if portrait is not None and not same_photo(portrait, opened):
+                forget_photo(self._engine, portrait)
+
+    @toasted
+    def remove(self, token: str, asked: EditRequest, key: object) -> Message:
+        """Take a face off the list; edits that take from it stay."""
+        used = any(take.reference.key == key for take in asked.takes)
+
+        def change(visit: Visit) -> Visit:
+            # What is on the screen may not have settled; only the history keeps its faces.
+            kept = visit.with_edit(visit.possible(asked)) if used else visit
+            return kept.without_face(str(key))
+
+        self._update(token, change)
+        if used:
+            tell("The face has left the list; the edit that takes from it stays.")
+        return self.listed(token)
+
+
+def same_photo(one: Portrait, other: Portrait) -> bool:
+    """Whether both are faces of one photo."""
+    return _content(one) == _content(other)
+
+
+def forget_photo(engine: Engine, portrait: Portrait) -> None:
+    """Drop the engine's memory of every face of this portrait's photo."""
+    keys = [portrait.key, *(f"{_content(portrait)}-{face}" for face in range(len(portrait.faces)))]
+    for key in keys:
+        engine.forget(dataclasses.replace(portrait, key=key))
+
+
+def _content(portrait: Portrait) -> str:
+    # A portrait's key is its photo's and what tells it from other portraits of that photo.
+    return portrait.key.partition("-")[0]

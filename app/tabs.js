@@ -1,0 +1,30 @@
+// The panel's two tabs, by click, by arrow keys, and by 1 and 2 (app/script.js). Runs once inside gr.HTML.
+
+const tabs = [...element.querySelectorAll("[role=tab]")];
+
+function show(chosen) {
+  document.body.dataset.tab = chosen.id; // what is hidden then, app/reference.css says
+  for (const tab of tabs) {
+    tab.setAttribute("aria-selected", String(tab === chosen));
+    tab.tabIndex = tab === chosen ? 0 : -1;
+  }
+}
+
+for (const tab of tabs) tab.addEventListener("click", () => show(tab));
+element.addEventListener("keydown", (event) => {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!step) return;
+  const next = tabs[(tabs.indexOf(event.target) + step + tabs.length) % tabs.length];
+  show(next);
+  next.focus();
+});
+
+show(tabs[0]);
+// What the tabs control is Gradio's, and may mount after them.
+requestAnimationFrame(() => {
+  for (const tab of tabs) {
+    const panel = document.getElementById(tab.getAttribute("aria-controls"));
+    panel?.setAttribute("role", "tabpanel");
+    panel?.setAttribute("aria-labelledby", tab.id);
+  }
+});
