@@ -26,10 +26,7 @@ def pack_tensors(arrays: Mapping[str, np.ndarray], residuals: Mapping[str, Resid
     tensors = {name: torch.tensor(array) for name, array in arrays.items()}
     for mode, residual in residuals.items():
         tensors |= _named(mode, residual)
-    # Copies of their own: safetensors takes neither views of one memory nor other orders of axes.
-    return safetensors.torch.save(
-        {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
-    )
+    return safetensors.torch.save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
 
 
 def convolutions(residual: Residual) -> int:
@@ -49,7 +46,7 @@ class TensorFile:
 
     def __init__(self, data: bytes) -> None:
         try:
-            # Clones, as tensors cut out of the file lie at odd addresses, where sums may round otherwise.
+            # Clones lie where torch itself puts tensors; at other addresses libraries may sum in another order.
             self._left = {name: tensor.clone() for name, tensor in safetensors.torch.load(data).items()}
         # SafetensorError, and whatever torch says to a type or shape that it cannot have.
         except Exception:

@@ -110,8 +110,11 @@ def encrypted() -> bytes:
 
 
 def zip64() -> bytes:
+    """A valid one: its further directory could be of any size."""
     data = pack(ENTRIES)
-    return data[:-22] + b"PK\x06\x07" + bytes(16) + data[-22:]
+    body, (_, count, size, place) = data[:-22], struct.unpack_from("<2H2L", data, len(data) - 14)
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, place)
+    return body + record + struct.pack("<4sLQL", b"PK\x06\x07", 0, len(body), 1) + data[-22:]
 
 
 def with_end(**change: int) -> bytes:

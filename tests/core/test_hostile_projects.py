@@ -144,6 +144,15 @@ def test_json_that_no_project_has_is_one_sentence(entries: Entries, change: Chan
     assert words in refusal(rewritten(entries, change))
 
 
+def face(eye_to_eye: float, eyes_to_mouth: float) -> torch.Tensor:
+    """Landmarks of which these two vectors, along x and y, are all that there is."""
+    points = torch.full((1, 68, 2), 100.0)
+    points[0, 36:42, 0] -= eye_to_eye / 2
+    points[0, 42:48, 0] += eye_to_eye / 2
+    points[0, 48:, 1] += eyes_to_mouth
+    return points
+
+
 LANDMARKS = torch.linspace(10, 200, 136).view(1, 68, 2)
 
 
@@ -158,6 +167,8 @@ LANDMARKS = torch.linspace(10, 200, 136).view(1, 68, 2)
         ({"landmarks": torch.zeros(1, 67, 2)}, "68 landmarks"),
         ({"landmarks": torch.zeros(2, 68, 2)}, "68 landmarks"),
         ({"landmarks": torch.full((1, 68, 2), 100.0)}, "a face lies where none can be"),
+        ({"landmarks": face(50, 1.9)}, "a face lies where none can be"),
+        ({"landmarks": face(-50, 50)}, "a face lies where none can be"),  # no axis for the crop
         ({"landmarks": LANDMARKS * 20}, "a face lies where none can be"),
         ({"landmarks": LANDMARKS - 1000}, "a face lies where none can be"),
         ({"landmarks": LANDMARKS * 0.001}, "a face lies where none can be"),

@@ -36,6 +36,8 @@ def test_types_and_bits_stay(low_rank: LowRank, shift: WeightShift) -> None:
         assert all(map(torch.equal, found, wanted))
     assert [t.dtype for t in best.shifts] == [torch.float16] * 2
     assert all(map(torch.equal, best.shifts, shift.shifts))
+    pairs = [pair for pair in fast.tokens if pair is not None]
+    assert all(t.data_ptr() % 64 == 0 for t in (*best.shifts, *pairs[0], *pairs[1]))  # as torch's own
     assert pack_tensors({"w": code}, {"best": best, "fast": fast}) == data
 
 
