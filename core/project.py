@@ -33,7 +33,6 @@ FORMAT = 1
 # A visit keeps a hundred edits; every bound leaves room for more, none for a file that fills the memory.
 MAX_HISTORY = 1000
 MAX_REFERENCES = 200
-MAX_REFERENCE_SIDE = 1024
 MAX_JSON_BYTES = 8 * 2**20
 # Far smaller than any face that is found, from its eyes to its mouth, in pixels of the photo.
 MIN_FACE = 2.0
@@ -74,8 +73,13 @@ class Project:
             raise BadProject(f"A project has 1 to {MAX_HISTORY} edits, and one of them is on the screen.")
         if not 0 <= self.face < len(self.faces):
             raise BadProject("A project edits one of the faces of its photo.")
-        if len(self.all_references) > MAX_REFERENCES:
-            raise BadProject(f"A project holds at most {MAX_REFERENCES} reference faces.")
+        references = self.all_references
+        pixels = sum(len(reference.picture) ** 2 for reference in references)
+        if len(references) > MAX_REFERENCES or pixels > MAX_PIXELS:
+            raise BadProject(
+                f"A project holds at most {MAX_REFERENCES} reference faces "
+                f"of {MAX_PIXELS // 10**6} megapixels together."
+            )
 
     @classmethod
     def of(
@@ -231,10 +235,11 @@ def _read_references(keys: list[str], tensors: TensorFile, archive: Archive) -> 
     codes = tensors.array(_CODES, 3) if keys else np.zeros((0, 1, 1), np.float32)
     if not len(codes) == len(keys) == len(set(keys)):
         refuse("there is not one code for each reference face")
-    references = {}
+    references, pixels = {}, 0
     for i, key in enumerate(keys):
-        picture = _decoded(archive, _picture(i), MAX_REFERENCE_SIDE**2 * 4)
-        if picture.shape[0] != picture.shape[1] or len(picture) > MAX_REFERENCE_SIDE:
+        picture = _decoded(archive, _picture(i), MAX_FILE_BYTES)
+        pixels += len(picture) ** 2
+        if picture.shape[0] != picture.shape[1] or pixels > MAX_PIXELS:
             refuse("the picture of a reference face is not square, or too large")
         references[key] = Reference(codes[i], picture)
         if references[key].key != key:

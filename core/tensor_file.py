@@ -46,7 +46,7 @@ class TensorFile:
 
     def __init__(self, data: bytes) -> None:
         try:
-            # Clones lie where torch itself puts tensors; at other addresses libraries may sum in another order.
+            # Clones lie where torch itself puts tensors: at other addresses sums may round otherwise.
             self._left = {name: tensor.clone() for name, tensor in safetensors.torch.load(data).items()}
         # SafetensorError, and whatever torch says to a type or shape that it cannot have.
         except Exception:

@@ -226,7 +226,6 @@ def blank(width: int, height: int) -> bytes:
         ("photo.png", b"", "its photo.png is no picture"),
         ("photo.png", blank(13800, 13800), "its photo.png is no picture of at most 40 megapixels"),
         ("reference1.png", b"no picture", "its reference1.png is no picture"),
-        ("reference1.png", blank(1100, 1100), "not square, or too large"),
         ("reference1.png", blank(32, 33), "not square, or too large"),
     ],
 )
@@ -234,6 +233,13 @@ def test_pictures_that_no_project_has_are_one_sentence(
     entries: Entries, name: str, content: bytes, words: str
 ) -> None:
     assert words in refusal(pack({**entries, name: content}))
+
+
+def test_pictures_of_references_are_bounded_together(
+    entries: Entries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.project.MAX_PIXELS", 3 * 32**2 - 1)
+    assert "not square, or too large" in refusal(pack(entries))
 
 
 def small(entries: Entries) -> bytes:

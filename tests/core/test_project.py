@@ -77,6 +77,10 @@ def test_what_is_no_project_is_not_made(project: Project, monkeypatch: pytest.Mo
     monkeypatch.setattr("core.project.MAX_REFERENCES", 2)
     with pytest.raises(BadProject, match="at most 2 reference faces"):
         dataclasses.replace(project)  # two in the picker, and one that edits name
+    monkeypatch.undo()
+    monkeypatch.setattr("core.project.MAX_PIXELS", 3 * 32**2 - 1)
+    with pytest.raises(BadProject, match="reference faces of 0 megapixels together"):
+        dataclasses.replace(project)
 
 
 def other_model(bundle: Bundle, fingerprint: str = "0" * 64, **config: Any) -> Engine:
