@@ -207,29 +207,32 @@ class Handlers:
         self._runs.drop(token)
         return self._go(token, lambda visit: visit.at(entry), current)
 
-    def undo(self, token: str, current: EditRequest) -> Answer:
-        """One entry back."""
-        return self._step(token, current, -1)
+    def undo(self, token: str, current: EditRequest, unsettled: bool = True) -> Answer:
+        """One entry back; unsettled: whether `current` may be a change that is no entry yet."""
+        return self._step(token, current, -1, unsettled)
 
-    def redo(self, token: str, current: EditRequest) -> Answer:
-        """One entry forward."""
-        return self._step(token, current, 1)
+    def redo(self, token: str, current: EditRequest, unsettled: bool = True) -> Answer:
+        """One entry forward; unsettled as for `undo`."""
+        return self._step(token, current, 1, unsettled)
 
     @toasted
-    def _step(self, token: str, current: EditRequest, by: int) -> Answer:
+    def _step(self, token: str, current: EditRequest, by: int, unsettled: bool) -> Answer:
         if self._runs.drop(token) and by < 0:
             by = 0  # the refinement under way is the last thing that was done
 
         def stepped(visit: Visit) -> Visit:
             # A change that has not yet settled is what "undo" means to undo, so it becomes an entry first.
-            visit = visit.with_edit(visit.possible(current))
+            if unsettled:
+                visit = visit.with_edit(visit.possible(current))
             return visit.at(visit.cursor + by)
 
         return self._go(token, stepped, current)
 
     def _go(self, token: str, change: Change, current: EditRequest) -> Answer:
-        request = dataclasses.replace(change(self.visits.get(token)).request, output=current.output)
-        return self._show(token, change, request, refining=False), request
+        # Nothing in between: of two quick undos the second starts where the first ends.
+        with self._frames.alone(token):
+            request = dataclasses.replace(change(self.visits.get(token)).request, output=current.output)
+            return self._show(token, change, request, refining=False), request
 
     @toasted
     def reset(self, token: str, current: EditRequest) -> Answer:
@@ -299,11 +302,13 @@ class Handlers:
         return visit
 
     def _show(self, token: str, change: Change, asked: EditRequest, **more: Any) -> Message:
-        number, visit = messages.next_number(), self.visits.get(token)
-        request = visit.possible(asked)
-        picture = self._picture(token, visit.portrait, request, asked.refine)
-        # Only now: an edit that fails must leave the history as it was.
-        visit = self._update(token, change)
+        # One at a time, so that the newest picture is of the entry at which the history stands.
+        with self._frames.alone(token):
+            number, visit = messages.next_number(), self.visits.get(token)
+            request = visit.possible(asked)
+            picture = self._picture(token, visit.portrait, request, asked.refine)
+            # Only now: an edit that fails must leave the history as it was.
+            visit = self._update(token, change)
         shown = messages.frame(picture, request, live=False)
         return messages.message("frame", number, frame=shown, **self._state(visit, request, picture), **more)
 

@@ -4,6 +4,7 @@ import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ MAX_TRACKED = 1024
 @dataclass
 class _Lane:
     newest: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 class LatestWins:
@@ -36,6 +37,11 @@ class LatestWins:
         with lane.lock:
             return job() if ticket == lane.newest else None
 
+    def alone(self, token: str) -> AbstractContextManager[bool]:
+        """While it is held, no job of this visitor runs, nor another's that holds it; may be nested."""
+        with self._lock:
+            return self._lane(token).lock
+
     def forget(self, token: str) -> None:
         """Drop a visitor's lane."""
         with self._lock:
@@ -43,12 +49,16 @@ class LatestWins:
 
     def _enter(self, token: str) -> tuple[_Lane, int]:
         with self._lock:
-            lane = self._lanes.setdefault(token, _Lane())
-            self._lanes.move_to_end(token)
-            if len(self._lanes) > MAX_TRACKED:
-                self._lanes.popitem(last=False)
+            lane = self._lane(token)
             lane.newest += 1
             return lane, lane.newest
+
+    def _lane(self, token: str) -> _Lane:
+        lane = self._lanes.setdefault(token, _Lane())
+        self._lanes.move_to_end(token)
+        if len(self._lanes) > MAX_TRACKED:
+            self._lanes.popitem(last=False)
+        return lane
 
 
 def with_steps(job: Callable[[Callable[[str], None]], T]) -> Generator[str, None, T]:

@@ -18,7 +18,8 @@ const state = {
   shown: 0, // number of the newest picture on the stage
   painted: 0, // pictures painted so far, for those who wait for one
   history: { length: 1, cursor: 0 },
-  comparing: false, holding: false, dragging: false, settleTimer: 0,
+  comparing: false, holding: false, dragging: false,
+  settleTimer: 0, settling: false, // a pause is being waited for; it was told, and not answered yet
   previous: null, // what to go back to when opening fails
 };
 
@@ -200,6 +201,7 @@ const onMessage = {
     paint(message.frame, message.number);
     showBefore();
     if (message.history) {
+      state.settling = false;
       state.history = message.history;
       showHistory();
       showLikeness(message.likeness);
@@ -234,7 +236,9 @@ function settle() {
   // A drag is one edit, however long the hand hesitates in it.
   if (state.dragging) { settleSoon(); return; }
   state.settleTimer = 0;
-  if (state.phase === "editing") trigger("settle");
+  if (state.phase !== "editing") return;
+  state.settling = true;
+  trigger("settle");
 }
 
 function settleSoon() {
@@ -320,9 +324,12 @@ function hold(on) {
 
 function leap(name) {
   if (state.phase !== "editing" || find(`[data-action=${name}]`).disabled) return;
-  clearTimeout(state.settleTimer); // the server makes an entry of an unsettled move itself
+  // The server makes an entry of an unsettled move itself. Of two quick undos only the first has one: the
+  // second still carries the widgets of before, as the answer that moves them is on its way.
+  const unsettled = state.settleTimer !== 0 || state.settling;
+  clearTimeout(state.settleTimer);
   state.settleTimer = 0;
-  trigger(name);
+  trigger(name, { unsettled });
 }
 
 const actions = {

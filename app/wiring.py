@@ -73,12 +73,12 @@ class Wiring:
         )
         # `release` does not fire for arrow keys; the stage sends `settle` a moment after the last input.
         stage.settle(self._settle, values, stage, queue=False, trigger_mode="always_last", **QUIET)
-        for event, method in (
-            (stage.undo, handlers.undo),
-            (stage.redo, handlers.redo),
-            (stage.reset, handlers.reset),
+        for event, step in (
+            (stage.undo, self._step(handlers.undo)),
+            (stage.redo, self._step(handlers.redo)),
+            (stage.reset, self._reset),
         ):
-            event(self._step(method), values, everything, queue=False, trigger_mode="multiple", **QUIET)
+            event(step, values, everything, queue=False, trigger_mode="multiple", **QUIET)
         # Queued, as its progress is a stream; a minute of one visitor's must hold up no other's.
         widgets.refine.input(
             self._refine,
@@ -147,11 +147,15 @@ class Wiring:
         self._handlers.cancel(self.visitor(request))
 
     def _step(self, method: Callable[..., Answer]) -> Callable[..., list[Any]]:
-        def handle(request: gr.Request, *values: Any) -> list[Any]:
-            token = self.visitor(request)
-            return self._shown(method(token, self._asked(token, values)))
+        def handle(request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
+            token, unsettled = self.visitor(request), _detail(event, "unsettled") is not False
+            return self._shown(method(token, self._asked(token, values), unsettled))
 
         return handle
+
+    def _reset(self, request: gr.Request, *values: Any) -> list[Any]:
+        token = self.visitor(request)
+        return self._shown(self._handlers.reset(token, self._asked(token, values)))
 
     def _jump(self, request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
         token = self.visitor(request)

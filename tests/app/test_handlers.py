@@ -1,6 +1,8 @@
 """Gestures, without a browser: what the stage is told, and what the server remembers."""
 
 import base64
+import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +132,47 @@ def test_undo_takes_back_a_move_that_has_not_settled(handlers: Handlers, upload:
     later = EditRequest({"smile": 2.5})
     assert handlers.undo("me", later)[1] == SMILE
     assert handlers.redo("me", SMILE)[1] == later
+
+
+def test_two_quick_undos_go_back_two_entries(handlers: Handlers, upload: Path) -> None:
+    """The second carries the widgets of before the first, which are no change of the visitor's."""
+    opened(handlers, upload)
+    last = EditRequest({"smile": 2.5})
+    handlers.settle("me", SMILE)
+    handlers.settle("me", last)
+    assert handlers.undo("me", last, False)[1] == SMILE
+    message, request = handlers.undo("me", last, False)
+    assert (request, message["history"]) == (EditRequest(), {"length": 3, "cursor": 0})
+    assert handlers.redo("me", last, False)[1] == SMILE
+
+
+def test_undos_at_the_same_time_show_the_entry_where_the_history_stands(
+    handlers: Handlers, upload: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(handlers, upload)
+    requests = [EditRequest({"smile": value}) for value in (0, 1, 2, 3)]
+    for request in requests[1:]:
+        handlers.settle("me", request)
+    both, edit = threading.Barrier(2), handlers.engine.edit
+
+    def slow(*args):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)  # the other one, if it is let in
+        return edit(*args)
+
+    monkeypatch.setattr(handlers.engine, "edit", slow, raising=False)
+    answers: list[Answer] = []
+    undo = [
+        threading.Thread(target=lambda: answers.append(handlers.undo("me", requests[3], False)))
+        for _ in range(2)
+    ]
+    for thread in undo:
+        thread.start()
+    for thread in undo:
+        thread.join(60)
+    message, request = max(answers, key=lambda answer: answer[0]["number"])
+    assert message["history"]["cursor"] == 1
+    assert request == requests[1]
 
 
 def test_undo_keeps_the_view(handlers: Handlers, upload: Path) -> None:

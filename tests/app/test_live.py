@@ -44,6 +44,28 @@ def test_visitors_do_not_wait_for_each_other() -> None:
     assert (outer, inner) == ("outside", ["inside"])
 
 
+def test_who_is_alone_waits_and_lets_others_wait() -> None:
+    lane, began, order = LatestWins(), threading.Event(), []
+
+    def job() -> None:
+        began.set()
+        order.append("job")
+
+    with lane.alone("visitor"), lane.alone("visitor"):
+        thread = threading.Thread(target=lane.run, args=("visitor", job))
+        thread.start()
+        while lane._lanes["visitor"].newest < 1:
+            pass
+        assert not began.wait(0.1)
+        order.append("alone")
+        assert lane.run("other", lambda: "goes on") == "goes on"
+    thread.join(30)
+    assert order == ["alone", "job"]
+    with pytest.raises(ZeroDivisionError), lane.alone("visitor"):
+        1 / 0  # noqa: B018
+    assert lane.run("visitor", lambda: "after") == "after"
+
+
 def test_lanes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MAX_TRACKED", 3)
     lane = LatestWins()
