@@ -15,6 +15,7 @@ from app import toasts
 from app.handlers import Handlers
 from app.messages import Message, request_dict, stack
 from app.panel import FIRST_TAKEN, choices
+from app.ui import build
 from app.visits import MAX_FACES, Visit
 from app.wiring import Wiring
 from core.engine import Engine
@@ -301,9 +302,10 @@ def test_another_photo_keeps_the_faces_and_adds_the_one_just_left(
     engine = handlers_open.engine
     face = added(handlers_open, saved(photo[:, ::-1]))["picked"]
     left = handlers_open.visits.get("me").portrait
-    handlers_open.settle("me", handlers_open.request("me", {}, [entry(face)]))
+    asked = handlers_open.request("me", {"smile": 1}, [entry(face)])
+    handlers_open.settle("me", asked)
     other = np.ascontiguousarray(photo[8:, 8:])
-    *_, (opened, request) = handlers_open.open_file("me", OFF, saved(other))
+    *_, (opened, request) = handlers_open.open_file("me", asked, saved(other))
     assert (request, opened["request"]["takes"]) == (OFF, [])
     listed = handlers_open.references.listed("me")
     assert keys(listed) == [left.reference.key, face]
@@ -392,3 +394,25 @@ def test_a_refinement_and_its_toggle_keep_the_stack(handlers_open: Handlers) -> 
     *_, (message, _) = handlers_open.refine("me", fast)
     assert message["request"]["takes"] == stack(asked)
     assert handlers_open.visits.get("me").request == fast
+
+
+class UntakingEngine:
+    """An engine whose model takes nothing from a reference."""
+
+    takeable, gallery = (), ()
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str):
+        return getattr(self._engine, name)
+
+
+def test_where_nothing_can_be_taken_there_is_no_tab(tiny_engine: Engine, taking_engine: Engine) -> None:
+    def shown(engine) -> set[str]:
+        blocks = build(engine).blocks.values()
+        return {block.elem_id for block in blocks if block.elem_id and block.visible}
+
+    tab = {"tabs", "tab-reference"}
+    assert tab <= shown(taking_engine)
+    assert not tab & shown(UntakingEngine(tiny_engine))
