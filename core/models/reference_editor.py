@@ -1,4 +1,4 @@
-"""Reference editor T of Style Transformer (Hu et al., CVPR 2022, section 4.1): one attribute of another face."""
+"""Reference editor T of Style Transformer (Hu et al., CVPR 2022, section 4.1)."""
 
 import math
 
@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from core.config import ReferenceEditorConfig
+
+# A query that wins no value gives nothing, not 0 / 0.
+EPSILON = 1e-8
 
 
 class ReferenceEditor(nn.Module):
@@ -49,4 +52,4 @@ def slot_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     query: (..., Lq, d); key, value: (..., Lk, d) -> (..., Lq, d).
     """
     weights = (query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])).softmax(-2)  # (..., Lq, Lk)
-    return weights / weights.sum(-1, keepdim=True) @ value
+    return weights / weights.sum(-1, keepdim=True).clamp_min(EPSILON) @ value
