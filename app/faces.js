@@ -28,7 +28,8 @@ function removal(face, number) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "v-face-remove";
-  button.title = "Remove from the list";
+  button.title = "Remove from the list (Delete)";
+  button.tabIndex = -1; // by keyboard, the Delete key on the face itself
   button.setAttribute("aria-label", `Remove face ${number + 1} from the list`);
   button.innerHTML = '<svg viewBox="0 0 12 12" aria-hidden="true"><path d="m3 3 6 6M9 3 3 9"/></svg>';
   button.addEventListener("click", () => trigger("remove_face", { key: face.key }));
@@ -65,7 +66,7 @@ watch("value", () => {
   if (message.picked) pick(message.picked);
 });
 
-// ---- keys: arrows go through a list ----------------------------------------------------------
+// ---- keys: arrows go through a list, Delete takes a face off it -------------------------------
 
 for (const list of Object.values(lists)) {
   list.addEventListener("keydown", (event) => {
@@ -73,6 +74,7 @@ for (const list of Object.values(lists)) {
     const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
     const next = buttons[from + step];
+    if (from >= 0 && event.key === "Delete" && list === lists.own) trigger("remove_face", { key: event.target.dataset.key });
     if (from < 0 || !step) return;
     event.preventDefault();
     if (!next) return;

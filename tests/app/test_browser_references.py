@@ -205,6 +205,9 @@ def test_the_webcam_adds_a_face_too(page: Page, another: Path) -> None:
     page.find("[data-action=shoot]").click()
     page.wait(lambda: len(page.js(OWN)) == 1)
     page.wait(lambda: page.js(STACK) == [[BOTH, "1.00"]])
+    page.js("document.querySelector('[data-list=own] .v-thumbnail').focus()")
+    page.press(Keys.DELETE)
+    page.wait(lambda: page.js(OWN) == [])
 
 
 def test_tabs_and_lists_by_keyboard(page: Page) -> None:
