@@ -56,5 +56,7 @@ PORTRAIT128_SLIDERS = (
     ("bangs", "Bangs", "swept back", "over the forehead"),
     ("hair_darkness", "Hair colour", "lighter", "darker"),
 )
+# Every slider has a module of its own, so each is narrow: 54 k parameters.
+EDITOR_WIDTH, EDITOR_HEADS = 48, 4
 # Narrower than the paper's (2048, 512), so that all weights stay small.
 CLASSIFIER_HIDDEN = (256, 128)

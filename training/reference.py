@@ -1,0 +1,173 @@
+"""Train the reference editors in latent space: one module for each slider (Style Transformer, section 4.1).
+
+    python -m training.reference --data DIR --bundle checkpoints/portrait128 --version 0.4.0
+
+Sources and references are two random halves of the training split's codes, and no label is used: the
+bundle's latent classifier, frozen, says what an attribute is. Each module is then scaled until amount 1, seen
+by re-inversion, brings what the reference has. The bundle's other networks stay bit for bit.
+"""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from core.checkpoints import Bundle, load_bundle, save_bundle
+from core.config import ReferenceEditorConfig
+from core.models.latent_classifier import LatentClassifier
+from core.models.reference_editor import ReferenceEditor
+from core.models.style_transformer import invert
+from training.codes import encode
+from training.data import load
+from training.loop import autocast, pick_device
+from training.presets import EDITOR_HEADS, EDITOR_WIDTH
+
+LEARNING_RATE = 1e-3
+# Of the squared distances below. An embedding also holds what its logit does not ask for (all branches share
+# a trunk): with Equation 6 alone, most of a step moved other attributes. The logit's share of it leads.
+LOGIT, EMBEDDING, KEPT, STEP = 1.0, 0.03, 1.0, 0.005
+CALIBRATION_PAIRS = 64
+GAIN_RANGE = (1.0, 3.0)
+
+
+class Objective(nn.Module):
+    """The three losses of one attribute, as squared distances in units of the classifier's own spread."""
+
+    def __init__(self, classifier: LatentClassifier, attribute: int, codes: Tensor) -> None:
+        """codes: (N, L, D), over which spreads are taken."""
+        super().__init__()
+        self.classifier, self.attribute = classifier, attribute
+        embedded = classifier.embed(codes)  # (N, A, E)
+        self.spread = (embedded - embedded.mean(0)).norm(dim=-1).mean(0)[:, None]  # (A, 1)
+        self.logit_spread = classifier(codes)[:, attribute].std()
+        self.others = [a for a in range(len(classifier.config.attributes)) if a != attribute]
+
+    def forward(self, source: Tensor, reference: Tensor, step: Tensor) -> dict[str, Tensor]:
+        """w_s, w_r and delta w, all (B, L, D).
+
+        -> embedding: Equation 6, to the reference's; logit: the same of C_l; kept: Equation 7, every other
+        attribute's to the source's; step: the norm of delta w, squared. Means over the batch.
+        """
+        with torch.no_grad():
+            before, wanted = (self.classifier.embed(w) / self.spread for w in (source, reference))
+        after = self.classifier.embed(source + step) / self.spread
+        towards = after[:, self.attribute] - wanted[:, self.attribute]  # (B, E)
+        # C_l is linear in C_f, so its bias drops out of a difference.
+        logit = towards @ self.classifier.logit.weight[self.attribute, 0] * self.spread[self.attribute]
+        return {
+            "embedding": towards.square().sum(-1).mean(),
+            "logit": (logit / self.logit_spread).square().mean(),
+            "kept": (after - before)[:, self.others].square().sum(-1).mean(),
+            "step": step.flatten(1).square().sum(-1).mean(),
+        }
+
+
+def train_editor(
+    editor: ReferenceEditor, objective: Objective, codes: Tensor, steps: int, batch: int, seed: int
+) -> dict[str, float]:
+    """Adam on random pairs of source and reference, its rate falling by a cosine; returns the last losses.
+
+    codes: (N, L, D); which half of them is source and which reference is drawn from `seed`.
+    """
+    random = torch.Generator().manual_seed(seed)
+    sources, references = torch.randperm(len(codes), generator=random).chunk(2)
+    editor.out.weight.data.mul_(0.1)  # as a start, nearly no edit
+    optimizer = torch.optim.Adam(editor.parameters(), LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    losses: dict[str, Tensor] = {}
+    for _ in range(steps):
+        source, reference = (
+            codes[half[torch.randint(len(half), (batch,), generator=random)]]
+            for half in (sources, references)
+        )
+        losses = objective(source, reference, editor(source, reference))
+        loss = (
+            LOGIT * losses["logit"]
+            + EMBEDDING * losses["embedding"]
+            + KEPT * losses["kept"]
+            + STEP * losses["step"]
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    editor.eval().requires_grad_(False)
+    return {name: float(value.detach()) for name, value in losses.items()}
+
+
+@torch.no_grad()
+def reach(bundle: Bundle, editor: ReferenceEditor, normal: Tensor, codes: Tensor) -> float:
+    """The share of the way to the reference that a step goes, after rendering and inverting what it makes.
+
+    normal: (L, D), the attribute's linear direction; codes: (2 N, L, D), sources, then references. It is the
+    slope of least squares: at 1, what the references have more of arrives in full.
+    """
+    source, reference = codes.chunk(2)
+    wanted = ((reference - source) * normal).sum((1, 2))  # (N,)
+    scores = []
+    for w in (source, source + editor(source, reference)):
+        with autocast(codes.device):
+            picture = bundle.generator.synthesis(w).clamp(-1, 1)
+            scores.append((invert(bundle.generator, bundle.inverter, picture) * normal).sum((1, 2)))
+    return float((wanted @ (scores[1] - scores[0])) / (wanted @ wanted))
+
+
+def calibrate(bundle: Bundle, editor: ReferenceEditor, normal: Tensor, codes: Tensor) -> float:
+    """Scale what the editor gives until `reach` is 1, as far as GAIN_RANGE allows; returns the gain."""
+    low, high = GAIN_RANGE
+    gain = min(high, max(low, 1 / max(1e-6, reach(bundle, editor, normal, codes))))
+    editor.out.weight.data.mul_(gain)
+    return gain
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.reference", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--version", required=True, help="of the bundle from now on")
+    parser.add_argument("--out", type=Path, help="where to write it (by default, in place)")
+    parser.add_argument("--steps", type=int, default=2500, help="for each module")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=int, help="faces of the split (a rehearsal)")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args(argv)
+    device = pick_device(args.device)
+    bundle = load_bundle(args.bundle, device)
+    codes = encode(bundle.generator, bundle.inverter, load(args.data, "train", args.limit), device).to(device)
+    config = ReferenceEditorConfig(
+        num_codes=bundle.config.generator.num_codes,
+        attributes=tuple(attribute.name for attribute in bundle.config.attributes),
+        w_dim=bundle.config.generator.w_dim,
+        width=EDITOR_WIDTH,
+        heads=EDITOR_HEADS,
+    )
+    count = min(CALIBRATION_PAIRS, len(codes) // 2)
+    some = codes[torch.randperm(len(codes), generator=torch.Generator().manual_seed(args.seed))[: 2 * count]]
+    editors: dict[str, ReferenceEditor] = {}
+    for name in config.attributes:
+        index = bundle.config.classifier.attributes.index(name)
+        torch.manual_seed(args.seed + index)
+        editor = editors[name] = ReferenceEditor(config).to(device)
+        objective = Objective(bundle.classifier, index, codes)
+        losses = train_editor(editor, objective, codes, args.steps, args.batch, args.seed + index)
+        gain = calibrate(bundle, editor, bundle.linear_directions[index], some)
+        told = "  ".join(f"{loss} {value:.3f}" for loss, value in losses.items())
+        print(f"{name:14}{told}  gain {gain:.2f}", flush=True)
+    save_bundle(
+        args.out or args.bundle,
+        dataclasses.replace(bundle.config, version=args.version, reference_editor=config),
+        bundle.generator,
+        bundle.inverter,
+        bundle.classifier,
+        bundle.linear_directions,
+        bundle.refiners,
+        reference_editors=editors,
+        gallery=bundle.gallery,
+    )
+
+
+if __name__ == "__main__":
+    main()
