@@ -38,7 +38,9 @@ function removal(face, number) {
 
 function show(list, faces) {
   for (const face of faces) pictures.set(face.key, face.picture);
+  const focused = lists[list].contains(document.activeElement);
   lists[list].replaceChildren(...faces.map(tile));
+  if (focused) lists[list].querySelector(".v-thumbnail")?.focus();
   lists[list].hidden = faces.length === 0;
   document.dispatchEvent(new CustomEvent("visagist:pictures"));
   mark();
