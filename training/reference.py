@@ -26,42 +26,73 @@ from training.presets import EDITOR_HEADS, EDITOR_WIDTH
 
 LEARNING_RATE = 1e-3
 # Of the squared distances below. An embedding also holds what its logit does not ask for (all branches share
-# a trunk): with Equation 6 alone, most of a step moved other attributes. The logit's share of it leads.
-LOGIT, EMBEDDING, KEPT, STEP = 1.0, 0.03, 1.0, 0.005
+# a trunk): with Equations 6 and 7 alone, most of a step moved other attributes. The logits' shares lead.
+WEIGHTS = {"logit": 1.0, "embedding": 0.03, "kept_logit": 4.0, "kept": 3.0, "step": 0.02}
+# With the plain norm of a step open mouths turned violet; with little of it, mouths became nobody's.
+ISOTROPY = 12.0
 CALIBRATION_PAIRS = 64
 GAIN_RANGE = (1.0, 3.0)
+
+
+class StepNorm(nn.Module):
+    """The norm of delta w, squared, where ways in which faces differ cost less.
+
+    d^T (Sigma + c)^-1 d with the codes' covariance Sigma and c = ISOTROPY times their mean variance.
+    """
+
+    def __init__(self, codes: Tensor) -> None:
+        """codes: (N, L, D)."""
+        super().__init__()
+        variances, axes = torch.linalg.eigh(torch.cov(codes.flatten(1).T))
+        self.c = ISOTROPY * variances.mean()
+        saved = variances / (variances + self.c)
+        # The others save less than a hundredth of a step's cost.
+        self.axes, self.saved = axes[:, saved > 0.01], saved[saved > 0.01]
+
+    def forward(self, step: Tensor) -> Tensor:
+        """(B, L, D) -> (B,)."""
+        flat = step.flatten(1)  # (B, L*D)
+        return (flat.square().sum(1) - ((flat @ self.axes).square() * self.saved).sum(1)) / self.c
 
 
 class Objective(nn.Module):
     """The three losses of one attribute, as squared distances in units of the classifier's own spread."""
 
-    def __init__(self, classifier: LatentClassifier, attribute: int, codes: Tensor) -> None:
+    def __init__(
+        self, classifier: LatentClassifier, attribute: int, codes: Tensor, step_norm: StepNorm
+    ) -> None:
         """codes: (N, L, D), over which spreads are taken."""
         super().__init__()
-        self.classifier, self.attribute = classifier, attribute
+        self.classifier, self.attribute, self.step_norm = classifier, attribute, step_norm
         embedded = classifier.embed(codes)  # (N, A, E)
         self.spread = (embedded - embedded.mean(0)).norm(dim=-1).mean(0)[:, None]  # (A, 1)
-        self.logit_spread = classifier(codes)[:, attribute].std()
+        self.logit_spread = classifier(codes).std(0)  # (A,)
         self.others = [a for a in range(len(classifier.config.attributes)) if a != attribute]
 
     def forward(self, source: Tensor, reference: Tensor, step: Tensor) -> dict[str, Tensor]:
         """w_s, w_r and delta w, all (B, L, D).
 
-        -> embedding: Equation 6, to the reference's; logit: the same of C_l; kept: Equation 7, every other
-        attribute's to the source's; step: the norm of delta w, squared. Means over the batch.
+        -> embedding: Equation 6, to the reference's; kept: Equation 7, every other attribute's to the
+        source's; logit, kept_logit: the same of C_l; step: `StepNorm`. Means over the batch.
         """
         with torch.no_grad():
             before, wanted = (self.classifier.embed(w) / self.spread for w in (source, reference))
         after = self.classifier.embed(source + step) / self.spread
         towards = after[:, self.attribute] - wanted[:, self.attribute]  # (B, E)
-        # C_l is linear in C_f, so its bias drops out of a difference.
-        logit = towards @ self.classifier.logit.weight[self.attribute, 0] * self.spread[self.attribute]
+        away = after - before  # (B, A, E)
         return {
             "embedding": towards.square().sum(-1).mean(),
-            "logit": (logit / self.logit_spread).square().mean(),
-            "kept": (after - before)[:, self.others].square().sum(-1).mean(),
-            "step": step.flatten(1).square().sum(-1).mean(),
+            "logit": self._logits(after - wanted)[:, self.attribute].square().mean(),
+            "kept": away[:, self.others].square().sum(-1).mean(),
+            "kept_logit": self._logits(away)[:, self.others].square().mean(),
+            "step": self.step_norm(step).mean(),
         }
+
+    def _logits(self, difference: Tensor) -> Tensor:
+        """Of embeddings (B, A, E) that of the logits, in their own spread: (B, A)."""
+        # C_l is linear in C_f, so its bias drops out.
+        weight = self.classifier.logit.weight[:, 0] * self.spread / self.logit_spread[:, None]  # (A, E)
+        return (difference * weight).sum(-1)
 
 
 def train_editor(
@@ -83,12 +114,7 @@ def train_editor(
             for half in (sources, references)
         )
         losses = objective(source, reference, editor(source, reference))
-        loss = (
-            LOGIT * losses["logit"]
-            + EMBEDDING * losses["embedding"]
-            + KEPT * losses["kept"]
-            + STEP * losses["step"]
-        )
+        loss = torch.stack([weight * losses[name] for name, weight in WEIGHTS.items()]).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -128,7 +154,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--version", required=True, help="of the bundle from now on")
     parser.add_argument("--out", type=Path, help="where to write it (by default, in place)")
-    parser.add_argument("--steps", type=int, default=2500, help="for each module")
+    parser.add_argument("--steps", type=int, default=2000, help="for each module")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="faces of the split (a rehearsal)")
@@ -146,12 +172,13 @@ def main(argv: list[str] | None = None) -> None:
     )
     count = min(CALIBRATION_PAIRS, len(codes) // 2)
     some = codes[torch.randperm(len(codes), generator=torch.Generator().manual_seed(args.seed))[: 2 * count]]
+    step_norm = StepNorm(codes)
     editors: dict[str, ReferenceEditor] = {}
     for name in config.attributes:
         index = bundle.config.classifier.attributes.index(name)
         torch.manual_seed(args.seed + index)
         editor = editors[name] = ReferenceEditor(config).to(device)
-        objective = Objective(bundle.classifier, index, codes)
+        objective = Objective(bundle.classifier, index, codes, step_norm)
         losses = train_editor(editor, objective, codes, args.steps, args.batch, args.seed + index)
         gain = calibrate(bundle, editor, bundle.linear_directions[index], some)
         told = "  ".join(f"{loss} {value:.3f}" for loss, value in losses.items())

@@ -13,26 +13,40 @@ from core.config import ReferenceEditorConfig
 from core.models.reference_editor import ReferenceEditor
 from tests.training.test_evaluate import data  # noqa: F401, the fixture
 from training import gallery, reference
-from training.reference import Objective, calibrate, reach, train_editor
+from training.reference import ISOTROPY, Objective, StepNorm, calibrate, reach, train_editor
 
 
 def test_losses_are_the_papers_distances_in_units_of_spread(tiny_bundle: Bundle) -> None:
     torch.manual_seed(0)
     classifier = tiny_bundle.classifier
     codes, step = torch.randn(50, 8, 32), torch.randn(2, 8, 32) * 0.3
-    losses = Objective(classifier, 2, codes)(codes[:2], codes[2:4], step)
+    losses = Objective(classifier, 2, codes, StepNorm(codes))(codes[:2], codes[2:4], step)
     embedded, logits = classifier.embed(codes), classifier(codes)
     spread = [(embedded[:, a] - embedded[:, a].mean(0)).norm(dim=1).mean() for a in range(4)]
     after, moved = classifier.embed(codes[:2] + step), classifier(codes[:2] + step)
-    embedding = logit = kept = 0.0
+    embedding = logit = kept = kept_logit = 0.0
     for i in range(2):
         embedding += ((after[i, 2] - embedded[2 + i, 2]).norm() / spread[2]) ** 2 / 2
         logit += ((moved[i, 2] - logits[2 + i, 2]) / logits[:, 2].std()) ** 2 / 2
         kept += sum(((after[i, a] - embedded[i, a]).norm() / spread[a]) ** 2 for a in (0, 1, 3)) / 3 / 2
-    expected = {"embedding": embedding, "logit": logit, "kept": kept, "step": step.square().sum() / 2}
+        others = [((moved[i, a] - logits[i, a]) / logits[:, a].std()) ** 2 for a in (0, 1, 3)]
+        kept_logit += sum(others) / 3 / 2
+    flat = codes.flatten(1)
+    covariance = torch.cov(flat.T).double()
+    floor = ISOTROPY * covariance.diagonal().mean() * torch.eye(8 * 32, dtype=torch.float64)
+    cost = torch.linalg.inv(covariance + floor)
+    norm = sum(d @ cost @ d for d in step.flatten(1).double()) / 2
+    expected = {
+        "embedding": embedding,
+        "logit": logit,
+        "kept": kept,
+        "kept_logit": kept_logit,
+        "step": norm.float(),
+    }
     assert losses.keys() == expected.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(losses[name], torch.as_tensor(value), rtol=1e-4, atol=1e-5)
+        rough = 1e-2 if name == "step" else 1e-4  # axes that save next to nothing are left out
+        torch.testing.assert_close(losses[name], torch.as_tensor(value), rtol=rough, atol=1e-5)
 
 
 def test_training_brings_the_attribute_of_the_reference(tiny_bundle: Bundle) -> None:
@@ -40,12 +54,12 @@ def test_training_brings_the_attribute_of_the_reference(tiny_bundle: Bundle) -> 
     codes = tiny_bundle.generator.sample(64, 1.0, 0)
     editor = ReferenceEditor(ReferenceEditorConfig(8, ("smile",), 32, width=16))
     source, other = codes[:32], codes[32:]
-    objective = Objective(tiny_bundle.classifier, 2, codes)
+    objective = Objective(tiny_bundle.classifier, 2, codes, StepNorm(codes))
     before = objective(source, other, torch.zeros_like(source))
     frozen = {name: value.clone() for name, value in tiny_bundle.classifier.state_dict().items()}
     train_editor(editor, objective, codes, 150, 16, 0)
     after = objective(source, other, editor(source, other))
-    assert after["logit"] < 0.5 * before["logit"]
+    assert after["logit"] < 0.6 * before["logit"]
     assert after["kept"] < 0.5 * before["embedding"]
     assert not any(parameter.requires_grad for parameter in editor.parameters())
     for name, value in tiny_bundle.classifier.state_dict().items():
