@@ -27,11 +27,12 @@ from training.presets import EDITOR_HEADS, EDITOR_WIDTH
 LEARNING_RATE = 1e-3
 # Of the squared distances below. An embedding also holds what its logit does not ask for (all branches share
 # a trunk): with Equations 6 and 7 alone, most of a step moved other attributes. The logits' shares lead.
-WEIGHTS = {"logit": 1.0, "embedding": 0.03, "kept_logit": 4.0, "kept": 3.0, "step": 0.02}
+WEIGHTS = {"logit": 1.0, "embedding": 0.03, "kept_logit": 2.0, "kept": 0.3, "step": 0.15}
 # With the plain norm of a step open mouths turned violet; with little of it, mouths became nobody's.
-ISOTROPY = 12.0
+ISOTROPY = 20.0
 CALIBRATION_PAIRS = 64
-GAIN_RANGE = (1.0, 3.0)
+# What the weight of the step holds back is given back here: a dear step is a natural one.
+GAIN_RANGE = (1.0, 4.0)
 
 
 class StepNorm(nn.Module):
@@ -154,7 +155,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--version", required=True, help="of the bundle from now on")
     parser.add_argument("--out", type=Path, help="where to write it (by default, in place)")
-    parser.add_argument("--steps", type=int, default=2000, help="for each module")
+    parser.add_argument("--steps", type=int, default=1200, help="for each module")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="faces of the split (a rehearsal)")

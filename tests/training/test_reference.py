@@ -78,7 +78,7 @@ class Share(nn.Module):
         return self.out.weight[0, 0].detach() * (other - source)
 
 
-@pytest.mark.parametrize(("share", "gain"), [(0.4, 2.5), (0.1, 3.0), (1.6, 1.0), (-0.2, 3.0)])
+@pytest.mark.parametrize(("share", "gain"), [(0.4, 2.5), (0.1, 4.0), (1.6, 1.0), (-0.2, 4.0)])
 def test_an_editor_is_scaled_until_what_it_brings_arrives_in_full(
     monkeypatch: pytest.MonkeyPatch, share: float, gain: float
 ) -> None:
