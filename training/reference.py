@@ -27,7 +27,7 @@ from training.presets import EDITOR_HEADS, EDITOR_WIDTH
 LEARNING_RATE = 1e-3
 # Of the squared distances below. An embedding also holds what its logit does not ask for (all branches share
 # a trunk): with Equations 6 and 7 alone, most of a step moved other attributes. The logits' shares lead.
-WEIGHTS = {"logit": 1.0, "embedding": 0.03, "kept_logit": 2.0, "kept": 0.3, "step": 0.15}
+WEIGHTS = {"logit": 1.0, "embedding": 0.03, "kept_logit": 6.0, "kept": 0.3, "step": 0.15}
 # With the plain norm of a step open mouths turned violet; with little of it, mouths became nobody's.
 ISOTROPY = 20.0
 CALIBRATION_PAIRS = 64
