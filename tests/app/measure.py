@@ -4,8 +4,9 @@
 
 Prints, as JSON: milliseconds from a slider's input event to the animation frame after the new picture was
 painted, and the same from the click on a gallery face (null where the model has no gallery), in headless
-Chromium (medians of 25, on idle cores); and the peak memory of the serving process in MiB once 20 visitors
-have each opened a photo of 1200 px, moved a slider and seen the whole photo.
+Chromium, refine fast as a photo opens and refine off (medians of 25, on idle cores); and the peak memory of
+the serving process in MiB once 20 visitors have each opened a photo of 1200 px, moved a slider and seen the
+whole photo.
 """
 
 import json
@@ -14,6 +15,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,7 @@ from core.session import EditRequest
 
 OPTIONS = "--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-sync"
 VISITORS = 20
+PAUSE = 2  # seconds; nothing is under way any more
 MEASURE = """
 const act = new Function('turn', arguments[0]), done = arguments[1];
 const canvas = document.querySelector('.v-canvas');
@@ -66,7 +69,7 @@ faces[turn % faces.length].click();
 
 
 def milliseconds(address: str, photo: Path) -> dict[str, float | None]:
-    """Medians of 25 moves of the first slider, and of 25 clicks on faces of the gallery."""
+    """Medians of 25 moves of the first attribute's slider, and of 25 clicks on faces of the gallery."""
     options = webdriver.ChromeOptions()
     for option in OPTIONS.split():
         options.add_argument(option)
@@ -86,13 +89,19 @@ def milliseconds(address: str, photo: Path) -> dict[str, float | None]:
         wait("!!document.querySelector('#upload input[type=file]')")
         driver.find_element(By.CSS_SELECTOR, "#upload input[type=file]").send_keys(str(photo))
         wait("document.body.dataset.visagist === 'editing'")
-        slider, face = median(MOVE_SLIDER), None
-        driver.execute_script(
-            "window.visagist.run('reset'); document.querySelector('#show-reference').click()"
-        )
-        if driver.find_elements(By.CSS_SELECTOR, "[data-list=gallery] .v-thumbnail"):
-            face = median(CLICK_FACE)
-        return {"slider_ms": slider, "gallery_face_ms": face}
+        figures: dict[str, float | None] = {}
+        for mode in ("fast", "off"):
+            driver.execute_script(f"document.querySelector('#refine input[value={mode}]').click()")
+            time.sleep(PAUSE)
+            figures[f"slider_ms_{mode}"] = median(MOVE_SLIDER)
+            driver.execute_script(
+                "window.visagist.run('reset'); document.querySelector('#show-reference').click()"
+            )
+            time.sleep(PAUSE)
+            gallery = driver.find_elements(By.CSS_SELECTOR, "[data-list=gallery] .v-thumbnail")
+            figures[f"gallery_face_ms_{mode}"] = median(CLICK_FACE) if gallery else None
+            driver.execute_script("window.visagist.run('reset')")
+        return figures
     finally:
         driver.quit()
 
