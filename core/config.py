@@ -25,6 +25,9 @@ class GeneratorConfig:
     """StyleGAN2 (Karras et al. 2020), skip-toRGB architecture.
 
     `channels[i]` is the width at resolution 4 * 2**i.
+    code_rank: of the Gaussian over real faces' codes that samples are drawn from; 0: samples are drawn as in
+    the paper, z through the mapping network.
+    clamp: activations and RGB stay within +-clamp, as in StyleGAN2-ADA (Karras et al. 2020); None: no limit.
     """
 
     resolution: int
@@ -32,8 +35,14 @@ class GeneratorConfig:
     w_dim: int = 512
     z_dim: int = 512
     mapping_layers: int = 8
+    code_rank: int = 128
+    clamp: float | None = None
 
     def __post_init__(self) -> None:
+        if self.code_rank < 0:
+            raise ValueError(f"Code rank {self.code_rank} must be 0 or more")
+        if self.clamp is not None and not self.clamp > 0:
+            raise ValueError(f"Clamp {self.clamp} must be above 0")
         if not _is_power_of_two(self.resolution):
             raise ValueError(f"Resolution {self.resolution} must be a power of two of at least 4")
         if len(self.channels) != self.num_blocks:
@@ -79,6 +88,30 @@ class InverterConfig:
 
 
 @dataclass(frozen=True)
+class GradualEncoderConfig:
+    """The encoders of pSp (Richardson et al., CVPR 2021) and e4e (Tov et al., SIGGRAPH 2021).
+
+    Both have Style Transformer's trunk and one small convolutional head ("map2style") for each code.
+    kind: "psp", where every head gives its code, or "e4e", where the first gives a base code and the others
+    offsets from it.
+    """
+
+    kind: Literal["psp", "e4e"]
+    num_codes: int
+    w_dim: int = 512
+    input_resolution: int = 256
+    stem_width: int = 64
+    widths: tuple[int, int, int, int] = (64, 128, 256, 512)
+    units: tuple[int, int, int, int] = (3, 4, 14, 3)
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("psp", "e4e"):
+            raise ValueError(f"Encoder kind {self.kind!r} must be psp or e4e")
+        if not _is_power_of_two(self.input_resolution) or self.input_resolution < 32:
+            raise ValueError(f"Input resolution {self.input_resolution} must be a power of two from 32 on")
+
+
+@dataclass(frozen=True)
 class RefinerConfig:
     """RefineStyle (Xia et al. 2024): grouped transformer over token sets of the last `layers` convolutions.
 
@@ -114,13 +147,17 @@ class RefinerConfig:
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """Latent classifier of Style Transformer, section 4: one branch for each attribute."""
+    """Latent classifier of Style Transformer, section 4: one branch for each attribute.
+
+    linear_embedding: no activation between embedding and logit, as in the published weights.
+    """
 
     num_codes: int
     attributes: tuple[str, ...]
     w_dim: int = 512
     hidden: tuple[int, int] = (2048, 512)
     embedding: int = 32
+    linear_embedding: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,15 +209,30 @@ class AttributeConfig:
 
 
 @dataclass(frozen=True)
+class SourceConfig:
+    """A file that a part of the bundle was imported from."""
+
+    file: str
+    sha256: str
+    format: str
+    licence: str
+    parts: tuple[str, ...]  # what it gave: "generator", "inverter", "classifier", "directions"
+
+
+@dataclass(frozen=True)
 class BundleConfig:
-    """Everything `model.json` says: what the networks are, how faces are cut, which sliders exist."""
+    """Everything `model.json` says: what the networks are, how faces are cut, which sliders exist.
+
+    A bundle without an inverter opens no photos; one without a classifier has the sliders of `directions`
+    alone, which are the same for every face.
+    """
 
     name: str
     title: str
     version: str
     generator: GeneratorConfig
-    inverter: InverterConfig
-    classifier: ClassifierConfig
+    inverter: InverterConfig | GradualEncoderConfig | None
+    classifier: ClassifierConfig | None
     template: AlignmentTemplate
     attributes: tuple[AttributeConfig, ...]
     licence: str = ""
@@ -188,25 +240,36 @@ class BundleConfig:
     refiners: tuple[RefinerConfig, ...] = ()  # the first is the one used unless another is asked for
     reference_editor: ReferenceEditorConfig | None = None
     gallery: int = 0  # reference faces that come with the model
+    directions: tuple[str, ...] = ()  # fixed directions, by name; a slider of that name follows one
+    sources: tuple[SourceConfig, ...] = ()
 
     def __post_init__(self) -> None:
         codes, width = self.generator.num_codes, self.generator.w_dim
         for part, config in (("Inverter", self.inverter), ("Classifier", self.classifier)):
-            if (config.num_codes, config.w_dim) != (codes, width):
+            if config is not None and (config.num_codes, config.w_dim) != (codes, width):
                 raise ValueError(
                     f"{part} makes {config.num_codes} codes of {config.w_dim}, "
                     f"the generator takes {codes} of {width}"
                 )
-        unknown = {a.name for a in self.attributes} - set(self.classifier.attributes)
+        unknown = {a.name for a in self.attributes} - set(self.axes)
         if unknown:
-            raise ValueError(f"Sliders without a classifier branch: {', '.join(sorted(unknown))}")
+            raise ValueError(f"Sliders without a direction: {', '.join(sorted(unknown))}")
+        if len(set(self.axes)) < len(self.axes):
+            raise ValueError(f"Every direction has a name of its own, unlike {', '.join(self.axes)}")
         self._check_refiners()
         if self.reference_editor is not None:
             self._check_reference_editor(self.reference_editor)
         if not (isinstance(self.gallery, int) and 0 <= self.gallery <= MAX_GALLERY):
             raise ValueError(f"A gallery has 0 to {MAX_GALLERY} faces, not {self.gallery!r}")
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of all directions that sliders can follow, the classifier's first."""
+        return (*(self.classifier.attributes if self.classifier else ()), *self.directions)
+
     def _check_refiners(self) -> None:
+        if self.refiners and not isinstance(self.inverter, InverterConfig):
+            raise ValueError("A refiner goes with a Style Transformer inverter, which this bundle lacks")
         stages = [refiner.stage for refiner in self.refiners]
         if len(set(stages)) < len(stages):
             raise ValueError(f"There may be one refiner of each stage, not {', '.join(stages)}")
@@ -217,10 +280,10 @@ class BundleConfig:
                     f"Refiner {refiner.stage} changes {refiner.layers} convolutions, "
                     f"the generator has {convolutions}"
                 )
-            if refiner.stage == "one_stage" and refiner.w_dim != self.inverter.w_dim:
+            if refiner.stage == "one_stage" and refiner.w_dim != self.generator.w_dim:
                 raise ValueError(
                     f"Refiner one_stage takes features of width {refiner.w_dim}, "
-                    f"the inverter's have {self.inverter.w_dim}"
+                    f"the inverter's have {self.generator.w_dim}"
                 )
 
     def _check_reference_editor(self, editor: ReferenceEditorConfig) -> None:
@@ -253,15 +316,20 @@ class BundleConfig:
                 "the one this version reads"
             )
         parts = dict(data)
+        inverter = parts.get("inverter")
+        gradual = isinstance(inverter, Mapping) and "kind" in inverter
         for key, kind in (
             ("generator", GeneratorConfig),
-            ("inverter", InverterConfig),
+            ("inverter", GradualEncoderConfig if gradual else InverterConfig),
             ("classifier", ClassifierConfig),
             ("template", AlignmentTemplate),
         ):
-            parts[key] = _build(kind, parts.get(key))
+            # Written as null, not left out: these two a bundle may do without.
+            if not (key in ("inverter", "classifier") and key in parts and parts[key] is None):
+                parts[key] = _build(kind, parts.get(key))
         parts["attributes"] = tuple(_build(AttributeConfig, a) for a in parts.get("attributes", ()))
         parts["refiners"] = tuple(_build(RefinerConfig, r) for r in parts.get("refiners", ()))
+        parts["sources"] = tuple(_build(SourceConfig, source) for source in parts.get("sources", ()))
         if parts.get("reference_editor") is not None:
             parts["reference_editor"] = _build(ReferenceEditorConfig, parts["reference_editor"])
         return _build(cls, parts)

@@ -74,7 +74,7 @@ class FoldedConv(nn.Module):
         self.summed: Tensor
         self.bias: Tensor
         self.noise: Tensor
-        self.up = conv.up
+        self.up, self.clamp = conv.up, conv.clamp
 
     def forward(self, x: Tensor, w: Tensor, residual: LowRankPair | Kernel | None = None) -> Tensor:
         """x: (B, I, H, W), w: (B, D) -> (B, O, H', W').
@@ -89,7 +89,7 @@ class FoldedConv(nn.Module):
             x = modulated_conv(
                 x, self.weight, style, up=self.up, energy=self.energy, residual=residual, summed=self.summed
             )
-        return bias_act(x, self.bias, self.noise)
+        return bias_act(x, self.bias, self.noise, self.clamp)
 
     def corrected(self, shift: Tensor, strength: float) -> Kernel:
         """The kernel weight + strength * shift."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from core.config import ClassifierConfig
 from core.editing.label import unit_codes
 from core.models.style_transformer import StyleTransformer, invert
-from core.models.stylegan2 import CODE_RANK, Generator
+from core.models.stylegan2 import Generator
 from training.batches import Batches
 from training.classifier import fit_classifier, fit_linear, targets
 from training.codes import encode, fit_gaussian
@@ -129,7 +129,7 @@ def trade(
     if known.fitted:
         mean, basis = generator.code_mean, generator.code_basis
     else:
-        mean, basis = fit_gaussian(known.draw(STATISTICS_DRAWS), CODE_RANK)
+        mean, basis = fit_gaussian(known.draw(STATISTICS_DRAWS), generator.config.code_rank)
     return {
         **figures,
         "moved": shares.mean().item(),

@@ -20,7 +20,7 @@ from core.config import PORTRAIT128_TEMPLATE, AttributeConfig, BundleConfig, Cla
 from core.editing.label import directions
 from core.models.latent_classifier import LatentClassifier
 from core.models.style_transformer import StyleTransformer, invert
-from core.models.stylegan2 import CODE_RANK, Generator
+from core.models.stylegan2 import Generator
 from training.classifier import balanced_accuracy, fit_classifier, fit_linear, targets
 from training.codes import encode, fit_gaussian
 from training.data import load
@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     inverter = inverter.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     train, test = load(args.data, "train", args.limit), load(args.data, "test", args.limit)
     codes = encode(generator, inverter, train, device)
-    generator.code_mean, generator.code_basis = fit_gaussian(codes, CODE_RANK)
+    generator.code_mean, generator.code_basis = fit_gaussian(codes, generator.config.code_rank)
     names = tuple(name for name, *_ in PORTRAIT128_SLIDERS)
     classes = ClassifierConfig(
         PORTRAIT128_GENERATOR.num_codes, names, PORTRAIT128_GENERATOR.w_dim, CLASSIFIER_HIDDEN

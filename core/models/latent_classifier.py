@@ -32,7 +32,8 @@ class LatentClassifier(nn.Module):
     """W+ code (B, L, D) -> one logit for each attribute (B, A).
 
     A trunk that all attributes share (flatten, two layers), then a branch of two layers for each: its hidden
-    layer is the embedding C_f, its output the logit C_l. LeakyReLU 0.2 after every layer but the last.
+    layer is the embedding C_f, its output the logit C_l. LeakyReLU 0.2 after every layer but the last and,
+    where the config says so, the embedding.
     """
 
     def __init__(self, config: ClassifierConfig) -> None:
@@ -54,7 +55,8 @@ class LatentClassifier(nn.Module):
         """C_f: (B, L, D) -> (B, A, embedding)."""
         shared = self.trunk(w)
         every = shared[:, None].expand(-1, len(self.config.attributes), -1)
-        return F.leaky_relu(self.embedding(every), NEGATIVE_SLOPE)
+        embedded = self.embedding(every)
+        return embedded if self.config.linear_embedding else F.leaky_relu(embedded, NEGATIVE_SLOPE)
 
     def forward(self, w: Tensor) -> Tensor:
         """C_l: (B, L, D) -> (B, A), logits before the sigmoid, in the order of `config.attributes`."""

@@ -12,8 +12,6 @@ from core.ops.activation import bias_act
 from core.ops.filtering import upsample
 from core.ops.modulated_conv import LowRankPair, modulated_conv
 
-CODE_RANK = 128
-
 
 class EqualizedLinear(nn.Module):
     """Linear layer whose weights are stored with unit variance and scaled at run time."""
@@ -47,9 +45,11 @@ class MappingNetwork(nn.Module):
 
 
 class StyledConv(nn.Module):
-    """Modulated 3x3 convolution, fixed noise, bias, leaky ReLU."""
+    """Modulated 3x3 convolution, fixed noise, bias, leaky ReLU, and the config's clamp."""
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, up: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, w_dim: int, resolution: int, up: bool, clamp: float | None
+    ) -> None:
         super().__init__()
         self.affine = EqualizedLinear(w_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
@@ -58,38 +58,40 @@ class StyledConv(nn.Module):
         self.register_buffer("noise", torch.randn(resolution, resolution))
         self.noise: Tensor
         self.gain = 1 / math.sqrt(inputs * 9)
-        self.up = up
+        self.up, self.clamp = up, clamp
 
     def forward(self, x: Tensor, w: Tensor, residual: LowRankPair | None = None) -> Tensor:
         """x: (B, I, H, W), w: (B, D) -> (B, O, H', W')."""
         x = modulated_conv(x, self.weight * self.gain, self.affine(w), up=self.up, residual=residual)
-        return bias_act(x, self.bias, self.noise * self.noise_strength)
+        return bias_act(x, self.bias, self.noise * self.noise_strength, self.clamp)
 
 
 class ToRGB(nn.Module):
     """1x1 modulated convolution without demodulation; its output is summed over the resolutions."""
 
-    def __init__(self, inputs: int, w_dim: int) -> None:
+    def __init__(self, inputs: int, w_dim: int, clamp: float | None) -> None:
         super().__init__()
         self.affine = EqualizedLinear(w_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
         self.gain = 1 / math.sqrt(inputs)
+        self.clamp = clamp
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x: (B, I, H, W), w: (B, D) -> (B, 3, H, W) float32."""
         rgb = modulated_conv(x, self.weight * self.gain, self.affine(w), demodulate=False)
-        return rgb.float() + self.bias.float()[:, None, None]
+        rgb = rgb.float() + self.bias.float()[:, None, None]
+        return rgb if self.clamp is None else rgb.clamp(-self.clamp, self.clamp)
 
 
 class Block(nn.Module):
     """All layers of one resolution above 4 px; doubles the picture."""
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int) -> None:
+    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, clamp: float | None) -> None:
         super().__init__()
-        self.up = StyledConv(inputs, outputs, w_dim, resolution, up=True)
-        self.conv = StyledConv(outputs, outputs, w_dim, resolution, up=False)
-        self.to_rgb = ToRGB(outputs, w_dim)
+        self.up = StyledConv(inputs, outputs, w_dim, resolution, True, clamp)
+        self.conv = StyledConv(outputs, outputs, w_dim, resolution, False, clamp)
+        self.to_rgb = ToRGB(outputs, w_dim, clamp)
 
     def forward(
         self,
@@ -120,14 +122,16 @@ class Generator(nn.Module):
         c, d = config.channels, config.w_dim
         self.mapping = MappingNetwork(config.z_dim, d, config.mapping_layers)
         self.constant = nn.Parameter(torch.randn(1, c[0], 4, 4))
-        self.first = StyledConv(c[0], c[0], d, 4, up=False)
-        self.first_rgb = ToRGB(c[0], d)
-        self.blocks = nn.ModuleList(Block(c[i - 1], c[i], d, 4 * 2**i) for i in range(1, config.num_blocks))
+        self.first = StyledConv(c[0], c[0], d, 4, False, config.clamp)
+        self.first_rgb = ToRGB(c[0], d, config.clamp)
+        self.blocks = nn.ModuleList(
+            Block(c[i - 1], c[i], d, 4 * 2**i, config.clamp) for i in range(1, config.num_blocks)
+        )
         # The average w: centre of truncation, and what an inverter adds its offsets to.
         self.register_buffer("w_mean", torch.zeros(config.num_codes, d))
         # Gaussian over the W+ codes of real faces; the basis rows carry their standard deviations.
         self.register_buffer("code_mean", torch.zeros(config.num_codes, d))
-        self.register_buffer("code_basis", torch.zeros(CODE_RANK, config.num_codes * d))
+        self.register_buffer("code_basis", torch.zeros(config.code_rank, config.num_codes * d))
         self.w_mean: Tensor
         self.code_mean: Tensor
         self.code_basis: Tensor
@@ -171,8 +175,12 @@ class Generator(nn.Module):
         return self.synthesis(self.truncate(w, psi))
 
     def sample(self, n: int, psi: float = 1.0, seed: int = 0) -> Tensor:
-        """(n, L, D) codes from the Gaussian fitted to encoded training faces."""
+        """(n, L, D) codes: from the Gaussian fitted to encoded faces or, where there is none, mapped from z."""
         random = torch.Generator().manual_seed(seed)
+        if not self.config.code_rank:
+            z = torch.randn(n, self.config.z_dim, generator=random).to(self.w_mean)
+            w = self.mapping(z)[:, None].expand(-1, self.config.num_codes, -1)  # (n, L, D)
+            return self.truncate(w, psi)
         z = torch.randn(n, len(self.code_basis), generator=random).to(self.code_basis)  # (n, K)
         offset = (z @ self.code_basis).view(n, self.config.num_codes, self.config.w_dim)
         return self.code_mean + psi * offset

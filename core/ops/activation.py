@@ -9,18 +9,26 @@ SLOPE = 0.2
 GAIN = math.sqrt(2.0)
 
 
-def bias_act(x: Tensor, bias: Tensor, noise: Tensor | None = None, impl: str = "fast") -> Tensor:
-    """sqrt(2) * leaky_relu(x + noise + bias, 0.2).
+def bias_act(
+    x: Tensor,
+    bias: Tensor,
+    noise: Tensor | None = None,
+    clamp: float | None = None,
+    impl: str = "fast",
+) -> Tensor:
+    """sqrt(2) * leaky_relu(x + noise + bias, 0.2), within +-clamp.
 
     x: (B, C, H, W) or (B, C); bias: (C,); noise: broadcastable to x, already scaled by its strength.
     """
     shape = (1, -1) + (1,) * (x.ndim - 2)
     if impl == "ref":
         y = x + bias.view(shape) if noise is None else x + noise + bias.view(shape)
-        return F.leaky_relu(y, SLOPE) * GAIN
+        y = F.leaky_relu(y, SLOPE) * GAIN
+        return y if clamp is None else y.clamp(-clamp, clamp)
     # leaky_relu(g v) = g leaky_relu(v) for g > 0: the gain goes into the small tensors and one
     # multiply-add over the picture. Not in place, since training needs x.
     addend = bias.to(x.dtype).view(shape) * GAIN
     if noise is not None:
         addend = addend + noise.to(x.dtype) * GAIN
-    return F.leaky_relu(x * GAIN + addend, SLOPE)
+    y = F.leaky_relu(x * GAIN + addend, SLOPE)
+    return y if clamp is None else y.clamp(-clamp, clamp)

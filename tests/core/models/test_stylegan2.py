@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from core.config import PAPER_GENERATOR, GeneratorConfig
-from core.models.stylegan2 import CODE_RANK, Generator
+from core.models.stylegan2 import Generator
 from core.ops.filtering import upsample
 from core.ops.modulated_conv import modulated_conv
 
@@ -114,6 +114,6 @@ def test_samples_follow_the_stored_gaussian() -> None:
     assert abs(offset[:, 0, 3].std().item() - 1.0) < 0.06
     offset[:, 0, 3] = 0
     assert offset.abs().max() == 0
-    assert generator.code_basis.shape == (CODE_RANK, TINY.num_codes * TINY.w_dim)
+    assert generator.code_basis.shape == (TINY.code_rank, TINY.num_codes * TINY.w_dim)
     assert torch.equal(generator.sample(3, seed=1), generator.sample(3, seed=1))
     assert not torch.equal(generator.sample(3, seed=1), generator.sample(3, seed=2))
