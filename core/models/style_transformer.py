@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.config import InverterConfig, RefinerConfig
+from core.config import GradualEncoderConfig, InverterConfig, RefinerConfig
 from core.models.stylegan2 import Generator, MappingNetwork
 
 SE_REDUCTION = 16
@@ -58,7 +58,9 @@ class Trunk(nn.Module):
     inputs: C, 3 for a picture.
     """
 
-    def __init__(self, config: InverterConfig | RefinerConfig, inputs: int = 3) -> None:
+    def __init__(
+        self, config: InverterConfig | RefinerConfig | GradualEncoderConfig, inputs: int = 3
+    ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(inputs, config.stem_width, 3, 1, 1, bias=False),
