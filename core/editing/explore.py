@@ -1,0 +1,122 @@
+"""Directions that need no labels, found in the generator itself: what its sliders do, a visitor finds out.
+
+GANSpace (Härkönen et al., NeurIPS 2020): the principal components of the generator's own codes. SeFa (Shen
+and Zhou, CVPR 2021): the eigenvectors of the weights that turn codes into styles.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from core.editing.mixing import mixed_codes
+from core.models.stylegan2 import Generator
+
+COMPONENTS = 8  # of GANSpace, over all codes
+EIGENVECTORS = 4  # of SeFa, for each group of codes
+SAMPLES = 10_000
+SAMPLE_BATCH = 500  # each is mapped once, but comes as L codes
+
+# SeFa's groups: the codes of style mixing, and what acts at those resolutions in a face.
+_GROUPS = {"coarse": "pose, face shape", "middle": "features, hair", "fine": "skin, light, detail"}
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """One unnamed slider. hint: what to expect of it and of those beside it, which share the hint."""
+
+    name: str
+    label: str
+    hint: str
+
+
+def explorations(num_codes: int) -> tuple[Exploration, ...]:
+    """The sliders of a generator with this many codes: GANSpace's, then SeFa's for each group it has."""
+    found = [(f"explore-all-{i}", "what varies most") for i in range(1, COMPONENTS + 1)]
+    for group, hint in _GROUPS.items():
+        if mixed_codes(group, num_codes):
+            found += [(f"explore-{group}-{i}", hint) for i in range(1, EIGENVECTORS + 1)]
+    return tuple(
+        Exploration(name, f"Direction {number}", hint) for number, (name, hint) in enumerate(found, start=1)
+    )
+
+
+@torch.no_grad()
+def explore_steps(generator: Generator) -> Tensor:
+    """The step in W+ of each of `explorations` at slider value 1: (E, L, D) float32, where the generator is.
+
+    Each is as long as one standard deviation of the generator's samples along it, and its largest entry is
+    positive. A generator with fewer directions than sliders has steps of zero for the rest.
+    """
+    spread = _spread(generator)
+    steps = [_principal(spread)]
+    num_codes = generator.config.num_codes
+    for group in _GROUPS:
+        if codes := mixed_codes(group, num_codes):
+            steps.append(_scaled(_on_codes(_eigenvectors(generator, codes), codes, num_codes), spread))
+    found = torch.cat(steps)  # (E, L, D)
+    flat = found.flatten(1)
+    largest = flat.gather(1, flat.abs().argmax(1, keepdim=True))  # (E, 1)
+    return torch.where(largest[..., None] < 0, -found, found).float()
+
+
+def _spread(generator: Generator) -> Tensor:
+    """Rows that span how samples vary: flat (K, L * D), the samples' covariance is rows^T rows. -> (K, L, D)
+
+    Of a Gaussian over codes these are its basis; of z through the mapping network, where all codes are one
+    w, the principal axes of w times their standard deviations.
+    """
+    config = generator.config
+    if config.code_rank:
+        return generator.code_basis.double().view(-1, config.num_codes, config.w_dim)
+    batches = (generator.sample(SAMPLE_BATCH, seed=seed)[:, 0] for seed in range(SAMPLES // SAMPLE_BATCH))
+    w = torch.cat(list(batches)).double()  # (N, D)
+    variances, axes = torch.linalg.eigh(w.T.cov())
+    rows = variances.clamp(min=0).sqrt() * axes  # (D, K), axes are columns
+    return rows.T[:, None].expand(-1, config.num_codes, -1)
+
+
+def _principal(spread: Tensor) -> Tensor:
+    """Principal components times their standard deviations (GANSpace, section 2.1): (COMPONENTS, L, D).
+
+    With S = U s V^T, a row of s V^T is one component at the length wanted, and U^T S the same without having
+    to decompose L * D columns: U are the eigenvectors of S S^T.
+    """
+    rows = spread.flatten(1)  # (K, L * D)
+    _, u = torch.linalg.eigh(rows @ rows.T)
+    return _padded((u.T.flip(0)[:COMPONENTS] @ rows).view(-1, *spread.shape[1:]), COMPONENTS)
+
+
+def _eigenvectors(generator: Generator, codes: range) -> Tensor:
+    """The n that A n changes most (SeFa, equation 6), A the style weights of the layers driven by `codes`.
+
+    As in the authors' code: each row of A, one channel's, has norm 1, so that the layers' gains do not count;
+    the layers are the convolutions and, for the last code, which drives none, the last toRGB.
+
+    -> (EIGENVECTORS, D), norm 1.
+    """
+    last_rgb = generator.blocks[-1].to_rgb if len(generator.blocks) else generator.first_rgb
+    layers: list[Any] = [*generator.convolutions(), last_rgb]  # the i-th takes code i
+    a = torch.cat([layers[code].affine.weight.double() for code in codes])  # (channels, D)
+    a = normalize(a)  # a channel that ignores its code stays zero
+    _, vectors = torch.linalg.eigh(a.T @ a)
+    return _padded(vectors.T.flip(0)[:EIGENVECTORS], EIGENVECTORS)
+
+
+def _on_codes(vectors: Tensor, codes: range, num_codes: int) -> Tensor:
+    """(E, D) -> (E, L, D): the vector for each of `codes`, zero for the others; of norm 1 as a whole."""
+    steps = vectors.new_zeros(len(vectors), num_codes, vectors.shape[1])
+    steps[:, codes.start : codes.stop] = vectors[:, None] / len(codes) ** 0.5
+    return steps
+
+
+def _scaled(steps: Tensor, spread: Tensor) -> Tensor:
+    """Unit steps (E, L, D) times the standard deviation of samples along each."""
+    deviations = (steps.flatten(1) @ spread.flatten(1).T).norm(dim=1)  # (E,)
+    return steps * deviations[:, None, None]
+
+
+def _padded(found: Tensor, count: int) -> Tensor:
+    return torch.cat([found, found.new_zeros(count - len(found), *found.shape[1:])])
