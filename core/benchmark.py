@@ -22,16 +22,17 @@ from core.config import (
     PAPER_INVERTER,
     ClassifierConfig,
     GeneratorConfig,
+    GradualEncoderConfig,
     InverterConfig,
     ReferenceEditorConfig,
     RefinerConfig,
 )
 from core.engine import Engine
 from core.errors import BadRequest, Cancelled
+from core.models.inverter import build_inverter
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
-from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
 from core.references import Take
 from core.session import EditRequest, Portrait
@@ -74,26 +75,32 @@ def macs(run: Callable[[], object]) -> int:
 
 
 def network_costs(
-    generator: GeneratorConfig, inverter: InverterConfig, classifier: ClassifierConfig
+    generator: GeneratorConfig,
+    inverter: InverterConfig | GradualEncoderConfig | None,
+    classifier: ClassifierConfig | None,
 ) -> Costs:
     """{"generator" | "mapping" | "inverter" | "classifier": {"parameters", "macs"}} for one image.
 
     Without weights: the tensors have shapes and nothing else. The generator's MACs are those of its
-    synthesis; "mapping" is the inverter's own copy of the MLP, which is counted in "inverter" too.
+    synthesis; "mapping", its MLP, is counted in "generator" too, and the copy of it that a Style Transformer
+    has in "inverter".
     """
     # Not the meta device: the generator asks for autocast by its device, and that one has none.
     with FakeTensorMode():
         g = Generator(generator).eval()
-        e = StyleTransformer(inverter).eval()
-        c = LatentClassifier(classifier).eval()
         codes = torch.empty(1, generator.num_codes, generator.w_dim)
-        image = torch.empty(1, 3, inverter.input_resolution, inverter.input_resolution)
+        queries = torch.empty(generator.num_codes, generator.z_dim)
         runs: dict[str, tuple[nn.Module, Callable[[], object]]] = {
             "generator": (g, lambda: g.synthesis(codes)),
-            "mapping": (e.mapping, lambda: e.mapping(e.z)),
-            "inverter": (e, lambda: e(image)),
-            "classifier": (c, lambda: c(codes)),
+            "mapping": (g.mapping, lambda: g.mapping(queries)),
         }
+        if inverter is not None:
+            e = build_inverter(inverter).eval()
+            image = torch.empty(1, 3, inverter.input_resolution, inverter.input_resolution)
+            runs["inverter"] = e, lambda: e(image)
+        if classifier is not None:
+            c = LatentClassifier(classifier).eval()
+            runs["classifier"] = c, lambda: c(codes)
         return {
             name: {"parameters": parameters(module), "macs": macs(run)}
             for name, (module, run) in runs.items()
@@ -161,6 +168,7 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
     config = engine.config
     costs = network_costs(config.generator, config.inverter, config.classifier)
     for refiner in config.refiners:
+        assert isinstance(config.inverter, InverterConfig)  # the config sees to it
         costs[f"refiner_{refiner.stage}"] = refiner_costs(refiner, config.generator, config.inverter)
     if config.reference_editor is not None:
         costs["reference_editors"] = editor_costs(config.reference_editor)

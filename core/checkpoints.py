@@ -1,9 +1,9 @@
 """Model bundles on disk: find, verify, load, save.
 
 A bundle is a folder: `model.json` (the `BundleConfig`, and the SHA-256 of every weight file),
-`generator.safetensors`, `inverter.safetensors`, `classifier.safetensors`, for each refiner that it describes
-`refiner_one_stage.safetensors` or `refiner_two_stage.safetensors`, `reference_editors.safetensors` where it
-has some, `gallery.safetensors` where it has one, and `MODEL_CARD.md`.
+`generator.safetensors` and, where it has them, `inverter.safetensors`, `classifier.safetensors`,
+`directions.safetensors`, `refiner_one_stage.safetensors`, `refiner_two_stage.safetensors`,
+`reference_editors.safetensors`, `gallery.safetensors`; and `MODEL_CARD.md`.
 Every failure while finding or loading one is a `BadCheckpoint` with one sentence.
 """
 
@@ -11,12 +11,13 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import platformdirs
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -24,34 +25,37 @@ from torch import Tensor, nn
 
 from core.config import BundleConfig
 from core.errors import BadCheckpoint, BadRequest
+from core.models.inverter import Inverter, build_inverter
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
-from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
 
 DEFAULT_BUNDLE = "portrait128"
 BUILT_IN = Path(__file__).resolve().parent.parent / "checkpoints"
 MODEL_FILE = "model.json"
+HASH_BLOCK = 2**22
 # Travels in the classifier's file: both say what an attribute is in W+.
 LINEAR = "linear_directions"
-EDITORS, GALLERY = "reference_editors", "gallery"
+EDITORS, GALLERY, DIRECTIONS = "reference_editors", "gallery", "directions"
 
 
 @dataclass(frozen=True)
 class Bundle:
     """Networks in evaluation mode, without gradients.
 
-    linear_directions: (A, L, D), A the classifier's; refiners: by stage, "one_stage" or "two_stage";
+    linear_directions: (A, L, D), A the classifier's; directions: (F, L, D), the fixed ones.
+    refiners: by stage, "one_stage" or "two_stage";
     reference_editors: by attribute, those that the config lists; gallery: (N, L, D), reference faces' codes.
     fingerprint: SHA-256 of all weights, in hexadecimal.
     """
 
     config: BundleConfig
     generator: Generator
-    inverter: StyleTransformer
-    classifier: LatentClassifier
+    inverter: Inverter | None
+    classifier: LatentClassifier | None
     linear_directions: Tensor
+    directions: Tensor
     refiners: Mapping[str, RefineStyle]
     reference_editors: Mapping[str, ReferenceEditor]
     gallery: Tensor
@@ -71,9 +75,9 @@ class Bundle:
 
 
 def user_folder() -> Path:
-    """Where a user keeps bundles of their own: VISAGIST_HOME/checkpoints, by default under ~/.visagist."""
-    home = os.environ.get("VISAGIST_HOME")
-    return (Path(home) if home else Path.home() / ".visagist") / "checkpoints"
+    """Where a user keeps bundles: VISAGIST_HOME/checkpoints, or where the platform keeps a user's data."""
+    home = os.environ.get("VISAGIST_HOME") or platformdirs.user_data_dir("visagist", appauthor=False)
+    return Path(home).expanduser() / "checkpoints"
 
 
 def list_bundles() -> tuple[Path, ...]:
@@ -105,61 +109,85 @@ def save_bundle(
     folder: Path,
     config: BundleConfig,
     generator: Generator,
-    inverter: StyleTransformer,
-    classifier: LatentClassifier,
-    linear_directions: Tensor,
+    inverter: Inverter | None,
+    classifier: LatentClassifier | None,
+    linear_directions: Tensor | None,
     refiners: Mapping[str, RefineStyle] = MappingProxyType({}),
     reference_editors: Mapping[str, ReferenceEditor] = MappingProxyType({}),
     gallery: Tensor | None = None,
+    directions: Tensor | None = None,
+    dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write the weights in half precision, then `model.json` with their hashes; a model card is left alone.
+    """Write the weights as `dtype`, then `model.json` with their hashes; a model card is left alone.
 
-    refiners: by stage, reference_editors: by attribute, gallery: (N, L, D), those that the config describes.
-    Of a bundle that was there before and had more, reference editors and gallery are removed.
-    Raises: ValueError if a weight is not finite in half precision, or the parts are not the config's.
+    refiners: by stage, reference_editors: by attribute, gallery: (N, L, D), directions: (F, L, D), those that
+    the config describes. linear_directions: (A, L, D), where there is a classifier.
+    Of a bundle that was there before and had more, what is no part of this one is removed.
+    Raises: ValueError if a weight is not finite as `dtype`, or the parts are not the config's.
     """
-    _check_parts(config, refiners, reference_editors, 0 if gallery is None else len(gallery))
+    fixed, faces = (0 if t is None else len(t) for t in (directions, gallery))
+    _check_parts(config, inverter, classifier, refiners, reference_editors, fixed, faces)
     folder.mkdir(parents=True, exist_ok=True)
     networks = _by_part(generator, inverter, classifier, refiners, reference_editors)
     tensors = {part: dict(network.state_dict()) for part, network in networks.items()}
-    tensors["classifier"][LINEAR] = linear_directions
-    if gallery is not None and len(gallery):
+    if linear_directions is not None and classifier is not None:
+        tensors["classifier"][LINEAR] = linear_directions
+    if gallery is not None and faces:
         tensors[GALLERY] = {"codes": gallery}
-    for part in {EDITORS, GALLERY} - tensors.keys():
+    if directions is not None and fixed:
+        tensors[DIRECTIONS] = {"directions": directions}
+    for part in _ALL_PARTS - tensors.keys():
         (folder / f"{part}.safetensors").unlink(missing_ok=True)
     hashes = {}
     for part, content in tensors.items():
-        data = safetensors.torch.save({name: _on_disk(name, t) for name, t in content.items()})
-        (folder / f"{part}.safetensors").write_bytes(data)
-        hashes[f"{part}.safetensors"] = hashlib.sha256(data).hexdigest()
+        path = folder / f"{part}.safetensors"
+        safetensors.torch.save_file({name: _on_disk(name, t, dtype) for name, t in content.items()}, path)
+        hashes[path.name] = file_hash(path)
     text = json.dumps({**config.to_dict(), "files": hashes}, indent=2, ensure_ascii=False)
     (folder / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
 
 
+def file_hash(path: Path, progress: Callable[[int], None] = lambda _: None) -> str:
+    """SHA-256 of a file, in hexadecimal; progress is told how many bytes were read since it was last."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK):
+            digest.update(block)
+            progress(len(block))
+    return digest.hexdigest()
+
+
 def _check_parts(
-    config: BundleConfig, refiners: Iterable[str], reference_editors: Iterable[str], gallery: int
+    config: BundleConfig,
+    inverter: Inverter | None,
+    classifier: LatentClassifier | None,
+    refiners: Iterable[str],
+    reference_editors: Iterable[str],
+    directions: int,
+    gallery: int,
 ) -> None:
     editor = config.reference_editor
     for what, described, given in (
-        ("refiners", [refiner.stage for refiner in config.refiners], refiners),
-        ("reference editors", editor.attributes if editor else (), reference_editors),
+        ("refiners", sorted(refiner.stage for refiner in config.refiners), sorted(refiners)),
+        ("reference editors", sorted(editor.attributes if editor else ()), sorted(reference_editors)),
+        ("inverter", config.inverter, inverter and inverter.config),
+        ("classifier", config.classifier, classifier and classifier.config),
+        ("number of directions", len(config.directions), directions),
+        ("number of gallery faces", config.gallery, gallery),
     ):
-        if sorted(given) != sorted(described):
-            raise ValueError(
-                f"The config describes the {what} {sorted(described)}, given are {sorted(given)}"
-            )
-    if gallery != config.gallery:
-        raise ValueError(f"The config describes a gallery of {config.gallery} faces, given are {gallery}")
+        if given != described:
+            raise ValueError(f"The config describes the {what} {described}, given are {given}")
 
 
-def _on_disk(name: str, tensor: Tensor) -> Tensor:
+def _on_disk(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    # A copy of its own: two names of one tensor cannot be written.
     tensor = tensor.detach().cpu().contiguous()
     if not tensor.is_floating_point():
         return tensor
-    half = tensor.half()
-    if not half.isfinite().all():
-        raise ValueError(f"{name} holds values that half precision cannot")
-    return half
+    stored = tensor.to(dtype)
+    if not stored.isfinite().all():
+        raise ValueError(f"{name} holds values that {str(dtype).removeprefix('torch.')} cannot")
+    return stored
 
 
 def load_bundle(folder: Path, device: torch.device | str = "cpu") -> Bundle:
@@ -172,18 +200,29 @@ def load_bundle(folder: Path, device: torch.device | str = "cpu") -> Bundle:
     tensors = {part: _read_tensors(folder / f"{part}.safetensors", hashes) for part in shapes}
     for part in shapes:
         _check_shapes(folder / f"{part}.safetensors", tensors[part], shapes[part])
-    linear = tensors["classifier"].pop(LINEAR).float().to(device)
-    generator, inverter, classifier, refiners, editors = _networks(config)
+    codes, width = config.generator.num_codes, config.generator.w_dim
+    none = torch.zeros(0, codes, width)
+    linear = tensors["classifier"].pop(LINEAR) if config.classifier else none
+    # Without memory of their own: what was read becomes the weights, not a copy of it.
+    with torch.device("meta"):
+        generator, inverter, classifier, refiners, editors = _networks(config)
     for part, network in _by_part(generator, inverter, classifier, refiners, editors).items():
-        network.load_state_dict(tensors[part])
+        network.load_state_dict({name: _wide(t) for name, t in tensors.pop(part).items()}, assign=True)
         network.eval().requires_grad_(False).to(device)
-    empty = torch.zeros(0, config.generator.num_codes, config.generator.w_dim)
-    gallery = tensors[GALLERY]["codes"].float().to(device) if config.gallery else empty.to(device)
+    gallery, fixed = (
+        tensors[part][name] if part in tensors else none
+        for part, name in ((GALLERY, "codes"), (DIRECTIONS, "directions"))
+    )
     # The files' hashes were checked a moment ago; of others that the description may name nothing was read.
     digest = hashlib.sha256("".join(hashes[f"{part}.safetensors"] for part in sorted(shapes)).encode())
+    linear, fixed, gallery = (tensor.float().to(device) for tensor in (linear, fixed, gallery))
     return Bundle(
-        config, generator, inverter, classifier, linear, refiners, editors, gallery, digest.hexdigest()
+        config, generator, inverter, classifier, linear, fixed, refiners, editors, gallery, digest.hexdigest()
     )
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def read_config(folder: Path) -> BundleConfig:
@@ -195,7 +234,11 @@ def read_config(folder: Path) -> BundleConfig:
 
 
 Networks = tuple[
-    Generator, StyleTransformer, LatentClassifier, dict[str, RefineStyle], dict[str, ReferenceEditor]
+    Generator,
+    Inverter | None,
+    LatentClassifier | None,
+    dict[str, RefineStyle],
+    dict[str, ReferenceEditor],
 ]
 
 
@@ -205,22 +248,23 @@ def _networks(config: BundleConfig) -> Networks:
     }
     editor = config.reference_editor
     editors = {name: ReferenceEditor(editor) for name in editor.attributes} if editor else {}
-    generator, inverter = Generator(config.generator), StyleTransformer(config.inverter)
-    return generator, inverter, LatentClassifier(config.classifier), refiners, editors
+    classifier = LatentClassifier(config.classifier) if config.classifier else None
+    inverter = build_inverter(config.inverter) if config.inverter else None
+    return Generator(config.generator), inverter, classifier, refiners, editors
 
 
 def _by_part(
     generator: Generator,
-    inverter: StyleTransformer,
-    classifier: LatentClassifier,
+    inverter: Inverter | None,
+    classifier: LatentClassifier | None,
     refiners: Mapping[str, RefineStyle],
     editors: Mapping[str, ReferenceEditor],
 ) -> dict[str, nn.Module]:
-    """The networks by the names of their files."""
+    """The networks that there are, by the names of their files."""
     return {
         "generator": generator,
-        "inverter": inverter,
-        "classifier": classifier,
+        **({"inverter": inverter} if inverter is not None else {}),
+        **({"classifier": classifier} if classifier is not None else {}),
         **{_refiner_part(stage): network for stage, network in refiners.items()},
         **({EDITORS: nn.ModuleDict(editors)} if editors else {}),
     }
@@ -228,6 +272,11 @@ def _by_part(
 
 def _refiner_part(stage: str) -> str:
     return f"refiner_{stage}"
+
+
+_ALL_PARTS = {
+    "inverter", "classifier", EDITORS, GALLERY, DIRECTIONS, *map(_refiner_part, ("one_stage", "two_stage")),
+}  # fmt: skip
 
 
 def _read_description(folder: Path) -> tuple[BundleConfig, Mapping[str, Any]]:
@@ -264,28 +313,28 @@ def _expected_shapes(folder: Path, config: BundleConfig) -> dict[str, dict[str, 
         part: {name: t.shape for name, t in network.state_dict().items()}
         for part, network in networks.items()
     }
-    classifier = config.classifier
-    shapes["classifier"][LINEAR] = torch.Size(
-        (len(classifier.attributes), classifier.num_codes, classifier.w_dim)
-    )
+    code = config.generator.num_codes, config.generator.w_dim
+    if config.classifier is not None:
+        shapes["classifier"][LINEAR] = torch.Size((len(config.classifier.attributes), *code))
     if config.gallery:
-        codes = (config.gallery, config.generator.num_codes, config.generator.w_dim)
-        shapes[GALLERY] = {"codes": torch.Size(codes)}
+        shapes[GALLERY] = {"codes": torch.Size((config.gallery, *code))}
+    if config.directions:
+        shapes[DIRECTIONS] = {"directions": torch.Size((len(config.directions), *code))}
     return shapes
 
 
 def _read_tensors(path: Path, hashes: Mapping[str, Any]) -> dict[str, Tensor]:
     try:
-        data = path.read_bytes()
+        found = file_hash(path)
     except OSError as error:
         raise BadCheckpoint(f"{path} cannot be read: {error.strerror}; fetch the model again.") from error
-    if hashlib.sha256(data).hexdigest() != hashes.get(path.name):
+    if found != hashes.get(path.name):
         raise BadCheckpoint(
             f"{path} is damaged or incomplete (its SHA-256 is not the one in {MODEL_FILE}); "
             "fetch the model again."
         )
     try:
-        return safetensors.torch.load(data)
+        return safetensors.torch.load_file(path)
     except SafetensorError as error:
         raise BadCheckpoint(f"{path} is not a safetensors file: {_one_line(error)}.") from error
 

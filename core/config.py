@@ -267,6 +267,33 @@ class BundleConfig:
         """Names of all directions that sliders can follow, the classifier's first."""
         return (*(self.classifier.attributes if self.classifier else ()), *self.directions)
 
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What a bundle of these parts cannot do and what would mend that, in sentences for people."""
+        return tuple(
+            text
+            for missing, text in (
+                (
+                    self.inverter is None,
+                    "It cannot open photos; import an encoder: e4e, pSp or Style Transformer.",
+                ),
+                (
+                    self.classifier is None and bool(self.attributes),
+                    "Its sliders move every face the same way; the latent classifier gives each its own.",
+                ),
+                (
+                    not self.attributes,
+                    "It has no named sliders; import InterFaceGAN directions, GANSpace components or the "
+                    "latent classifier, or name sliders of Explore.",
+                ),
+                (
+                    self.inverter is not None and not self.refiners,
+                    "It has no refiner, so that refine has best alone.",
+                ),
+            )
+            if missing
+        )
+
     def _check_refiners(self) -> None:
         if self.refiners and not isinstance(self.inverter, InverterConfig):
             raise ValueError("A refiner goes with a Style Transformer inverter, which this bundle lacks")

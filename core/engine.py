@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import get_args
 
 import numpy as np
 import torch
@@ -17,13 +18,12 @@ from core import compositing
 from core.alignment import Face
 from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
 from core.config import BundleConfig
-from core.editing.label import edit_step
-from core.editing.mixing import available_mixes
-from core.editing.taking import take_all
 from core.errors import BadRequest, SessionExpired
 from core.images import to_array, to_levels
+from core.models.style_transformer import StyleTransformer
+from core.moving import Mover
 from core.opening import Opener, content_hash
-from core.references import Reference, Take
+from core.references import Reference
 from core.refinement.fade import fade
 from core.refinement.fast import predict
 from core.refinement.gradient_modules import GradientSettings, refine_weights
@@ -31,12 +31,14 @@ from core.refinement.polish import polish
 from core.refinement.residual import Residual, WeightShift
 from core.refinement.running import Progress, Turns, Watcher, memory_errors
 from core.render import Renderer, tune_allocator
-from core.session import EditRequest, Portrait, SessionStore
+from core.session import EditRequest, Order, Portrait, SessionStore
 
 # Re-opening one of the last photos costs nothing; visitors' own portraits live in the app's store.
 RECENT_PORTRAITS = 16
 RECENT_BYTES = 256 * 2**20
-SAMPLE_BATCH = 8
+# Pictures rendered at once: eight of the built-in model's size, one of 1024 px.
+BATCH_PIXELS = 8 * 128**2
+GENERATED_PSI = 0.7
 
 
 class Engine:
@@ -62,12 +64,10 @@ class Engine:
         self.config: BundleConfig = bundle.config
         self.device = torch.device(device)
         self._generator = bundle.generator.to(self.device)
-        self._inverter = bundle.inverter.to(self.device)
-        convert_conv2d_weight_memory_format(self._inverter, torch.channels_last)
-        self._refiner = bundle.refiner(refiner)
-        if self._refiner is not None:
-            self._refiner.to(self.device)
-            convert_conv2d_weight_memory_format(self._refiner, torch.channels_last)
+        self._inverter, self._refiner = bundle.inverter, bundle.refiner(refiner)
+        for network in (self._inverter, self._refiner):
+            if network is not None:
+                convert_conv2d_weight_memory_format(network.to(self.device), torch.channels_last)
         self._renderer = Renderer(bundle.generator, self.device)
         self._device_lock = threading.Lock()
         self._opener = Opener(bundle, self._renderer, self._device_lock)
@@ -75,9 +75,7 @@ class Engine:
         self._tuning = tuning
         self._store_lock = threading.Lock()
         self._portraits: SessionStore[Portrait] = SessionStore(RECENT_PORTRAITS, RECENT_BYTES)
-        branches = bundle.config.classifier.attributes
-        self._sliders = {a.name: (branches.index(a.name), a.unit) for a in bundle.config.attributes}
-        self._editors = {name: editor.to(self.device) for name, editor in bundle.reference_editors.items()}
+        self._mover = Mover(bundle, self.device)
         self._gallery_codes = bundle.gallery
         self.fingerprint: str = bundle.fingerprint
 
@@ -140,11 +138,39 @@ class Engine:
         """
         return self._opener.invert_picture(picture)
 
+    def open_generated(self, seed: int) -> Portrait:
+        """A synthetic face (`samples`) as a portrait, its code known; `resume` of the same takes it up again.
+
+        Raises: NoFaceFound if the detector sees no face in it.
+        """
+        code = self._generator.sample(1, GENERATED_PSI, seed)
+        picture = self._faces(code)[0]
+        return self.resume(picture, self.find_faces(picture), 0, code[0].cpu().numpy())
+
+    @property
+    def opens_photos(self) -> bool:
+        """Whether the model has an encoder; without one, portraits are generated or resumed."""
+        return self._inverter is not None
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """The orders of directions between which this model can choose; none if they are all the same."""
+        return get_args(Order) if self.config.classifier else ()
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What this model cannot do and what would mend that, in sentences for people."""
+        return self.config.lacks
+
+    @property
+    def explorable(self) -> tuple[str, ...]:
+        """Sliders that every generator has, unnamed: `core.editing.explore`."""
+        return self._mover.explorable
+
     @property
     def takeable(self) -> tuple[str, ...]:
         """What an edit can take from a reference: attributes, as the sliders are ordered, then mixes."""
-        attributes = (name for name in self._sliders if name in self._editors)
-        return (*attributes, *available_mixes(self.config.generator.num_codes))
+        return self._mover.takeable
 
     @cached_property
     def gallery(self) -> tuple[Reference, ...]:
@@ -156,8 +182,9 @@ class Engine:
     @property
     def refinements(self) -> Mapping[str, str | None]:
         """For "fast" and "best" None where this model has it, else a sentence that says why not."""
-        missing = None if self._refiner else "This model has no refiner for the fast refinement."
-        return {"fast": missing, "best": None}
+        fast = None if self._refiner else "This model has no refiner for the fast refinement."
+        best = None if self._inverter else "This model has no encoder, by whose features faces are compared."
+        return {"fast": fast, "best": best}
 
     def refine(
         self,
@@ -195,6 +222,7 @@ class Engine:
 
     def _fast(self, portrait: Portrait) -> Residual:
         assert self._refiner is not None
+        assert isinstance(self._inverter, StyleTransformer)  # the config sees to it
         image = self._opener.image(portrait.crop)
         with torch.inference_mode(), self._device_lock, self._renderer.autocast():
             predicted = predict(self._refiner, self._inverter, image, portrait.rendered)
@@ -209,6 +237,7 @@ class Engine:
             if preview is not None:
                 preview(self._with(portrait, "best", residual))
 
+        assert self._inverter is not None
         residual = refine_weights(
             self._generator,
             self._inverter,
@@ -254,7 +283,7 @@ class Engine:
         Raises: BadRequest if the model has no such slider, cannot take that from a reference, the reference
         is another model's, or the refinement was not computed.
         """
-        w = self._edited_code(portrait, request)
+        w = self._mover.edited_code(portrait, request)
         mode = request.refinement
         if mode is not None and mode not in portrait.residuals:
             raise BadRequest(f"The refinement {mode} of this face is not computed yet; refine it first.")
@@ -290,51 +319,16 @@ class Engine:
         refined = self._renderer.render(w[:1], residual, request.strength, w[1:])
         return fade(plain, refined, portrait.rendered)
 
-    @torch.inference_mode()
-    def _edited_code(self, portrait: Portrait, request: EditRequest) -> Tensor | None:
-        """w after the references, plus value * unit * direction of every slider; None if nothing moves.
-
-        The directions are the portrait's own, whatever the references made of it.
-        Returns (2, L, D): the convolutions' codes, and toRGB's (`core.editing.mixing`).
-        """
-        unknown = [name for name in request.sliders if name not in self._sliders]
-        if unknown:
-            known = ", ".join(self._sliders)
-            raise BadRequest(f"This model has no slider {unknown[0]}; it has {known}.")
-        w = self._taken(portrait.w_plus, request.takes)
-        if not request.sliders:
-            return w
-        moves = []
-        for name, value in request.sliders.items():
-            index, unit = self._sliders[name]
-            moves.append((index, value * unit))
-        step = edit_step(portrait.directions[request.order], moves)
-        return (portrait.w_plus.expand(2, -1, -1) if w is None else w) + step
-
-    def _taken(self, w: Tensor, takes: tuple[Take, ...]) -> Tensor | None:
-        """w (L, D) after what the references give, (2, L, D); None where that leaves it as it is."""
-        for take in takes:
-            unknown = [name for name in take.what if name not in self.takeable]
-            if unknown:
-                known = ", ".join(self.takeable)
-                raise BadRequest(
-                    f"This model cannot take {unknown[0]:.40} from a reference; it can take {known}."
-                )
-            if take.reference.w_plus.shape != w.shape:
-                raise BadRequest("That reference face was made with another model; open its photo again.")
-        moved = take_all(w, takes, self._editors)
-        return None if torch.equal(moved, w.expand(2, -1, -1)) else moved
-
-    def samples(self, n: int, seed: int, psi: float = 0.7) -> list[np.ndarray]:
+    def samples(self, n: int, seed: int, psi: float = GENERATED_PSI) -> list[np.ndarray]:
         """n synthetic faces (R, R, 3) uint8; psi: 0 is the mean face, 1 the full variety."""
         return self._faces(self._generator.sample(n, psi, seed))
 
     def _faces(self, codes: Tensor) -> list[np.ndarray]:
         """(N, L, D) -> N pictures (R, R, 3) uint8."""
         faces: list[np.ndarray] = []
-        for start in range(0, len(codes), SAMPLE_BATCH):
+        for some in codes.split(max(1, BATCH_PIXELS // self.config.generator.resolution**2)):
             with self._device_lock:
-                faces.extend(to_array(self._renderer.render(codes[start : start + SAMPLE_BATCH])))
+                faces.extend(to_array(self._renderer.render(some)))
         return faces
 
     @property

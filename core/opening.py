@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from core import alignment, compositing, identity
-from core.alignment import Face
+from core.alignment import CropTransform, Face
 from core.checkpoints import Bundle
 from core.editing.label import directions, unit_codes
 from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
 from core.images import to_array, to_tensor
-from core.models.style_transformer import invert
+from core.models.inverter import invert
 from core.references import Reference
 from core.refinement.residual import Residual
 from core.render import Renderer
@@ -25,6 +25,8 @@ from core.session import Portrait, SessionStore
 
 RECENT_FACES = 64
 RECENT_BYTES = 64 * 2**20
+# Mean distance, in levels of 255, below which a picture is the generator's own.
+SAME_PICTURE = 1.0
 
 Steps = Callable[[str], None]
 
@@ -50,8 +52,10 @@ class Opener:
         self._config = bundle.config
         self._renderer = renderer
         self._generator, self._inverter = bundle.generator, bundle.inverter
-        self._classifier = copy.deepcopy(bundle.classifier).to(renderer.device).double()
+        known = bundle.classifier
+        self._classifier = None if known is None else copy.deepcopy(known).to(renderer.device).double()
         self._linear = unit_codes(bundle.linear_directions.to(renderer.device))
+        self._fixed = unit_codes(bundle.directions.to(renderer.device))
         self._device_lock = device_lock
         self._detector_lock = threading.Lock()
         self._detections: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)
@@ -70,6 +74,7 @@ class Opener:
 
     def open(self, photo: np.ndarray, content: str, face: int, key: str, progress: Steps) -> Portrait:
         """`Engine.open_portrait` of a photo that is not remembered; content: its hash."""
+        self._check_inverter()
         progress("Finding faces")
         faces = self.find_faces(photo, content)
         _check_face(face, len(faces))
@@ -94,7 +99,21 @@ class Opener:
         key = f"{content}-{told.hexdigest()}"
         code = torch.tensor(w_plus, dtype=torch.float32, device=self._renderer.device)
         moved = {mode: residual.to(self._renderer.device) for mode, residual in residuals.items()}
-        return self._portrait(photo, faces, face, key, lambda _: code, moved, lambda _: None)
+        transform = self._whole(photo, code)
+        return self._portrait(photo, faces, face, key, lambda _: code, moved, lambda _: None, transform)
+
+    def _whole(self, photo: np.ndarray, code: Tensor) -> CropTransform | None:
+        """Of a picture that the generator made of this code: the square that is all of it."""
+        size = self._config.generator.resolution
+        if photo.shape[:2] != (size, size):
+            return None
+        with self._device_lock:
+            made = to_array(self._renderer.render(code[None]))[0]
+        # Devices differ in their last bits.
+        if np.abs(made.astype(np.int16) - photo).mean() > SAME_PICTURE:
+            return None
+        middle = (size - 1) / 2
+        return CropTransform((middle, middle), (size / 2, 0.0))
 
     def _portrait(
         self,
@@ -105,13 +124,17 @@ class Opener:
         code: Callable[[np.ndarray], Tensor],
         residuals: Mapping[str, Residual],
         progress: Steps,
+        transform: CropTransform | None = None,
     ) -> Portrait:
-        """code: from the aligned face (R, R, 3) uint8 to its (L, D); called with the device's lock."""
+        """code: from the aligned face (R, R, 3) uint8 to its (L, D); called with the device's lock.
+
+        transform: where the face is cut out, if not where its landmarks say.
+        """
         progress("Aligning")
         photo = np.array(photo, order="C")  # the portrait's own: the caller may write into theirs
         landmarks = faces[face].landmarks
         size = self._config.generator.resolution
-        transform = alignment.crop_transform(landmarks, self._config.template)
+        transform = transform or alignment.crop_transform(landmarks, self._config.template)
         crop = alignment.crop(photo, transform, size)
         descriptor = identity.descriptor(photo, landmarks)
         progress("Inverting")
@@ -119,11 +142,7 @@ class Opener:
             w_plus = code(crop)
             rendered = self._renderer.render(w_plus[None])
             bases = {mode: self._renderer.render(w_plus[None], known) for mode, known in residuals.items()}
-            by_order = {
-                "first": directions(self._classifier, w_plus, "first"),
-                "second": directions(self._classifier, w_plus, "second"),
-                "linear": self._linear,
-            }
+            by_order = self._directions(w_plus)
             inversion = to_array(rendered)[0]
         return Portrait(
             key=key,
@@ -142,8 +161,25 @@ class Opener:
             bases=bases,
         )
 
+    def _directions(self, w_plus: Tensor) -> dict[str, Tensor]:
+        """For each order (A + F, L, D): the classifier's A at this face, then the fixed ones."""
+        own = {"linear": self._linear}
+        if self._classifier is None:
+            own |= {"first": self._linear, "second": self._linear}
+        else:
+            for order in ("first", "second"):
+                own[order] = directions(self._classifier, w_plus, order)
+        return {order: torch.cat([steps, self._fixed]) for order, steps in own.items()}
+
+    def _check_inverter(self) -> None:
+        if self._inverter is None:
+            raise BadRequest(
+                f"The model {self._config.title} cannot open photos: it has no encoder; import one for it."
+            )
+
     def invert_picture(self, picture: np.ndarray) -> Reference:
         """`Engine.invert_picture`."""
+        self._check_inverter()
         content_hash(picture)  # refuses what is no picture
         size = self._config.generator.resolution
         if picture.shape[:2] != (size, size):
@@ -156,6 +192,7 @@ class Opener:
     @torch.inference_mode()
     def _invert(self, crop: np.ndarray) -> Tensor:
         """(R, R, 3) uint8 -> (L, D) float32."""
+        assert self._inverter is not None
         with self._renderer.autocast():
             return invert(self._generator, self._inverter, self.image(crop))[0].float()
 

@@ -37,7 +37,7 @@ FLOORS = (
         "core.checkpoints",
         "core.refinement",
     ),
-    ("core.opening",),
+    ("core.opening", "core.moving", "core.importing"),
     ("core.engine",),
     ("core.evaluation", "core.benchmark", "core.adapting", "core.picking", "core.project"),
     ("app", "training"),

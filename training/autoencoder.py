@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.checkpoints import load_bundle
-from core.models.style_transformer import StyleTransformer, invert
+from core.models.inverter import invert
+from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator, ToRGB
 from training.batches import Batches
 from training.data import load
@@ -28,6 +29,7 @@ from training.loop import Average, Log, autocast, pick_device, restore, save, sh
 from training.losses import PatchDiscriminator, Weights, hinge_discriminator, reconstruction_losses, total
 from training.mobilefacenet import MobileFaceNet
 from training.presets import PORTRAIT128_GENERATOR, PORTRAIT128_INVERTER
+from training.trained import inverter_of
 from training.weights import load_started, save_half
 
 LEARNING_RATE = {"generator": 2.5e-3, "inverter": 6e-4, "discriminator": 4e-4}
@@ -89,7 +91,7 @@ def train(args: argparse.Namespace) -> None:
     if args.start:
         bundle = load_bundle(args.start)
         model.generator.load_state_dict(bundle.generator.state_dict())
-        load_started(model.inverter, bundle.inverter.state_dict())
+        load_started(model.inverter, inverter_of(bundle).state_dict())
     model = model.to(device, memory_format=torch.channels_last)
     average = Average(model)
     discriminator = PatchDiscriminator().to(device, memory_format=torch.channels_last)

@@ -21,6 +21,7 @@ from core.models.latent_classifier import LatentClassifier
 from training.codes import encode
 from training.data import Faces, load
 from training.loop import pick_device
+from training.trained import classifier_of, inverter_of
 
 # Known for each face, or a probability spread from hand labels; all others are scores.
 BINARY = ("gender", "eyeglasses", "beard", "bangs", "hat")
@@ -100,13 +101,13 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     device, out = pick_device(args.device), args.out or args.bundle
     bundle = load_bundle(args.bundle, device)
-    config = bundle.config.classifier
+    config = classifier_of(bundle).config
     train, test = load(args.data, "train", args.limit), load(args.data, "test", args.limit)
-    codes = encode(bundle.generator, bundle.inverter, train, device)
+    codes = encode(bundle.generator, inverter_of(bundle), train, device)
     wanted = targets(train, config.attributes, train)
     linear = fit_linear(codes, wanted)
     classifier = fit_classifier(codes, wanted, config, args.epochs, args.noise, args.seed)
-    held_out = encode(bundle.generator, bundle.inverter, test, device)
+    held_out = encode(bundle.generator, inverter_of(bundle), test, device)
     test_wanted = targets(test, config.attributes, train)
     accuracy = balanced_accuracy(classifier(held_out), test_wanted)
     linear_logits = (held_out - codes.mean(0)).flatten(1) @ linear.flatten(1).T + wanted.mean(0) - 0.5

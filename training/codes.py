@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.models.style_transformer import StyleTransformer, invert
+from core.models.inverter import invert
+from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
 from training.batches import Batches
 from training.data import Faces

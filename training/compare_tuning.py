@@ -34,6 +34,7 @@ from training.evaluate_sheets import spread
 from training.loop import pick_device
 from training.mobilefacenet import MobileFaceNet
 from training.refined_faces import Refined, Solver, refine_faces
+from training.trained import inverter_of
 
 TERMS = ("pixel", "perceptual", "identity", "locality")
 TRIAL_STEPS = 8
@@ -46,7 +47,7 @@ def tuning(bundle: Bundle, tune: Tune, settings: TuningSettings) -> Solver:
     """A solver with other settings than a visitor gets."""
 
     def solve(image: Tensor, inversion: Tensor, codes: Tensor) -> WeightShift:
-        return tune(bundle.generator, bundle.inverter, image, codes.clone(), settings)
+        return tune(bundle.generator, inverter_of(bundle), image, codes.clone(), settings)
 
     return solve
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from core.config import ClassifierConfig
 from core.editing.label import unit_codes
-from core.models.style_transformer import StyleTransformer, invert
+from core.models.inverter import invert
+from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
 from training.batches import Batches
 from training.classifier import fit_classifier, fit_linear, targets

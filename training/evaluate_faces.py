@@ -18,6 +18,7 @@ from training.codes import encode
 from training.data import Faces
 from training.loop import autocast
 from training.mobilefacenet import MobileFaceNet, align, sampling_grids
+from training.trained import classifier_of, inverter_of
 
 BATCH = 32
 Order = Literal["first", "second", "linear"]
@@ -58,7 +59,7 @@ class Opened:
 
 def open_split(bundle: Bundle, faces: Faces, device: torch.device) -> Opened:
     """Invert the faces of a split."""
-    codes = encode(bundle.generator, bundle.inverter, faces, device)
+    codes = encode(bundle.generator, inverter_of(bundle), faces, device)
     return Opened(faces.files, faces.images, faces.landmarks, codes, render(bundle.generator, codes, device))
 
 
@@ -112,13 +113,13 @@ def face_axes(bundle: Bundle, codes: Tensor, order: Order, device: torch.device)
     """Editing directions of every face: (N, L, D) -> (N, A, L, D) on the CPU, A the classifier's."""
     if order == "linear":
         return unit_codes(bundle.linear_directions).cpu().expand(len(codes), -1, -1, -1)
-    return torch.stack([directions(bundle.classifier, w.to(device), order).cpu() for w in codes])
+    return torch.stack([directions(classifier_of(bundle), w.to(device), order).cpu() for w in codes])
 
 
 def edit(bundle: Bundle, codes: Tensor, axes: Tensor, name: str, value: float) -> Tensor:
     """Codes (N, L, D) with one slider at `value`; axes: (N, A, L, D) of `face_axes`."""
     unit = next(a.unit for a in bundle.config.attributes if a.name == name)
-    index = bundle.config.classifier.attributes.index(name)
+    index = classifier_of(bundle).config.attributes.index(name)
     return codes + edit_step(axes, [(index, value * unit)])
 
 

@@ -32,6 +32,7 @@ from training.evaluate_tables import number, percent, table
 from training.judge import Judge, judge_pictures
 from training.loop import pick_device
 from training.mobilefacenet import MobileFaceNet
+from training.trained import classifier_of
 
 # Pairs whose scores differ by less say nothing about which way is right.
 LEAST_GAP = 0.5
@@ -158,7 +159,7 @@ def sheets(bundle: Bundle, shown: Opened, device: torch.device, out: Path) -> di
     some = shown.pick(spread(len(shown), SHEET_SOURCES).tolist())
     found = {}
     for name in tqdm(bundle.reference_editors, desc="Sheets", disable=None):
-        logits = bundle.classifier(bundle.gallery)[:, bundle.config.classifier.attributes.index(name)]
+        logits = classifier_of(bundle)(bundle.gallery)[:, classifier_of(bundle).config.attributes.index(name)]
         references = bundle.gallery[logits.argsort(descending=True)[:SHEET_REFERENCES]].cpu()
         pairs = [taken(bundle, name, code.expand(len(references), -1, -1), references) for code in some.codes]
         edits = render(bundle.generator, torch.cat(pairs), device).reshape(

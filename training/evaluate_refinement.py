@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from core.checkpoints import Bundle, load_bundle
-from core.config import BundleConfig
+from core.config import BundleConfig, InverterConfig
 from core.images import to_tensor
 from core.render import Renderer
 from training.data import load
@@ -113,6 +113,7 @@ def costs(config: BundleConfig) -> dict[str, dict[str, int | None]]:
     inverter = {k: networks["inverter"][k] - networks["mapping"][k] for k in ("parameters", "macs")}
     found: dict[str, dict[str, int | None]] = {"off": {**inverter}}
     for refiner in config.refiners:
+        assert isinstance(config.inverter, InverterConfig)  # the config sees to it
         own = refiner_costs(refiner, config.generator, config.inverter)
         together = {k: own[k] + inverter[k] for k in own}
         predicted = together if refiner.stage == "one_stage" else own

@@ -18,8 +18,9 @@ from torch import Tensor
 from core.checkpoints import save_bundle
 from core.config import PORTRAIT128_TEMPLATE, AttributeConfig, BundleConfig, ClassifierConfig
 from core.editing.label import directions
+from core.models.inverter import invert
 from core.models.latent_classifier import LatentClassifier
-from core.models.style_transformer import StyleTransformer, invert
+from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
 from training.classifier import balanced_accuracy, fit_classifier, fit_linear, targets
 from training.codes import encode, fit_gaussian

@@ -19,6 +19,7 @@ from core.checkpoints import load_bundle, save_bundle
 from core.images import save_image
 from training.evaluate_faces import render
 from training.evaluate_sheets import grid
+from training.trained import classifier_of
 
 SAMPLES, PSI, SEED = 1000, 0.8, 5
 # Beyond this, in deviations, an attribute is not more of a difference, only more of a caricature.
@@ -46,8 +47,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     bundle = load_bundle(args.bundle)
     codes = bundle.generator.sample(SAMPLES, PSI, SEED)
-    names = [bundle.config.classifier.attributes.index(a.name) for a in bundle.config.attributes]
-    logits = bundle.classifier(codes)[:, names]
+    names = [classifier_of(bundle).config.attributes.index(a.name) for a in bundle.config.attributes]
+    logits = classifier_of(bundle)(codes)[:, names]
     scores = ((logits - logits.mean(0)) / logits.std(0)).clamp(-FAR, FAR)  # (N, A)
     allowed = [i for i in range(SAMPLES) if i not in args.without]
     first = [allowed.index(i) for i in args.first]

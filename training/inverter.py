@@ -25,7 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.checkpoints import load_bundle
-from core.models.style_transformer import StyleTransformer, invert
+from core.models.inverter import invert
+from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
 from training.batches import Batches
 from training.data import load
@@ -37,6 +38,7 @@ from training.losses import Weights, reconstruction_losses, total
 from training.mobilefacenet import MobileFaceNet
 from training.offsets import free_codes, offset_penalty, tie_codes
 from training.presets import PORTRAIT128_GENERATOR, PORTRAIT128_INVERTER
+from training.trained import inverter_of
 from training.weights import load_half, load_started, save_half
 
 REPORT = 100
@@ -70,12 +72,12 @@ def load_networks(args: argparse.Namespace, device: torch.device) -> tuple[Gener
         bundle = load_bundle(args.bundle)
         generator = bundle.generator.to(device, memory_format=torch.channels_last)
         save_half(args.out / "generator-average.pt", generator)
-        config = bundle.config.inverter
+        config = inverter_of(bundle).config
         dense_width = config.dense_width or PORTRAIT128_INVERTER.dense_width
         inverter = StyleTransformer(replace(config, dense_width=dense_width))
     inverter.mapping.load_state_dict(generator.mapping.state_dict())
     if args.go_on:
-        load_started(inverter, bundle.inverter.state_dict())
+        load_started(inverter, inverter_of(bundle).state_dict())
     return generator, inverter.to(device, memory_format=torch.channels_last)
 
 

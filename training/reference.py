@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from core.checkpoints import Bundle, load_bundle, save_bundle
 from core.config import ReferenceEditorConfig
+from core.models.inverter import invert
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
-from core.models.style_transformer import invert
 from training.codes import encode
 from training.data import load
 from training.loop import autocast, pick_device
 from training.presets import EDITOR_HEADS, EDITOR_WIDTH
+from training.trained import classifier_of, inverter_of
 
 LEARNING_RATE = 1e-3
 # Of the squared distances below. An embedding also holds what its logit does not ask for (all branches share
@@ -137,7 +138,7 @@ def reach(bundle: Bundle, editor: ReferenceEditor, normal: Tensor, codes: Tensor
     for w in (source, source + editor(source, reference)):
         with autocast(codes.device):
             picture = bundle.generator.synthesis(w).clamp(-1, 1)
-            scores.append((invert(bundle.generator, bundle.inverter, picture) * normal).sum((1, 2)))
+            scores.append((invert(bundle.generator, inverter_of(bundle), picture) * normal).sum((1, 2)))
     return float((wanted @ (scores[1] - scores[0])) / (wanted @ wanted))
 
 
@@ -163,7 +164,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     device = pick_device(args.device)
     bundle = load_bundle(args.bundle, device)
-    codes = encode(bundle.generator, bundle.inverter, load(args.data, "train", args.limit), device).to(device)
+    codes = encode(bundle.generator, inverter_of(bundle), load(args.data, "train", args.limit), device).to(
+        device
+    )
     config = ReferenceEditorConfig(
         num_codes=bundle.config.generator.num_codes,
         attributes=tuple(attribute.name for attribute in bundle.config.attributes),
@@ -176,10 +179,10 @@ def main(argv: list[str] | None = None) -> None:
     step_norm = StepNorm(codes)
     editors: dict[str, ReferenceEditor] = {}
     for name in config.attributes:
-        index = bundle.config.classifier.attributes.index(name)
+        index = classifier_of(bundle).config.attributes.index(name)
         torch.manual_seed(args.seed + index)
         editor = editors[name] = ReferenceEditor(config).to(device)
-        objective = Objective(bundle.classifier, index, codes, step_norm)
+        objective = Objective(classifier_of(bundle), index, codes, step_norm)
         losses = train_editor(editor, objective, codes, args.steps, args.batch, args.seed + index)
         gain = calibrate(bundle, editor, bundle.linear_directions[index], some)
         told = "  ".join(f"{loss} {value:.3f}" for loss, value in losses.items())

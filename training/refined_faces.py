@@ -18,6 +18,7 @@ from core.refinement.polish import polish
 from core.refinement.residual import Residual
 from core.render import Renderer
 from training.evaluate_faces import Opened
+from training.trained import inverter_of
 
 # Photo and inversion (1, 3, R, R), codes (L, D) -> what refinement finds out.
 Solver = Callable[[Tensor, Tensor, Tensor], Residual | None]
@@ -49,14 +50,14 @@ def solver(bundle: Bundle, renderer: Renderer, name: str) -> Solver:
         return _tuning(bundle, name)
     refiner = bundle.refiners[name.removesuffix(PREDICTED)]
     steps = 0 if name.endswith(PREDICTED) else refiner.config.polish
-    for network in (bundle.inverter, refiner):
+    for network in (inverter_of(bundle), refiner):
         convert_conv2d_weight_memory_format(network, torch.channels_last)
 
     def fast(image: Tensor, inversion: Tensor, codes: Tensor) -> Residual:
         image = image.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(), renderer.autocast():
-            predicted = predict(refiner, bundle.inverter, image, inversion)
-        return polish(renderer.synthesis, bundle.inverter, predicted, image, codes, steps)
+            predicted = predict(refiner, inverter_of(bundle), image, inversion)
+        return polish(renderer.synthesis, inverter_of(bundle), predicted, image, codes, steps)
 
     return fast
 
@@ -67,7 +68,7 @@ def _tuning(bundle: Bundle, name: str) -> Solver:
         from core.refinement.gradient_modules import refine_weights as tune
     else:
         from core.refinement.pivotal import tune_weights as tune
-    return lambda image, inversion, codes: tune(bundle.generator, bundle.inverter, image, codes.clone())
+    return lambda image, inversion, codes: tune(bundle.generator, inverter_of(bundle), image, codes.clone())
 
 
 def refine_faces(opened: Opened, solver: Solver, renderer: Renderer, name: str) -> Refined:

@@ -31,6 +31,7 @@ from training.loop import Average, Log, autocast, pick_device, restore, save, sh
 from training.losses import Weights, reconstruction_losses, total
 from training.mobilefacenet import MobileFaceNet
 from training.presets import PORTRAIT128_REFINERS
+from training.trained import inverter_of
 from training.weights import save_half
 
 LEARNING_RATE = 1e-3
@@ -107,7 +108,7 @@ def train(args: argparse.Namespace) -> None:
     bundle = load_bundle(args.bundle, device)
     frozen = Frozen(
         bundle.generator.to(memory_format=torch.channels_last),
-        bundle.inverter.to(memory_format=torch.channels_last),
+        inverter_of(bundle).to(memory_format=torch.channels_last),
     )
     config = bundle.config.generator
     chosen = [c for c in PORTRAIT128_REFINERS if c.stage in args.stages]

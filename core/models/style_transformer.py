@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import GradualEncoderConfig, InverterConfig, RefinerConfig
-from core.models.stylegan2 import Generator, MappingNetwork
+from core.models.stylegan2 import MappingNetwork
 
 SE_REDUCTION = 16
 
@@ -170,17 +170,3 @@ class StyleTransformer(nn.Module):
         for layer, feature in zip(self.layers, features, strict=True):
             query = layer(query, feature)
         return query if self.dense is None else query + self.dense(features[0])
-
-
-def invert(generator: Generator, inverter: StyleTransformer, image: Tensor) -> Tensor:
-    """Codes (B, L, D) of aligned faces.
-
-    image: (B, 3, R, R) in [-1, 1] at any resolution; it is averaged down (or interpolated up) to the
-    inverter's own.
-    """
-    size = inverter.config.input_resolution
-    if image.shape[-1] > size:
-        image = F.interpolate(image, size=(size, size), mode="area")
-    elif image.shape[-1] < size:
-        image = F.interpolate(image, size=(size, size), mode="bilinear", align_corners=False)
-    return generator.w_mean + inverter(image).float()

@@ -175,7 +175,7 @@ class Generator(nn.Module):
         return self.synthesis(self.truncate(w, psi))
 
     def sample(self, n: int, psi: float = 1.0, seed: int = 0) -> Tensor:
-        """(n, L, D) codes: from the Gaussian fitted to encoded faces or, where there is none, mapped from z."""
+        """(n, L, D) codes: from the Gaussian of encoded faces or, where there is none, mapped from z."""
         random = torch.Generator().manual_seed(seed)
         if not self.config.code_rank:
             z = torch.randn(n, self.config.z_dim, generator=random).to(self.w_mean)

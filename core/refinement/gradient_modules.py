@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.models.style_transformer import StyleTransformer
+from core.models.inverter import Inverter
 from core.models.stylegan2 import Generator
 from core.refinement.optimise import BETAS, KernelAdam, Objective, TuningSettings, half_precision, tune
 from core.refinement.residual import WeightShift
@@ -121,7 +121,7 @@ class ModifiedGradients:
 
 def refine_weights(
     generator: Generator,
-    inverter: StyleTransformer,
+    inverter: Inverter,
     image: Tensor,
     w_plus: Tensor,
     settings: GradientSettings | None = None,

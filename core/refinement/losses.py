@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.models.inverter import Inverter
 from core.models.refine_style import resize
-from core.models.style_transformer import StyleTransformer
 
 # Where torchvision keeps the AlexNet below LPIPS, in the folder of torch.hub.
 ALEXNET_FILE = "alexnet-owt-7be5be79.pth"
@@ -61,7 +61,7 @@ class PictureLoss:
 
     def __init__(
         self,
-        inverter: StyleTransformer,
+        inverter: Inverter,
         photo: Tensor,
         weights: LossWeights,
         lpips: Lpips | None = None,

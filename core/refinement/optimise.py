@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from core.errors import Cancelled, RefinementFailed
-from core.models.style_transformer import StyleTransformer
+from core.models.inverter import Inverter
 from core.models.stylegan2 import Generator
 from core.refinement.losses import LossWeights, PictureLoss, find_lpips
 from core.refinement.residual import WeightShift
@@ -61,7 +61,7 @@ class Objective:
     def __init__(
         self,
         generator: Generator,
-        inverter: StyleTransformer,
+        inverter: Inverter,
         photo: Tensor,
         w_plus: Tensor,
         settings: TuningSettings,

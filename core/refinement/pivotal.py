@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from core.models.style_transformer import StyleTransformer
+from core.models.inverter import Inverter
 from core.models.stylegan2 import Generator
 from core.refinement.optimise import KernelAdam, Objective, TuningSettings, tune
 from core.refinement.residual import WeightShift
@@ -30,7 +30,7 @@ class PivotalTuning:
 
 def tune_weights(
     generator: Generator,
-    inverter: StyleTransformer,
+    inverter: Inverter,
     image: Tensor,
     w_plus: Tensor,
     settings: TuningSettings | None = None,

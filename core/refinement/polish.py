@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from core.models.style_transformer import StyleTransformer
+from core.models.inverter import Inverter
 from core.ops.modulated_conv import LowRankPair
 from core.refinement.losses import LossWeights, PictureLoss
 from core.refinement.optimise import BETAS, half_precision
@@ -32,7 +32,7 @@ Synthesis = Callable[[Tensor, Sequence[LowRankPair | None]], Tensor]
 
 def polish(
     synthesis: Synthesis,
-    inverter: StyleTransformer,
+    inverter: Inverter,
     residual: LowRank,
     image: Tensor,
     w_plus: Tensor,

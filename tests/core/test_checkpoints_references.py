@@ -76,8 +76,8 @@ def test_saving_wants_what_the_config_describes(
             r"given are \['smile'\]",
             {"gallery": gallery, "reference_editors": {"smile": editors["smile"]}},
         ),
-        ("gallery of 3 faces, given are 0", {"reference_editors": editors}),
-        ("gallery of 3 faces, given are 2", {"reference_editors": editors, "gallery": gallery[1:]}),
+        ("gallery faces 3, given are 0", {"reference_editors": editors}),
+        ("gallery faces 3, given are 2", {"reference_editors": editors, "gallery": gallery[1:]}),
     ):
         with pytest.raises(ValueError, match=sentence):
             save(tmp_path / "b", taking_config, taking_bundle, **parts)
@@ -130,7 +130,7 @@ def test_their_files_are_checked_like_the_others(taking: Path, part: str, name: 
         (lambda d: d.update(gallery=2.5), "not 2.5"),
         (lambda d: d.update(gallery="3"), "not '3'"),
         (lambda d: d.update(gallery=4), "asks for (4, 8, 32)"),
-        (lambda d: d["attributes"][0].update(name="fine"), "without a classifier branch: fine"),
+        (lambda d: d["attributes"][0].update(name="fine"), "without a direction: fine"),
     ],
 )
 def test_a_wrong_description(taking: Path, change, word: str) -> None:

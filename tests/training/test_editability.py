@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from core.checkpoints import Bundle
-from core.models.style_transformer import invert
+from core.models.inverter import invert
 from training.classifier import fit_linear
 from training.codes import fit_gaussian
 from training.data import Faces

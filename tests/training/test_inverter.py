@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.checkpoints import Bundle
-from core.models.style_transformer import invert
+from core.models.inverter import invert
 from training import inverter as module
 from training.data import build, split_of
 from training.inverter import Trainer, load_networks, main, parse, sample_losses

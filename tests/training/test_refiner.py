@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from core.checkpoints import Bundle, load_bundle
 from core.config import RefinerConfig
-from core.models.style_transformer import invert
+from core.models.inverter import invert
 from tests.training.test_evaluate import data  # noqa: F401, the fixture
 from training import add_refiners, refiner
 from training.losses import reconstruction_losses

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from core.config import PAPER_INVERTER, GeneratorConfig, InverterConfig
-from core.models.style_transformer import DecoderLayer, StyleTransformer, invert
+from core.models.inverter import invert
+from core.models.style_transformer import DecoderLayer, StyleTransformer
 from core.models.stylegan2 import Generator
 
 TINY = InverterConfig(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import Bundle
-from core.models.style_transformer import invert
+from core.models.inverter import invert
 from core.refinement import gradient_modules, optimise
 from core.refinement.gradient_modules import (
     GradientModules,

@@ -1,0 +1,75 @@
+"""What an edit makes of a portrait's code: what references give, then what the sliders add."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from core.checkpoints import Bundle
+from core.editing.explore import explorations, explore_steps
+from core.editing.label import edit_step
+from core.editing.mixing import available_mixes
+from core.editing.taking import take_all
+from core.errors import BadRequest
+from core.references import Take
+from core.session import EditRequest, Portrait
+
+
+class Mover:
+    """The sliders and reference editors of one bundle, on its device."""
+
+    def __init__(self, bundle: Bundle, device: torch.device) -> None:
+        axes, codes = bundle.config.axes, bundle.config.generator.num_codes
+        self._generator, self._device = bundle.generator, device
+        self._sliders = {a.name: (axes.index(a.name), a.unit) for a in bundle.config.attributes}
+        self._editors = {name: editor.to(device) for name, editor in bundle.reference_editors.items()}
+        # What can be taken from a reference: attributes, as the sliders are ordered, then mixes.
+        attributes = (name for name in self._sliders if name in self._editors)
+        self.takeable = (*attributes, *available_mixes(codes))
+        # Sliders that every generator has, unnamed.
+        self.explorable = tuple(explored.name for explored in explorations(codes))
+
+    @torch.inference_mode()
+    def edited_code(self, portrait: Portrait, request: EditRequest) -> Tensor | None:
+        """w after the references, plus value * unit * direction of every slider; None if nothing moves.
+
+        The directions are the portrait's own, whatever the references made of it.
+        Returns (2, L, D): the convolutions' codes, and toRGB's (`core.editing.mixing`).
+        Raises: BadRequest, as `Engine.edit`.
+        """
+        known = (*self._sliders, *self.explorable)
+        unknown = [name for name in request.sliders if name not in known]
+        if unknown:
+            raise BadRequest(f"This model has no slider {unknown[0]:.40}; it has {', '.join(known)}.")
+        w = self._taken(portrait.w_plus, request.takes)
+        if not request.sliders:
+            return w
+        named = [(*self._sliders[n], value) for n, value in request.sliders.items() if n in self._sliders]
+        step = edit_step(
+            portrait.directions[request.order], ((index, value * unit) for index, unit, value in named)
+        )
+        for name, value in request.sliders.items():
+            if name not in self._sliders:
+                step = step + value * self._explored[name]
+        return (portrait.w_plus.expand(2, -1, -1) if w is None else w) + step
+
+    @cached_property
+    def _explored(self) -> Mapping[str, Tensor]:
+        """(L, D) by name; at the first edit that needs one, as it takes a second or two."""
+        steps = explore_steps(self._generator).to(self._device)
+        return dict(zip(self.explorable, steps, strict=True))
+
+    def _taken(self, w: Tensor, takes: tuple[Take, ...]) -> Tensor | None:
+        """w (L, D) after what the references give, (2, L, D); None where that leaves it as it is."""
+        for take in takes:
+            unknown = [name for name in take.what if name not in self.takeable]
+            if unknown:
+                known = ", ".join(self.takeable)
+                raise BadRequest(
+                    f"This model cannot take {unknown[0]:.40} from a reference; it can take {known}."
+                )
+            if take.reference.w_plus.shape != w.shape:
+                raise BadRequest("That reference face was made with another model; open its photo again.")
+        moved = take_all(w, takes, self._editors)
+        return None if torch.equal(moved, w.expand(2, -1, -1)) else moved
