@@ -47,15 +47,20 @@ def explorations(num_codes: int) -> tuple[Exploration, ...]:
 def explore_steps(generator: Generator) -> Tensor:
     """The step in W+ of each of `explorations` at slider value 1: (E, L, D) float32, where the generator is.
 
-    Each is as long as one standard deviation of the generator's samples along it, and its largest entry is
-    positive. A generator with fewer directions than sliders has steps of zero for the rest.
+    GANSpace's are as long as one standard deviation of the generator's samples along them. SeFa's, which the
+    samples have no part in, are as long as the samples' greatest standard deviation in the codes they move:
+    along most of them codes vary so little that nothing would be seen, while this is one principal component
+    against another. Of each the largest entry is positive. A generator with fewer directions than sliders has
+    steps of zero for the rest.
     """
-    spread = _spread(generator)
-    steps = [_principal(spread)]
     num_codes = generator.config.num_codes
-    for group in _GROUPS:
-        if codes := mixed_codes(group, num_codes):
-            steps.append(_scaled(_on_codes(_eigenvectors(generator, codes), codes, num_codes), spread))
+    spread = _spread(generator)
+    groups = [codes for group in _GROUPS if (codes := mixed_codes(group, num_codes))]
+    grams = [_gram(spread[:, codes.start : codes.stop]) for codes in groups]  # the groups share out all codes
+    steps = [_principal(spread, sum(grams[1:], start=grams[0]))]
+    for codes, gram in zip(groups, grams, strict=True):
+        length = torch.linalg.eigvalsh(gram)[-1].sqrt()
+        steps.append(length * _on_codes(_eigenvectors(generator, codes), codes, num_codes))
     found = torch.cat(steps)  # (E, L, D)
     flat = found.flatten(1)
     largest = flat.gather(1, flat.abs().argmax(1, keepdim=True))  # (E, 1)
@@ -78,15 +83,21 @@ def _spread(generator: Generator) -> Tensor:
     return rows.T[:, None].expand(-1, config.num_codes, -1)
 
 
-def _principal(spread: Tensor) -> Tensor:
+def _gram(spread: Tensor) -> Tensor:
+    """(K, C, D) -> (K, K); its eigenvalues are the variances of the C codes' principal components."""
+    rows = spread.flatten(1)
+    return rows @ rows.T
+
+
+def _principal(spread: Tensor, gram: Tensor) -> Tensor:
     """Principal components times their standard deviations (GANSpace, section 2.1): (COMPONENTS, L, D).
 
-    With S = U s V^T, a row of s V^T is one component at the length wanted, and U^T S the same without having
-    to decompose L * D columns: U are the eigenvectors of S S^T.
+    With spread = U s V^T, a row of s V^T is one component at the length wanted, and U^T spread the same
+    without having to decompose L * D columns: U are the eigenvectors of spread's gram.
     """
-    rows = spread.flatten(1)  # (K, L * D)
-    _, u = torch.linalg.eigh(rows @ rows.T)
-    return _padded((u.T.flip(0)[:COMPONENTS] @ rows).view(-1, *spread.shape[1:]), COMPONENTS)
+    _, u = torch.linalg.eigh(gram)
+    found = u.T.flip(0)[:COMPONENTS] @ spread.flatten(1)
+    return _padded(found.view(-1, *spread.shape[1:]), COMPONENTS)
 
 
 def _eigenvectors(generator: Generator, codes: range) -> Tensor:
@@ -110,12 +121,6 @@ def _on_codes(vectors: Tensor, codes: range, num_codes: int) -> Tensor:
     steps = vectors.new_zeros(len(vectors), num_codes, vectors.shape[1])
     steps[:, codes.start : codes.stop] = vectors[:, None] / len(codes) ** 0.5
     return steps
-
-
-def _scaled(steps: Tensor, spread: Tensor) -> Tensor:
-    """Unit steps (E, L, D) times the standard deviation of samples along each."""
-    deviations = (steps.flatten(1) @ spread.flatten(1).T).norm(dim=1)  # (E,)
-    return steps * deviations[:, None, None]
 
 
 def _padded(found: Tensor, count: int) -> Tensor:

@@ -97,13 +97,16 @@ def test_the_others_are_eigenvectors_of_the_style_weights(
         assert np.allclose(unit, vector, atol=1e-5) or np.allclose(unit, -vector, atol=1e-5)
 
 
-def test_a_step_is_one_standard_deviation_of_the_samples_along_it(
-    network: Generator, steps: np.ndarray
-) -> None:
+def test_steps_are_as_long_as_the_samples_are_wide(network: Generator, steps: np.ndarray) -> None:
+    codes = samples(network)
     flat = steps.reshape(len(steps), -1)
     lengths = np.linalg.norm(flat, axis=1)
-    along = samples(network) @ (flat / lengths[:, None]).T
-    np.testing.assert_allclose(lengths, along.std(0), rtol=0.03)
+    along = codes @ (flat[:8] / lengths[:8, None]).T
+    np.testing.assert_allclose(lengths[:8], along.std(0), rtol=0.03)
+    for number, own in enumerate(GROUPS.values()):
+        moved = codes.reshape(len(codes), 12, D)[:, own].reshape(len(codes), -1)
+        widest = np.sqrt(np.linalg.eigvalsh(np.cov(moved.T))[-1])
+        np.testing.assert_allclose(lengths[8 + 4 * number :][:4], widest, rtol=0.03)
 
 
 def test_steps_are_the_same_every_time_and_their_sign_follows_a_rule(
