@@ -30,7 +30,7 @@ from core.importing.parts import Parts, State, TensorTable
 
 FORMAT = "rosinality StyleGAN2 (PyTorch)"
 LICENCE = (
-    "Weights converted from NVIDIA's: NVIDIA Source Code License-NC (non-commercial). Others: ask who trained "
+    "Converted from NVIDIA's: NVIDIA Source Code License-NC (non-commercial). Others: ask who trained "
     "them. FFHQ: CC BY-NC-SA 4.0."
 )
 # What training saves beside the averaged generator.
