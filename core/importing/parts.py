@@ -20,8 +20,9 @@ State = dict[str, Tensor]
 class Direction:
     """A fixed direction as a slider.
 
-    step: (L, D) float32, every code of norm 1 or 0; unit: its length at slider value 1, in W+, or None where
-    the file does not say: then one standard deviation of the generator's own samples along it.
+    step: (L, D), or (1, D) for every code alike, float32, its longest code of norm 1; unit: its length at
+    slider value 1, in W+, or None where the file does not say: then one standard deviation of the generator's
+    own samples along it.
     """
 
     name: str
