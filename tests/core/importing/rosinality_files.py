@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 
-def widths(resolution: int, narrow: int | None = None) -> list[int]:
-    """Channels from 4 px on: config F's, or all but as narrow as asked for (halved with it from 64 px on)."""
+def widths(resolution: int, narrow: int | None = None, multiplier: int = 2) -> list[int]:
+    """Channels from 4 px on: config F's (with multiplier 1, E's), narrowed so that 512 become `narrow`."""
     sides = [2**i for i in range(2, int(math.log2(resolution)) + 1)]
-    full = [min(512, 32768 // side) for side in sides]
+    full = [min(512, 16384 * multiplier // side) for side in sides]
     return full if narrow is None else [max(2, width * narrow // 512) for width in full]
 
 
@@ -25,10 +25,12 @@ def generator_tensors(
     mapping_layers: int = 8,
     seed: int = 0,
     noises: bool = True,
+    multiplier: int = 2,
 ) -> dict[str, Tensor]:
     """The tensors of `g_ema`, under the names and in the shapes of the format.
 
-    narrow: the width at 4 px, None for config F's 512; noises: False for files of 2019.
+    narrow: the width at 4 px, None for config F's 512; noises: False for files of 2019; multiplier: the
+    format's channel_multiplier, 2 for config F.
     """
     random = torch.Generator().manual_seed(seed)
 
@@ -37,7 +39,7 @@ def generator_tensors(
 
     row = torch.tensor([1.0, 3.0, 3.0, 1.0])
     kernel = torch.outer(row, row) / 16
-    channels = widths(resolution, narrow)
+    channels = widths(resolution, narrow, multiplier)
     t: dict[str, Tensor] = {}
 
     def modulated(name: str, inputs: int, outputs: int, size: int, scale: float = 1.0) -> None:
