@@ -57,7 +57,7 @@ def instructions(data: memoryview, start: int) -> Iterator[tuple[int, Any, int]]
     at = start
     while True:
         if at >= len(data):
-            raise Refused("is damaged: it ends in the middle, as a download that was cut off does")
+            raise Refused("is damaged: it ends in the middle, as a download does that was cut off")
         code, argument, at = data[at], None, at + 1
         if code in _FIXED_STRUCTS:
             (argument,), at = _unpack(_FIXED_STRUCTS[code], data, at)
@@ -73,20 +73,11 @@ def instructions(data: memoryview, start: int) -> Iterator[tuple[int, Any, int]]
             return
 
 
-def end_of_pickle(data: memoryview, start: int, at_most: int) -> int:
-    """Where what follows a pickle begins. Raises: Refused after so many instructions."""
-    end = start
-    for count, (_, _, after) in enumerate(instructions(data, start)):
-        if count > at_most:
-            raise Refused("holds far more than a file of weights does")
-        end = after
-    return end
-
-
 def piece(data: memoryview, start: int, count: int) -> memoryview:
     """So many bytes. Raises: Refused if there are fewer."""
     if not 0 <= count <= len(data) - start:
-        raise Refused(f"is damaged: it claims {count} bytes where it has {max(0, len(data) - start)}")
+        left = max(0, len(data) - start)
+        raise Refused(f"is damaged or was cut off: it claims {count} bytes where it has {left}")
     return data[start : start + count]
 
 

@@ -35,9 +35,6 @@ _NO_WEIGHTS = {
     b"%PDF": "is a PDF document, not weights",
 }
 _TAR_MAGIC_AT = 257
-_WEB_PAGE = re.compile(
-    rb"\s*(<!--.*?-->\s*)*<(!doctype|html|head|body|script|\?xml)", re.DOTALL | re.IGNORECASE
-)
 # What a pickle of protocol 0 begins with if it is made to run something.
 _TEXT_PICKLE = re.compile(rb"\(?[ci]([\w.]{1,100})\n([\w.]{1,100})\n")
 
@@ -69,16 +66,16 @@ def read_checkpoint(path: Path, progress: Callable[[float], None] | None = None)
         raise BadCheckpoint(f"{name} {refusal}.") from None
     except FileNotFoundError:
         raise BadCheckpoint(f"There is no file {path}.") from None
-    except OSError as error:
-        raise BadCheckpoint(f"{name} cannot be read: {error.strerror}.") from None
-    # Instructions in a wrong order meet whatever Python and torch say to values that they cannot use.
-    except Exception:
-        raise BadCheckpoint(f"{name} is damaged: its instructions make no sense together.") from None
+    # ValueError: a path with a character that none can have.
+    except (OSError, ValueError) as error:
+        raise BadCheckpoint(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
 
 
 def _read(path: Path, report: Callable[[float], None]) -> tuple[str, Any]:
     if path.is_dir():
         raise Refused("is a folder, not a file of weights")
+    if path.exists() and not path.is_file():
+        raise Refused("is a device, not a file of weights")
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         _check_head(head)
@@ -90,7 +87,7 @@ def _read(path: Path, report: Callable[[float], None]) -> tuple[str, Any]:
             report(min(0.99, size / total))
         # A private map may be written to by who gets its tensors; the file never changes.
         data = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))
-    content = Plain()(_content(data))
+    content = _content(data)
     report(1.0)
     return sha256.hexdigest(), content
 
@@ -101,9 +98,8 @@ def _check_head(head: bytes) -> None:
     for magic, reason in _NO_WEIGHTS.items():
         if head.startswith(magic):
             raise Refused(reason)
-    text = head.removeprefix(b"\xef\xbb\xbf")
-    if _WEB_PAGE.match(text):
-        raise Refused(f"is a web page, not weights: {_who_wrote(text)}")
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        raise Refused(f"is a web page, not weights: {_who_wrote(head)}")
     if head[_TAR_MAGIC_AT:].startswith(b"ustar"):
         raise Refused("is a tar archive: unpack it, and import what is in it")
     if head[8:10] == b'{"':
@@ -126,7 +122,17 @@ def _who_wrote(page: bytes) -> str:
 
 
 def _content(data: memoryview) -> Any:
-    budget = Budget(len(data))
+    """Raises: Refused, and nothing else."""
+    try:
+        return Plain()(_made(data, Budget(len(data))))
+    except Refused:
+        raise
+    # Instructions in a wrong order meet whatever Python and torch say to values that they cannot use.
+    except Exception:
+        raise Refused("is damaged: its instructions make no sense together") from None
+
+
+def _made(data: memoryview, budget: Budget) -> Any:
     if data[:4] == b"PK\3\4":
         return read_archive(data, budget)
     if is_legacy(data):

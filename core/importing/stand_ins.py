@@ -23,6 +23,11 @@ from core.importing.storages import (
     tensor_view,
 )
 
+# Names of tensors, classes and options have fewer characters.
+MAX_TEXT = 500
+# Of a function, those of torch's tensors.
+MAX_ARGUMENTS = 10
+
 
 class Place(Protocol):
     """The file a pickle lies in: what it may spend, and where other parts of it are."""
@@ -109,9 +114,9 @@ def stand_in(name: str) -> Any:
     """
     if _TENSORFLOW.fullmatch(name):
         raise Refused(
-            "is one of NVIDIA's TensorFlow pickles, which only TensorFlow can read: take the PyTorch pickle of the "
-            "same name from NVIDIA's StyleGAN2-ADA-PyTorch page, convert it with legacy.py of that project, or "
-            "take rosinality's .pt"
+            "is one of NVIDIA's TensorFlow pickles, which only TensorFlow can read: take the PyTorch pickle "
+            "of the same name from NVIDIA's StyleGAN2-ADA-PyTorch page, convert it with legacy.py of that "
+            "project, or take rosinality's .pt"
         )
     for later, before in _LATER.items():
         name = before + name.removeprefix(later) if name.startswith(later) else name
@@ -133,24 +138,28 @@ def _reconstructor(place: Place, of: object, base: object = None, state: object 
 
 def _persistent(place: Place, meta: object) -> Instance:
     """NVIDIA's `torch_utils.persistence`: `module_src`, the source of the class, is left where it is."""
-    if not isinstance(meta, dict) or not isinstance(meta.get("class_name"), str):
+    if not isinstance(meta, dict):
+        raise Refused("is damaged: one of its networks is none")
+    name = meta.get("class_name")
+    if not (isinstance(name, str) and name.isidentifier() and len(name) <= MAX_TEXT):
         raise Refused("is damaged: one of its networks has no name")
-    return Instance(ClassName(meta["class_name"][:120]), state=meta.get("state"))
+    return Instance(ClassName(name), state=meta.get("state"))
 
 
 def _pairs(place: Place, given: Any = ()) -> dict[Any, Any]:
-    place.budget.steps(len(given))
-    result = {}
-    for key, value in given.items() if isinstance(given, dict) else given:
-        result[checked_key(key)] = value
-    return result
+    if isinstance(given, dict):
+        place.budget.steps(len(given))
+        return dict(given)
+    return {checked_key(key): value for key, value in _listed(place, given)}
 
 
 def _default_dict(place: Place, factory: object = None) -> dict[Any, Any]:
     return {}
 
 
-def _listed(place: Place, given: Any = ()) -> list[Any]:
+def _listed(place: Place, given: object = ()) -> list[Any]:
+    if not isinstance(given, list | tuple):
+        raise Refused("is damaged: it makes a list of what is none")
     place.budget.steps(len(given))
     return list(given)
 
@@ -167,8 +176,9 @@ def _encoded(place: Place, text: object, encoding: object = "utf-8") -> memoryvi
     return memoryview(bytearray(text.encode("latin1")))
 
 
-def _bytearray(place: Place, data: Any = b"", encoding: object = None) -> memoryview:
-    return _encoded(place, data, encoding) if isinstance(data, str) else memoryview(data)
+def _bytearray(place: Place, data: Any, encoding: object = None) -> Any:
+    # The bytes themselves, since a million copies may be asked for.
+    return _encoded(place, data, encoding) if isinstance(data, str) else data
 
 
 def _path(place: Place, *parts: str) -> str:
@@ -194,7 +204,7 @@ def _parameter(place: Place, tensor: object, *_: object) -> torch.Tensor:
 
 def _typed_tensor(place: Place, rebuild: object, kind: object, arguments: Any, state: object) -> Any:
     """A tensor or parameter with attributes of its own, which are left out."""
-    if not isinstance(rebuild, Function) or not rebuild.tensor:
+    if not isinstance(rebuild, Function) or not rebuild.tensor or len(arguments) > MAX_ARGUMENTS:
         raise Refused("is damaged: a tensor in it is made by no function that makes one")
     return rebuild.call(place, *arguments)
 
@@ -233,14 +243,15 @@ def _numpy_number(place: Place, dtype: object, data: Any) -> bool | int | float:
 
 
 def checked_key(key: Any) -> Any:
-    """A key of a dictionary: text or a number, since comparing nested ones may take forever."""
-    if not (key is None or isinstance(key, str | float | bool) or (type(key) is int and abs(key) < 2**63)):
-        raise Refused("is damaged: a key in it is neither text nor a number")
+    """A key of a dictionary: a number, or text that can be shown; comparing nested ones may take forever."""
+    text = isinstance(key, str) and len(key) <= MAX_TEXT and key.isprintable()
+    if not (text or key is None or isinstance(key, float | bool) or (type(key) is int and abs(key) < 2**63)):
+        raise Refused("is damaged: a key in it is neither short text nor a number")
     return key
 
 
 def _functions() -> dict[str, Function]:
-    tensors = {
+    tensors: dict[str, Callable[..., Any]] = {
         "torch._utils._rebuild_tensor_v2": _tensor,
         "torch._utils._rebuild_tensor": _tensor,
         "torch._utils._rebuild_parameter": _parameter,
@@ -265,9 +276,9 @@ def _functions() -> dict[str, Function]:
         "numpy.core.multiarray.scalar": _numpy_number,
         "numpy.core.numeric._frombuffer": _numpy_buffer,
     }
+    others |= dict.fromkeys(_PATHS, _path)
     result = {name: Function(name, call, tensor=True) for name, call in tensors.items()}
-    result |= {name: Function(name, call) for name, call in others.items()}
-    return result | {name: Function(name, _path) for name in _PATHS}
+    return result | {name: Function(name, call) for name, call in others.items()}
 
 
 _TABLE: dict[str, Any] = {

@@ -41,6 +41,9 @@ NUMPY_TYPES = {
 }
 
 
+_TOO_MUCH = "claims far more than a file of its size can hold"
+
+
 class Budget:
     """What one file may cost, all in all: bytes of one part may be asked for under a million names."""
 
@@ -53,26 +56,27 @@ class Budget:
     def steps(self, count: int) -> None:
         """Instructions, or things handled by one."""
         self._steps -= count
-        self._check(self._steps)
+        _check(self._steps, "holds far more things than a file of weights does")
 
     def text(self, count: int) -> None:
         """Bytes of text."""
         self._text -= count
-        self._check(self._text)
+        _check(self._text, "holds far more text than a file of weights does")
 
     def storage(self, count: int) -> None:
         """Bytes that may have to be copied."""
         self._storage -= count
-        self._check(self._storage)
+        _check(self._storage, _TOO_MUCH)
 
     def tensor(self, count: int) -> None:
         """Bytes of a tensor if somebody wrote all of its numbers down."""
         self._tensors -= count
-        self._check(self._tensors)
+        _check(self._tensors, _TOO_MUCH)
 
-    def _check(self, left: int) -> None:
-        if left < 0:
-            raise Refused("claims far more than a file of its size can hold")
+
+def _check(left: int, reason: str) -> None:
+    if left < 0:
+        raise Refused(reason)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from core.importing.pickle_code import Refused, end_of_pickle, piece
+from core.importing.pickle_code import Refused, instructions, piece
 from core.importing.stand_ins import StorageName
-from core.importing.storages import MAX_STEPS, Budget, Storage, read_numbers
+from core.importing.storages import Budget, Storage, read_numbers
 from core.importing.unpickling import unpickle
 
 # What every legacy file begins with, after the version of its pickle: a long number of torch's choice.
@@ -34,6 +34,8 @@ class _Place:
 
     def storage(self, identity: Any) -> Storage:
         """What the pickle's ("storage", its class, its key, its device, its length) stands for."""
+        if type(identity) is not tuple or len(identity) not in (5, 6):
+            raise Refused("is damaged: something in it is found nowhere")
         kind, of, key, _, count, *views = identity
         if kind != "storage" or not isinstance(of, StorageName) or not isinstance(key, str):
             raise Refused("is damaged: something in it is found nowhere")
@@ -87,11 +89,16 @@ def read_legacy(data: memoryview, budget: Budget) -> Any:
     """
     at = 0
     for _ in range(3):
-        at = end_of_pickle(data, at, MAX_STEPS)
+        at = _after_pickle(data, at, budget)
     place = _LegacyPlace(budget)
     content, at = unpickle(data, at, place, place.storage)
     keys, at = unpickle(data, at, place)
-    if not isinstance(keys, list) or sorted(keys) != sorted(place.storages):
+    # Text first: comparing nested keys may take forever.
+    if (
+        type(keys) is not list
+        or not all(isinstance(k, str) for k in keys)
+        or set(keys) != set(place.storages)
+    ):
         raise Refused("is damaged: the tensors that it holds are not those that it lists")
     for key in keys:
         numbers = place.storages[key].numbers
@@ -105,6 +112,14 @@ def read_legacy(data: memoryview, budget: Budget) -> Any:
     return content
 
 
+def _after_pickle(data: memoryview, start: int, budget: Budget) -> int:
+    end = start
+    for _, _, after in instructions(data, start):
+        budget.steps(1)
+        end = after
+    return end
+
+
 def read_archive(data: memoryview, budget: Budget) -> Any:
     """A zip archive whose entries are all stored as they are: `data.pkl`, and `data/KEY` for each storage.
 
@@ -114,7 +129,7 @@ def read_archive(data: memoryview, budget: Budget) -> Any:
         with zipfile.ZipFile(_Contents(data)) as archive:
             entries = {info.filename: info for info in archive.infolist()}
     except zipfile.BadZipFile:
-        raise Refused("is damaged: it ends in the middle, as a download that was cut off does") from None
+        raise Refused("is damaged: it ends in the middle, as a download does that was cut off") from None
     roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")]
     if len(roots) != 1:
         raise Refused("is a zip archive, but not one that torch has saved")

@@ -180,6 +180,7 @@ class _Machine:
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, Function) or type(arguments) is not tuple:
             raise Refused("is damaged: it calls what is no function")
+        self._place.budget.steps(len(arguments))
         self._stack.append(function.call(self._place, *arguments))
 
     def new_object(self, _: None) -> None:
