@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core import options
+from core import models_command, options
 from core.errors import BadRequest, VisagistError
 
 EXIT_BAD_INPUT = 2
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     print(json.dumps(result, allow_nan=False) if args.json else describe(result))
-    return 0
+    return EXIT_BAD_INPUT if result.get("failed") else 0
 
 
 def build_parser() -> Parser:
@@ -76,13 +76,7 @@ def build_parser() -> Parser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-
-    def add(name: str, text: str, *parents: Parser) -> Parser:
-        return commands.add_parser(
-            name, help=text, description=text, parents=parents,
-            argument_default=argparse.SUPPRESS, allow_abbrev=False,
-        )  # fmt: skip
+    add = _adder(parser.add_subparsers(dest="command", metavar="COMMAND"))
 
     add("serve", "Serve the app (the default).", common, serving)
     _add_edit_options(add("edit", "Edit one photo.", common, as_json))
@@ -96,8 +90,19 @@ def build_parser() -> Parser:
     bench.add_argument(
         "--paper-size", action="store_true", default=False, help="count the paper's networks, without weights"
     )
-    add("models", "List the models that are installed.", as_json)
+    models = add("models", "List, show, import, remove and verify models.", as_json)
+    models_command.add_models(_adder(models.add_subparsers(dest="action", metavar="ACTION")), as_json)
     return parser
+
+
+def _adder(commands: Any) -> models_command.AddCommand:
+    def add(name: str, text: str, *parents: Any) -> Any:
+        return commands.add_parser(
+            name, help=text, description=text, parents=parents,
+            argument_default=argparse.SUPPRESS, allow_abbrev=False,
+        )  # fmt: skip
+
+    return add
 
 
 def _group() -> Parser:
@@ -337,44 +342,13 @@ def _describe_bench(result: Result) -> str:
     return "\n".join([*times, memory, *sizes])
 
 
-def _models(args: argparse.Namespace) -> Result:
-    from core.checkpoints import list_bundles, read_config
-
-    models = []
-    for folder in list_bundles():
-        try:
-            config = read_config(folder)
-        except VisagistError as error:
-            _warn(str(error))
-            continue
-        models.append(
-            {
-                "name": folder.name,
-                "title": config.title,
-                "version": config.version,
-                "folder": str(folder),
-                "resolution": config.generator.resolution,
-                "attributes": [attribute.name for attribute in config.attributes],
-            }
-        )
-    return {"models": models}
-
-
-def _describe_models(result: Result) -> str:
-    lines = [
-        f"{m['name']}  {m['title']} {m['version']}, {m['resolution']} px; {', '.join(m['attributes'])}"
-        for m in result["models"]
-    ]
-    return "\n".join(lines) or "No model is installed."
-
-
 COMMANDS = {
     "serve": (_serve, lambda result: "The app has stopped."),
     "edit": (_edit, _describe_edit),
     "open": (_open, _describe_edit),
     "evaluate": (_evaluate, _describe_evaluation),
     "bench": (_bench, _describe_bench),
-    "models": (_models, _describe_models),
+    "models": (models_command.run, models_command.describe),
 }
 
 
