@@ -16,9 +16,12 @@ from core.models.stylegan2 import Generator, StyledConv, ToRGB
 from core.ops.activation import bias_act
 from core.ops.modulated_conv import LowRankPair, kernel_energy, modulated_conv
 from core.refinement.residual import LowRank, Residual, WeightShift
+from core.restart import Restarts
 
 # Corrected kernels of the last portraits are kept: making them anew costs a third of a picture.
 KEPT_CORRECTIONS = 4
+# Smaller pictures take less time than it is worth to go on from a part of them.
+RESTARTED_FROM = 256
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
@@ -64,7 +67,7 @@ class FoldedConv(nn.Module):
         super().__init__()
         self.affine = conv.affine
         weight = (conv.weight * conv.gain).detach()
-        self.register_buffer("weight", weight.to(dtype, memory_format=torch.channels_last))
+        self.register_buffer("weight", _laid_out(weight.to(dtype), conv.up))
         self.register_buffer("energy", kernel_energy(weight))
         self.register_buffer("summed", weight.sum((2, 3)))
         self.register_buffer("bias", conv.bias.detach().to(dtype))
@@ -94,8 +97,14 @@ class FoldedConv(nn.Module):
     def corrected(self, shift: Tensor, strength: float) -> Kernel:
         """The kernel weight + strength * shift."""
         wide = self.weight.float() + strength * shift.float()
-        weight = wide.to(self.weight.dtype, memory_format=torch.channels_last)
-        return Kernel(weight, kernel_energy(wide))
+        return Kernel(_laid_out(wide.to(self.weight.dtype), self.up), kernel_energy(wide))
+
+
+def _laid_out(weight: Tensor, up: bool) -> Tensor:
+    """(O, I, k, k) as the convolution, or with `up` the transposed one, wants it in memory."""
+    if not up:
+        return weight.contiguous(memory_format=torch.channels_last)
+    return weight.transpose(0, 1).contiguous(memory_format=torch.channels_last).transpose(0, 1)
 
 
 class Renderer:
@@ -106,6 +115,7 @@ class Renderer:
         self.dtype = compute_dtype(device)
         self._generator = copy.deepcopy(generator).eval().requires_grad_(False).to(device)
         self._fold()
+        self._restarts = Restarts()
         self._convolutions = cast(list[FoldedConv], self._generator.convolutions())
         # Weakly: a portrait that is forgotten leaves nothing here.
         self._corrections: weakref.WeakKeyDictionary[WeightShift, tuple[float, list[Kernel]]] = (
@@ -143,12 +153,21 @@ class Renderer:
         if w_rgb is not None:
             w_rgb = w_rgb.to(self.device, torch.float32)
         if residual is None or strength == 0:
-            return self._generator.synthesis(w, w_rgb=w_rgb).float()
+            return self._plain(w, w if w_rgb is None else w_rgb)
         if isinstance(residual, LowRank):
             pairs = [None if t is None else (strength * t[0][None], t[1][None]) for t in residual.tokens]
             return self._generator.synthesis(w, residuals=pairs, w_rgb=w_rgb).float()
         kernels = cast(list[LowRankPair], self._corrected(residual, strength))  # FoldedConv takes both
         return self._generator.synthesis(w, residuals=kernels, w_rgb=w_rgb).float()
+
+    def _plain(self, w: Tensor, w_rgb: Tensor) -> Tensor:
+        if len(w) > 1 or self._generator.config.resolution < RESTARTED_FROM:
+            return self._generator.synthesis(w, w_rgb=w_rgb).float()
+        state = self._restarts.find(w, w_rgb)
+        if state is not None:
+            return self._generator.synthesis(w, w_rgb=w_rgb, start=state).float()
+        seen = self._restarts.record(w, w_rgb)
+        return self._generator.synthesis(w, w_rgb=w_rgb, seen=seen).float()
 
     def synthesis(self, w: Tensor, pairs: Sequence[LowRankPair | None]) -> Tensor:
         """As `render`, with gradients to P (B, L, O) and Q (B, L, I) of each 3x3 convolution.

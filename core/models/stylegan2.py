@@ -1,7 +1,8 @@
 """StyleGAN2 generator (Karras et al. 2020): mapping network, skip-toRGB synthesis, fixed noise."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -85,7 +86,7 @@ class ToRGB(nn.Module):
 
 
 class Block(nn.Module):
-    """All layers of one resolution above 4 px; doubles the picture."""
+    """All layers of one resolution above 4 px. The generator calls toRGB, whose code is the next block's."""
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, clamp: float | None) -> None:
         super().__init__()
@@ -93,20 +94,21 @@ class Block(nn.Module):
         self.conv = StyledConv(outputs, outputs, w_dim, resolution, False, clamp)
         self.to_rgb = ToRGB(outputs, w_dim, clamp)
 
-    def forward(
-        self,
-        x: Tensor,
-        rgb: Tensor,
-        w: Tensor,
-        w_rgb: Tensor,
-        residuals: Sequence[LowRankPair | None] = (None, None),
-    ) -> tuple[Tensor, Tensor]:
-        """x: (B, I, H, W), rgb: (B, 3, H, W) -> (B, O, 2H, 2W), (B, 3, 2H, 2W).
+    def forward(self, x: Tensor, w: Tensor, residuals: Sequence[LowRankPair | None] = (None, None)) -> Tensor:
+        """x: (B, I, H, W), w: (B, 2, D) -> (B, O, 2H, 2W)."""
+        return self.conv(self.up(x, w[:, 0], residuals[0]), w[:, 1], residuals[1])
 
-        w: (B, 2, D) for the convolutions, w_rgb: (B, D) for toRGB.
-        """
-        x = self.conv(self.up(x, w[:, 0], residuals[0]), w[:, 1], residuals[1])
-        return x, upsample(rgb) + self.to_rgb(x, w_rgb)
+
+class State(NamedTuple):
+    """What block number `block` (1 is the first above 4 px) starts from.
+
+    x: (B, I, H, W), what came out of the convolutions before; rgb: (B, 3, H, W), the RGB sum without x's own
+    toRGB, or None at 4 px. Depends on w[:, : 2 * block - 1] alone.
+    """
+
+    block: int
+    x: Tensor
+    rgb: Tensor | None
 
 
 class Generator(nn.Module):
@@ -146,24 +148,33 @@ class Generator(nn.Module):
         resolution: int | None = None,
         residuals: Sequence[LowRankPair | None] | None = None,
         w_rgb: Tensor | None = None,
+        start: State | None = None,
+        seen: Callable[[State], None] = lambda _: None,
     ) -> Tensor:
         """w: (B, L, D) -> (B, 3, R, R) float32, nominally [-1, 1], not clipped.
 
         resolution: stop there (the RGB sum so far); progressive training needs it. residuals: one for each
         of `convolutions`, added to its modulated kernel. w_rgb: (B, L, D), other codes for toRGB alone.
+        start: a state of codes that are the same as far as it depends on them; nothing before it is computed.
+        seen: is given the state before each block.
         """
         w_rgb = w if w_rgb is None else w_rgb
         pairs = residuals or [None] * (2 * len(self.blocks) + 1)
-        x = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        x = self.first(x, w[:, 0], pairs[0])
-        rgb = self.first_rgb(x, w_rgb[:, 1])
-        for b, block in enumerate(self.blocks, start=1):
+        if start is None:
+            x = self.constant.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+            start = State(1, self.first(x, w[:, 0], pairs[0]), None)
+        first, x, rgb = start
+        to_rgb = [self.first_rgb, *(cast(Block, block).to_rgb for block in self.blocks)]
+        for b in range(first, len(self.blocks) + 1):
+            seen(State(b, x, rgb))
+            added = to_rgb[b - 1](x, w_rgb[:, 2 * b - 1])
+            rgb = added if rgb is None else rgb + added
             if rgb.shape[-1] == resolution:
-                break
-            x, rgb = block(
-                x, rgb, w[:, 2 * b - 1 : 2 * b + 1], w_rgb[:, 2 * b + 1], pairs[2 * b - 1 : 2 * b + 1]
-            )
-        return rgb
+                return rgb
+            x = self.blocks[b - 1](x, w[:, 2 * b - 1 : 2 * b + 1], pairs[2 * b - 1 : 2 * b + 1])
+            rgb = upsample(rgb)
+        added = to_rgb[-1](x, w_rgb[:, 2 * len(self.blocks) + 1])
+        return added if rgb is None else rgb + added
 
     def truncate(self, w: Tensor, psi: float) -> Tensor:
         """Pull codes (B, L, D) towards the mean: w_mean + psi * (w - w_mean)."""
