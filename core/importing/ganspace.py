@@ -61,7 +61,7 @@ def convert(content: Any, stem: str) -> Parts:
     deviations = table.take("std", len(components))
     table.finish()
     lengths = torch.linalg.vector_norm(components, dim=1)
-    if not (lengths.isfinite().all() and (lengths > 0).all() and (deviations > 0).all()):
+    if not (len(lengths) and all((t > 0).all() and t.isfinite().all() for t in (lengths, deviations))):
         raise BadCheckpoint(f"{stem} is no set of components: some are zero or not finite.")
     components, deviations = components / lengths[:, None], deviations * lengths
     prefix = slider_name(stem)
