@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -80,13 +81,8 @@ def save(path: Path, content: Any) -> None:
         setattr(module, name, thing)
         thing.__module__, thing.__qualname__, thing.__name__ = module.__name__, name, name
     theirs = {m.__name__: m for m in (ModuleType("torch_utils"), persistence, ModuleType("dnnlib"), util)}
-    sys.modules.update(theirs)
-    try:
-        with path.open("wb") as file:
-            _Pickler(file).dump(content)
-    finally:
-        for name in theirs:
-            del sys.modules[name]
+    with patch.dict(sys.modules, theirs), path.open("wb") as file:
+        _Pickler(file).dump(content)
 
 
 def write_nvidia(path: Path, resolution: int, **options: Any) -> dict[str, Tensor]:

@@ -39,17 +39,32 @@ def plain_mapping(tensors: dict[str, Tensor], z: Tensor) -> Tensor:
 
 
 def plain_picture(tensors: dict[str, Tensor], w: Tensor) -> Tensor:
-    """w: (1, L, D) float64 -> (1, 3, R, R), each layer as the paper draws it, one kernel at a time."""
+    """w: (L, D) float64 -> (3, R, R), each layer as the paper draws it, position by position of a kernel."""
     t = {name: tensor.double() for name, tensor in tensors.items()}
 
-    def spread(x: Tensor) -> Tensor:
-        """Zeros between the pixels, none after the last."""
-        wide = x.new_zeros(*x.shape[:2], 2 * x.shape[2] - 1, 2 * x.shape[3] - 1)
-        wide[:, :, ::2, ::2] = x
-        return wide
+    def convolved(x: Tensor, kernel: Tensor) -> Tensor:
+        """(O, H, W): the sum of the shifted pictures."""
+        size, (_, height, width) = kernel.shape[-1], x.shape
+        wide = F.pad(x, (size // 2,) * 4)
+        y = x.new_zeros(len(kernel), height, width)
+        for r in range(size):
+            for c in range(size):
+                mixed = (kernel[:, :, r, c] @ wide.flatten(1)).view(-1, *wide.shape[1:])
+                y += mixed[:, r : r + height, c : c + width]
+        return y
 
-    def filtered(x: Tensor, kernel: Tensor) -> Tensor:
-        return F.conv2d(x.transpose(0, 1), kernel.flip(0, 1)[None, None]).transpose(0, 1)
+    def transposed(x: Tensor, kernel: Tensor) -> Tensor:
+        """(O, 2 H + 1, 2 W + 1): every pixel drops a kernel two pixels on."""
+        _, height, width = x.shape
+        y = x.new_zeros(len(kernel), 2 * height + 1, 2 * width + 1)
+        for r in range(3):
+            for c in range(3):
+                mixed = (kernel[:, :, r, c] @ x.flatten(1)).view(-1, height, width)
+                y[:, r : r + 2 * height : 2, c : c + 2 * width : 2] += mixed
+        return y
+
+    def filtered(x: Tensor, kernel: Tensor, pad: tuple[int, int]) -> Tensor:
+        return F.conv2d(F.pad(x, pad * 2)[:, None], kernel.flip(0, 1)[None, None])[:, 0]
 
     def modulated(name: str, x: Tensor, code: Tensor, demodulate: bool) -> Tensor:
         affine, weight = t[f"{name}.modulation.weight"], t[f"{name}.weight"][0]
@@ -58,26 +73,25 @@ def plain_picture(tensors: dict[str, Tensor], w: Tensor) -> Tensor:
         if demodulate:
             kernel = kernel / (kernel.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
         if f"{name}.blur.kernel" not in t:
-            return F.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
-        # A transposed convolution with stride 2, then the filter, padded by 1 on every side.
-        wide = F.conv2d(spread(x), kernel.flip(2, 3), padding=2)
-        return filtered(F.pad(wide, (1, 1, 1, 1)), t[f"{name}.blur.kernel"])
+            return convolved(x, kernel)
+        return filtered(transposed(x, kernel), t[f"{name}.blur.kernel"], (1, 1))
 
     def styled(name: str, x: Tensor, code: Tensor, index: int) -> Tensor:
         y = modulated(f"{name}.conv", x, code, True)
-        y = y + t[f"{name}.noise.weight"] * t[f"noises.noise_{index}"]
+        y = y + t[f"{name}.noise.weight"] * t[f"noises.noise_{index}"][0]
         y = y + t[f"{name}.activate.bias"][:, None, None]
         return torch.where(y < 0, 0.2 * y, y) * math.sqrt(2)
 
-    codes = w[0]
-    x = styled("conv1", t["input.input"], codes[0], 0)
-    rgb = modulated("to_rgb1.conv", x, codes[1], False) + t["to_rgb1.bias"]
-    for i in range(1, len(codes) // 2):
-        x = styled(f"convs.{2 * i - 2}", x, codes[2 * i - 1], 2 * i - 1)
-        x = styled(f"convs.{2 * i - 1}", x, codes[2 * i], 2 * i)
-        skip = filtered(F.pad(spread(rgb), (2, 2, 2, 2)), t[f"to_rgbs.{i - 1}.upsample.kernel"])
-        added = modulated(f"to_rgbs.{i - 1}.conv", x, codes[2 * i + 1], False)
-        rgb = skip + added + t[f"to_rgbs.{i - 1}.bias"]
+    x = styled("conv1", t["input.input"][0], w[0], 0)
+    rgb = modulated("to_rgb1.conv", x, w[1], False) + t["to_rgb1.bias"][0]
+    for i in range(1, len(w) // 2):
+        x = styled(f"convs.{2 * i - 2}", x, w[2 * i - 1], 2 * i - 1)
+        x = styled(f"convs.{2 * i - 1}", x, w[2 * i], 2 * i)
+        spread = rgb.new_zeros(3, 2 * rgb.shape[1], 2 * rgb.shape[2])
+        spread[:, ::2, ::2] = rgb
+        added = modulated(f"to_rgbs.{i - 1}.conv", x, w[2 * i + 1], False)
+        rgb = filtered(spread, t[f"to_rgbs.{i - 1}.upsample.kernel"], (2, 1)) + added
+        rgb = rgb + t[f"to_rgbs.{i - 1}.bias"][0]
     return rgb
 
 
@@ -87,10 +101,10 @@ def assert_agrees(generator: Generator, tensors: dict[str, Tensor]) -> None:
     z = torch.randn(generator.config.num_codes, generator.config.z_dim, generator=random)
     w = plain_mapping(tensors, z.double())
     torch.testing.assert_close(generator.mapping(z).double(), w, rtol=0, atol=1e-5)
-    picture = plain_picture(tensors, w[None])
+    picture = plain_picture(tensors, w)
     assert picture.shape[-1] == generator.config.resolution
     assert 0.2 < picture.std() < 3
-    found = generator.synthesis(w[None].float())
+    found = generator.synthesis(w[None].float())[0]
     assert (found - picture).abs().max() < 1e-4
 
 
