@@ -21,6 +21,7 @@ from core.config import BundleConfig
 from core.errors import BadRequest, SessionExpired
 from core.images import to_array, to_levels
 from core.models.style_transformer import StyleTransformer
+from core.models.stylegan2 import Generator
 from core.moving import Mover
 from core.opening import Opener, content_hash
 from core.references import Reference
@@ -330,6 +331,11 @@ class Engine:
             with self._device_lock:
                 faces.extend(to_array(self._renderer.render(some)))
         return faces
+
+    @property
+    def generator(self) -> Generator:
+        """The generator as it was loaded, in float32, to compare with; takes no lock."""
+        return self._generator
 
     @property
     def renderer(self) -> Renderer:
