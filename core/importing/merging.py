@@ -115,13 +115,14 @@ def merge(bundle: Bundle, sources: Sequence[Source]) -> Merged:
     Raises: BadCheckpoint if a file belongs to another generator, or two files give the same.
     """
     _check_once(sources)
+    known = {source.sha256 for source in bundle.config.sources}
     for source in sources:
         _check_size(source, bundle.config)
-        _check_same_generator(source, bundle)
+        if source.sha256 not in known:
+            _check_same_generator(source, bundle)
     notices: list[str] = []
-    hashes = {known.sha256 for known in bundle.config.sources}
     for source in sources:
-        if source.parts.generator and not source.parts.inverter and source.sha256 not in hashes:
+        if source.parts.generator and not source.parts.inverter and source.sha256 not in known:
             notices.append(f"{source.path.name} holds the generator that {bundle.config.name} has already.")
         if source.parts.inverter is not None:
             bundle = _with_inverter(bundle, source, notices)
@@ -136,7 +137,7 @@ def merge(bundle: Bundle, sources: Sequence[Source]) -> Merged:
     version = bundle.config.version
     version = str(int(version) + 1) if version.isdecimal() else version
     licence = bundle.config.licence
-    for text in (known.licence.rstrip(".") for known in bundle.config.sources):
+    for text in (source.licence.rstrip(".") for source in bundle.config.sources):
         if text not in licence:
             licence = f"{licence}; {text}" if licence else text
     config = dataclasses.replace(bundle.config, version=version, licence=licence)
