@@ -44,6 +44,7 @@ FFHQ_DEVIATIONS = (2.8556, 2.6267, 2.5941, 2.4175)
 FFHQ_CODES, FFHQ_WIDTH = 18, 512
 # A slider ends at 3: there a named edit is as strong as published.
 SLIDER_END = 3.0
+MAX_PREFIX = 24  # with the longest edit's name, 40
 
 
 def recognises(content: Any) -> bool:
@@ -64,7 +65,7 @@ def convert(content: Any, stem: str) -> Parts:
     if not (len(lengths) and all((t > 0).all() and t.isfinite().all() for t in (lengths, deviations))):
         raise BadCheckpoint(f"{stem} is no set of components: some are zero or not finite.")
     components, deviations = components / lengths[:, None], deviations * lengths
-    prefix = slider_name(stem)
+    prefix = slider_name(stem)[:MAX_PREFIX]
     directions = [
         Direction(
             f"{prefix}-{k + 1}", f"Component {k + 1}", components[k : k + 1].clone(), float(deviations[k])

@@ -51,6 +51,12 @@ def test_the_faces_file_has_the_published_edits(
     torch.testing.assert_close(3 * direction.unit * direction.step, expected)
 
 
+def test_sliders_of_a_file_with_a_long_name_stay_short_and_apart() -> None:
+    names = [d.name for d in ganspace.convert(ganspace_content(ffhq=True), "x" * 200).directions]
+    assert len(set(names)) == 15
+    assert max(map(len, names)) <= 40
+
+
 @pytest.mark.parametrize(
     "content",
     [ganspace_content(), ganspace_content(ffhq=True, components=40), ganspace_content(ffhq=True, width=256)],
