@@ -66,7 +66,13 @@ def plain_picture(tensors: dict[str, Tensor], w: Tensor, clamp: float) -> tuple[
     def upsampled(x: Tensor, kernel: Tensor, pad: tuple[int, int]) -> Tensor:
         wide = x.new_zeros(len(x), 2 * x.shape[1], 2 * x.shape[2])
         wide[:, ::2, ::2] = x
-        return F.conv2d(F.pad(wide, pad * 2)[:, None], 4 * kernel.flip(0, 1)[None, None])[:, 0]
+        wide = F.pad(wide, pad * 2)
+        height, width = wide.shape[1] - 3, wide.shape[2] - 3
+        y = x.new_zeros(len(x), height, width)
+        for r in range(4):
+            for c in range(4):
+                y.add_(wide[:, r : r + height, c : c + width], alpha=4 * kernel[3 - r, 3 - c].item())
+        return y
 
     def styles(name: str, code: Tensor) -> Tensor:
         return t[f"{name}.affine.weight"] @ code / math.sqrt(len(code)) + t[f"{name}.affine.bias"]
@@ -129,10 +135,10 @@ def test_pictures_are_those_of_the_formats_mathematics(
 @pytest.mark.slow
 def test_config_f_at_1024_px_in_full(tmp_path: Path) -> None:
     path = tmp_path / "net.pkl"
-    tensors = write_nvidia(path, 1024, narrow=None, w_dim=512, conv_clamp=1.5)
+    tensors = write_nvidia(path, 1024, narrow=None, w_dim=512, conv_clamp=1.25)
     made = converted(path)
     assert made.config.channels == (512, 512, 512, 512, 512, 256, 128, 64, 32)
-    assert_agrees(made, tensors, 1.5)
+    assert_agrees(made, tensors, 1.25)
 
 
 @pytest.mark.parametrize(("layers", "multiplier"), [(2, 0.01), (8, 0.03)])
