@@ -52,7 +52,7 @@ def edit_step(axes: Tensor, moves: Iterable[tuple[int, float]]) -> Tensor:
     axes: (..., A, L, D), what `directions` gives; moves: (attribute's index, slider value times its unit).
     -> (..., L, D).
     """
-    step = torch.zeros_like(axes[..., 0, :, :])
+    step = axes.new_zeros(*axes.shape[:-3], *axes.shape[-2:])  # there may be no axis to copy it from
     for index, length in moves:
         step = step + length * axes[..., index, :, :]
     return step

@@ -122,3 +122,4 @@ def test_edit_step_adds_up_lengths_along_axes() -> None:
     torch.testing.assert_close(found, 1.5 * axes[:, 2] - 2.0 * axes[:, 0])
     torch.testing.assert_close(edit_step(axes[1], [(2, 1.5)]), 1.5 * axes[1, 2])
     assert not edit_step(axes, []).any()
+    assert torch.equal(edit_step(axes[:, :0], []), torch.zeros_like(axes[:, 0]))
