@@ -9,10 +9,13 @@ from core.session import EditRequest, Portrait
 
 
 def as_here(
-    request: EditRequest, engine: Engine, portrait: Portrait, known: Mapping[str, Reference]
+    request: EditRequest, engine: Engine, portrait: Portrait, known: Mapping[str, Reference], same: bool
 ) -> EditRequest:
-    """The request without what this model lacks; references by their keys in the project."""
-    sliders = _sliders(engine)
+    """The request without what this model lacks; references by their keys in the project.
+
+    same: whether it was made with this very model.
+    """
+    sliders = _sliders(engine, same)
     takes = (
         Take(
             known[take.reference.key],
@@ -33,8 +36,9 @@ def as_here(
     )
 
 
-def _sliders(engine: Engine) -> set[str]:
-    return {attribute.name for attribute in engine.config.attributes}
+def _sliders(engine: Engine, same: bool) -> set[str]:
+    # Explored directions have the same names in every model, and in each do something else.
+    return {a.name for a in engine.config.attributes} | set(engine.explorable if same else ())
 
 
 def lost_faces(count: int) -> str | None:
@@ -50,12 +54,13 @@ def lost_refinements(portrait: Portrait, asked: set[str]) -> str | None:
     return f"the refinement {lost} is not at hand, {instead}" if lost else None
 
 
-def lost_names(engine: Engine, history: Iterable[EditRequest]) -> str | None:
+def lost_names(engine: Engine, history: Iterable[EditRequest], same: bool) -> str | None:
     """Of sliders, and of what to take from references, that this model does not have."""
-    sliders, takeable = _sliders(engine), set(engine.takeable)
+    sliders, takeable = _sliders(engine, same), set(engine.takeable)
+    explored = dict.fromkeys(engine.explorable, "directions explored in the other model")
     lost = set()
     for request in history:
-        lost |= request.sliders.keys() - sliders
+        lost |= {explored.get(name, name) for name in request.sliders.keys() - sliders}
         lost |= {name for take in request.takes for name in take.what} - takeable
     shown = sorted(lost)[:5] + (["others"] if len(lost) > 5 else [])
     return f"this model has no {', '.join(shown)}, so edits go without" if lost else None

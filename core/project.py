@@ -310,11 +310,11 @@ def restore(engine: Engine, project: Project, progress: Callable[[str], None] | 
     asked = {str(request.refine) for request in project.history} - {"off"}
     if asked - portrait.residuals.keys():
         portrait = _refined(engine, portrait, progress)
-    told += [lost_refinements(portrait, asked), lost_names(engine, project.history)]
+    told += [lost_refinements(portrait, asked), lost_names(engine, project.history, same)]
     notice = "; ".join(clause for clause in told if clause)
     return Restored(
         portrait,
-        tuple(as_here(request, engine, portrait, known) for request in project.history),
+        tuple(as_here(request, engine, portrait, known, same) for request in project.history),
         project.cursor,
         tuple(known[reference.key] for reference in project.references if reference.key in known),
         f"{notice[0].upper()}{notice[1:]}." if notice else None,

@@ -34,7 +34,7 @@ class Exploration:
 
 def explorations(num_codes: int) -> tuple[Exploration, ...]:
     """The sliders of a generator with this many codes: GANSpace's, then SeFa's for each group it has."""
-    found = [(f"explore-all-{i}", "what varies most") for i in range(1, COMPONENTS + 1)]
+    found = [(f"explore-overall-{i}", "what varies most") for i in range(1, COMPONENTS + 1)]
     for group, hint in _GROUPS.items():
         if mixed_codes(group, num_codes):
             found += [(f"explore-{group}-{i}", hint) for i in range(1, EIGENVECTORS + 1)]

@@ -174,6 +174,18 @@ def test_sliders_and_takes_that_are_missing_go_one_by_one(
     assert take.what == ("coarse", "young")
 
 
+def test_explored_directions_come_back_with_their_own_model_alone(
+    visited_engine: Engine, visited_portrait: Portrait, taking_bundle: Bundle
+) -> None:
+    request = EditRequest({"explore-overall-2": 1.5, "explore-coarse-1": -1, "smile": 1})
+    data = save_project(Project.of(visited_engine, visited_portrait, (request,), 0))
+    restored = restore(fresh(taking_bundle), open_project(data))
+    assert (restored.history, restored.notice) == ((request,), None)
+    restored = restore(other_model(taking_bundle), open_project(data))
+    assert restored.history[0].sliders == {"smile": 1}
+    assert "no directions explored in the other model, so edits go without" in str(restored.notice)
+
+
 def test_of_several_faces_the_nearest_one_is_taken(
     visited_engine: Engine, taking_bundle: Bundle, photo: np.ndarray
 ) -> None:
