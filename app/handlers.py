@@ -5,7 +5,6 @@ text is one sentence (app/toasts.py); the stage then keeps the picture, and Grad
 """
 
 import dataclasses
-import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from app.live import LatestWins, with_steps
 from app.messages import SETTINGS, Message
 from app.references import References, forget_photo, same_photo
 from app.refining import Run, Runs
+from app.starts import Generated, Start, picture
 from app.toasts import notify, tell, toast, toasted, toasted_stream
 from app.visits import PREVIEW_SIDE, Visit, parse_request, reduced, shrink
 from core.engine import Engine
@@ -47,7 +47,7 @@ class Handlers:
     def __init__(
         self,
         engine: Engine,
-        examples: tuple[Path, ...] = (),
+        examples: tuple[Start, ...] = (),
         store: SessionStore[Visit] | None = None,
     ) -> None:
         self.engine = engine
@@ -92,9 +92,10 @@ class Handlers:
 
     @failing
     def open_example(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:
-        """Open one of the example faces."""
-        path = self.examples[_index(index, len(self.examples))]
-        yield from self._open(token, asked, open_image(path), 0)
+        """Open one of the example faces, a photo or one that the model makes up."""
+        start = self.examples[_index(index, len(self.examples))]
+        seed = start.seed if isinstance(start, Generated) else None
+        yield from self._open(token, asked, picture(start), 0, seed)
 
     @failing
     def choose_face(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:
@@ -103,13 +104,21 @@ class Handlers:
         face = _index(index, len(portrait.faces))
         yield from self._open(token, asked, portrait.photo, face)
 
-    def _open(self, token: str, asked: EditRequest, photo: np.ndarray, face: int) -> Iterator[Answer]:
+    def _open(
+        self, token: str, asked: EditRequest, photo: np.ndarray, face: int, seed: int | None = None
+    ) -> Iterator[Answer]:
+        """seed: of the face that the photo is, where the model made it."""
+
+        def opening(progress: Callable[[str], None]) -> Portrait:
+            if seed is not None:
+                return self.engine.open_generated(seed)
+            return self.engine.open_portrait(photo, face, progress)
+
         self._runs.drop(token)
         known = _known(photo, face)
         yield messages.message("opening", **known, step="Finding faces"), None
         known["faces"] = messages.face_list(photo, self.engine.find_faces(photo))
-        opening = with_steps(lambda progress: self.engine.open_portrait(photo, face, progress))
-        portrait = yield from _told(opening, known)
+        portrait = yield from _told(with_steps(opening), known)
         if asked.refine != "off":
             yield messages.message("opening", **known, step="Refining"), None
         portrait, asked = self._as_set(portrait, asked)
@@ -383,8 +392,3 @@ def _index(value: object, length: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < length:
         raise BadRequest("That choice is no longer there; pick another one.")
     return value
-
-
-def find_examples(folder: str | os.PathLike[str]) -> tuple[Path, ...]:
-    """The example faces that ship with the app, by name; none if the folder is missing or empty."""
-    return tuple(sorted(Path(folder).glob("*.jpg")))

@@ -1,11 +1,14 @@
-"""The controls beside the picture: attributes and reference faces in two tabs, and what is common to both."""
+"""Controls beside the picture: attributes, references and explored directions in tabs, and what all share."""
 
+import itertools
 from typing import Any
 
 import gradio as gr
 
 from app.markup import PLAIN, part, script
 from app.wiring import Widgets
+from core.config import BundleConfig
+from core.editing.explore import explorations
 from core.engine import Engine
 from core.references import AMOUNT_RANGE, MIXES
 from core.session import SLIDER_RANGE, STRENGTH_RANGE
@@ -13,7 +16,7 @@ from core.session import SLIDER_RANGE, STRENGTH_RANGE
 ORDERS = [("First order", "first"), ("Second order", "second"), ("Linear", "linear")]
 STARTS = [("Inversion", "inversion"), ("Photo", "photo")]
 OUTPUTS = [("Face only", "face"), ("Whole photo", "photo")]
-REFINEMENTS = [("Off", "off"), ("Fast", "fast"), ("Best, a minute", "best")]
+QUICK_SIDE = 256  # pixels; up to there the refinement "best" takes about a minute
 
 MIX_HINTS = {
     "coarse": "pose, face shape",
@@ -30,24 +33,19 @@ FIRST_MIX = "middle"
 def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.HTML]:
     """All controls, and the gallery of reference faces; faces: the model's own (`References.gallery`).
 
-    A model that can take nothing from a reference gets no tabs.
+    What the model cannot do has no control on the page.
     """
     takeable = bool(engine.takeable)
     # First, as it is about who the picture shows; what the sliders make of them comes after.
-    refine = _refine_toggle(engine)
-    low, high = STRENGTH_RANGE
-    strength = gr.Slider(
-        low, high, high, step=0.05, label="Strength", elem_id="strength", elem_classes="v-amount", buttons=[]
-    )
-    if takeable:
-        gr.HTML(
-            "", html_template=part("tabs.html"), elem_id="tabs", apply_default_css=False,
-            js_on_load=script("tabs.js"),
-        )  # fmt: skip
-    else:
-        gr.HTML("", html_template='<h2 class="v-caption">Attributes</h2>', **PLAIN)
+    refine, strength = _refinement(engine)
+    gr.HTML(
+        "", html_template=part("tabs.html"), js_on_load=script("tabs.js"), elem_id="tabs",
+        apply_default_css=False, tabs=["attributes", *["reference"] * takeable, "explore"],
+        first="attributes" if engine.config.attributes else "explore",
+    )  # fmt: skip
     with gr.Column(elem_id="tab-attributes"):
         sliders = _sliders(engine)
+        gr.HTML("", html_template=part("kept.html"), elem_id="kept", **PLAIN)
     with gr.Column(elem_id="tab-reference", visible=takeable):
         gallery = gr.HTML(
             html_template=part("faces.html"), js_on_load=script("faces.js"), elem_id="faces",
@@ -57,12 +55,44 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
             [], html_template=part("takes.html"), js_on_load=script("takes.js"), elem_id="takes",
             apply_default_css=False, range=AMOUNT_RANGE, **choices(engine),
         )  # fmt: skip
-    order = _segments("order", "Directions", ORDERS)
-    start = _segments("start", "Start from", STARTS)
-    output = _segments("output", "Show", OUTPUTS)
-    keep_detail = gr.Checkbox(True, label="Keep skin detail", elem_id="keep-detail", elem_classes="v-check")
+    with gr.Column(elem_id="tab-explore"):
+        explored = gr.HTML(
+            {}, html_template=part("explore.html"), js_on_load=script("explore.js"), elem_id="explore",
+            apply_default_css=False, range=SLIDER_RANGE, named=bool(engine.config.attributes),
+            model=generator_key(engine.config), groups=explore_groups(engine.config.generator.num_codes),
+        )  # fmt: skip
+    order = _segments("order", "Directions", ORDERS, visible=bool(engine.orders))
+    # A face that the model made up is its own photo.
+    photos = engine.opens_photos
+    start = _segments("start", "Start from", STARTS, visible=photos)
+    output = _segments("output", "Show", OUTPUTS, visible=photos)
+    keep_detail = gr.Checkbox(
+        True, label="Keep skin detail", elem_id="keep-detail", elem_classes="v-check", visible=photos
+    )
     gr.HTML("", html_template=part("export.html"), elem_id="export", **PLAIN)
-    return Widgets(sliders, stack, order, start, refine, strength, output, keep_detail), gallery
+    widgets = Widgets(sliders, stack, explored, order, start, refine, strength, output, keep_detail)
+    return widgets, gallery
+
+
+def best_takes(engine: Engine) -> str:
+    """How long the refinement "best" takes, in words."""
+    return "a minute" if engine.config.generator.resolution <= QUICK_SIDE else "many minutes"
+
+
+def explore_groups(num_codes: int) -> list[dict[str, Any]]:
+    """The unnamed sliders for app/explore.js: those that share a hint together."""
+    groups = []
+    for hint, members in itertools.groupby(explorations(num_codes), lambda one: one.hint):
+        sliders = [{"name": one.name, "label": one.label} for one in members]
+        title = sliders[0]["name"].split("-")[1].capitalize()
+        groups.append({"title": title, "hint": hint, "sliders": sliders})
+    return groups
+
+
+def generator_key(config: BundleConfig) -> str:
+    """Under which a browser keeps the names that a visitor gave: they stay as long as the generator does."""
+    sources = [source.sha256[:16] for source in config.sources if "generator" in source.parts]
+    return "-".join([config.name, *(sources or [config.version])])
 
 
 def choices(engine: Engine) -> dict[str, Any]:
@@ -100,9 +130,22 @@ def _segments(name: str, label: str, choices: list[tuple[str, str]], **more: Any
     return gr.Radio(choices, label=label, elem_id=name, elem_classes="v-segments", **more)
 
 
-def _refine_toggle(engine: Engine) -> gr.Radio:
-    """Starts at fast, where the model has it; where it lacks one, it says so in its place."""
+def _refinement(engine: Engine) -> tuple[gr.Radio, gr.Slider]:
+    """The toggle, at fast where the model has it, and the strength.
+
+    Where one way is missing, the toggle says so in its place; where both are, there is neither.
+    """
     missing = {mode: reason for mode, reason in engine.refinements.items() if reason}
-    choices = [choice for choice in REFINEMENTS if choice[1] not in missing]
+    ways = [("Off", "off"), ("Fast", "fast"), (f"Best, {best_takes(engine)}", "best")]
+    choices = [choice for choice in ways if choice[1] not in missing]
+    possible = len(choices) > 1
+    value = "off" if "fast" in missing else "fast"
     info = " ".join(missing.values()) or None
-    return _segments("refine", "Refine", choices, value="off" if "fast" in missing else "fast", info=info)
+    low, high = STRENGTH_RANGE
+    return (
+        _segments("refine", "Refine", choices, value=value, info=info, visible=possible),
+        gr.Slider(
+            low, high, high, step=0.05, label="Strength", elem_id="strength", elem_classes="v-amount",
+            buttons=[], visible=possible,
+        ),
+    )  # fmt: skip

@@ -40,7 +40,7 @@
     if (event.altKey || typing(event.target)) return;
     if (key === "b" && !event.repeat) app.hold(true);
     if (key === "r") app.run("reset");
-    const tab = { 1: "show-attributes", 2: "show-reference" }[key];
+    const tab = { 1: "show-attributes", 2: "show-reference", 3: "show-explore" }[key];
     if (tab) document.getElementById(tab)?.click();
   });
   document.addEventListener("keyup", (event) => {

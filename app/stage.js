@@ -87,7 +87,7 @@ function applyCompare() {
 function showRefining(message) {
   const share = Math.round(message.done * 100), seconds = message.seconds_left;
   // Long waits are guesses: five seconds are as exact as they come.
-  const left = seconds === null ? "" : seconds > 20 ? `, ${Math.round(seconds / 5) * 5} s left` : `, ${Math.ceil(seconds)} s left`;
+  const left = seconds === null ? "" : seconds > 100 ? `, ${Math.round(seconds / 60)} min left` : seconds > 20 ? `, ${Math.round(seconds / 5) * 5} s left` : `, ${Math.ceil(seconds)} s left`;
   refining.hidden = false;
   find(".v-refining-step").textContent = message.step + left;
   find(".v-refining-track").setAttribute("aria-valuenow", share);
@@ -372,7 +372,15 @@ function showExamples() {
   place.querySelector(".v-shelf-example-row").replaceChildren(...buttons());
 }
 
+function showLacks() {
+  for (const place of document.querySelectorAll(".v-lacks")) {
+    place.textContent = props.lacks;
+    place.hidden = !props.lacks;
+  }
+}
+
+document.body.dataset.opens = props.photos ? "photos" : "made"; // what is hidden then, app/style.css says
 showExamples();
 setPhase("empty");
 // The panel and the shelf may mount after the stage.
-requestAnimationFrame(() => { setPhase(state.phase); showExamples(); showFaces(); });
+requestAnimationFrame(() => { setPhase(state.phase); showExamples(); showFaces(); showLacks(); });

@@ -1,9 +1,12 @@
-// The panel's two tabs, by click, by arrow keys, and by 1 and 2 (app/script.js). Runs once inside gr.HTML.
+// The panel's tabs, by click, by arrow keys, and by 1, 2 and 3 (app/script.js). Runs once inside gr.HTML.
 
+for (const tab of element.querySelectorAll("[role=tab]")) {
+  if (!props.tabs.includes(tab.id.slice("show-".length))) tab.remove(); // what the model cannot do
+}
 const tabs = [...element.querySelectorAll("[role=tab]")];
 
 function show(chosen) {
-  document.body.dataset.tab = chosen.id; // what is hidden then, app/reference.css says
+  document.body.dataset.tab = chosen.id; // what is hidden then, app/explore.css says
   for (const tab of tabs) {
     tab.setAttribute("aria-selected", String(tab === chosen));
     tab.tabIndex = tab === chosen ? 0 : -1;
@@ -19,7 +22,7 @@ element.addEventListener("keydown", (event) => {
   next.focus();
 });
 
-show(tabs[0]);
+show(tabs.find((tab) => tab.id === `show-${props.first}`));
 // What the tabs control is Gradio's, and may mount after them.
 requestAnimationFrame(() => {
   for (const tab of tabs) {

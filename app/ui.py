@@ -13,13 +13,13 @@ from typing import Any
 import gradio as gr
 
 from app import messages
-from app.handlers import Handlers, find_examples
+from app.handlers import Handlers
 from app.markup import PLAIN, part, script
-from app.panel import controls
+from app.panel import best_takes, controls
+from app.starts import find_starts, picture
 from app.wiring import Page, Wiring
 from core.archive import MAX_FILE_BYTES
 from core.engine import Engine
-from core.images import open_image
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "assets" / "examples"
@@ -27,7 +27,7 @@ EXAMPLES = HERE.parent / "assets" / "examples"
 
 def build(engine: Engine) -> gr.Blocks:
     """The whole page for one engine; state of all its visitors lives in its handlers."""
-    handlers = Handlers(engine, find_examples(EXAMPLES))
+    handlers = Handlers(engine, find_starts(engine, EXAMPLES))
     with gr.Blocks(
         title="Visagist", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True
     ) as page:
@@ -42,7 +42,9 @@ def build(engine: Engine) -> gr.Blocks:
                 html_template=part("stage.html"),
                 js_on_load=script("camera.js") + script("stage.js"),
                 server_functions=[_export(handlers)],
-                examples=[messages.thumbnail(open_image(path)) for path in handlers.examples],
+                examples=[messages.thumbnail(picture(start)) for start in handlers.examples],
+                photos=engine.opens_photos,
+                lacks=_lacks(engine),
                 elem_id="stage",
                 apply_default_css=False,
             )
@@ -79,7 +81,7 @@ def serve(
         prevent_thread_lock=not block,
         **LAUNCH,
         theme=_theme(),
-        css_paths=[HERE / "style.css", HERE / "reference.css"],
+        css_paths=[HERE / name for name in ("style.css", "reference.css", "explore.css")],
         head=_head(),
     )
     return page
@@ -118,5 +120,21 @@ def _export(handlers: Handlers) -> Callable[[object], messages.Message]:
     return export
 
 
-def _model_line(engine: Engine) -> dict[str, str]:
-    return {"model": engine.config.title, "device": "GPU" if str(engine.device).startswith("cuda") else "CPU"}
+def _lacks(engine: Engine) -> str:
+    """What the model cannot do, and how it gets there; empty where it can do all."""
+    told = ["This model is not complete.", *engine.lacks]
+    if not (engine.opens_photos and engine.orders):  # what can be imported
+        told.append(f"To import a file: launch.py models import FILE --into {engine.config.name}")
+    return " ".join(told) if engine.lacks else ""
+
+
+def _model_line(engine: Engine) -> dict[str, Any]:
+    device = "GPU" if str(engine.device).startswith("cuda") else "CPU"
+    return {
+        "model": engine.config.title,
+        "device": device,
+        "photos": engine.opens_photos,
+        "orders": bool(engine.orders),
+        "refines": None in engine.refinements.values(),
+        "best": best_takes(engine),
+    }

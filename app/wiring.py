@@ -22,10 +22,12 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 @dataclass(frozen=True)
 class Widgets:
-    """The controls; sliders in the order of the model's attributes, stack as app/takes.js says."""
+    """The controls; sliders in the order of the model's attributes, stack as app/takes.js says, explored as
+    app/explore.js."""
 
     sliders: Sequence[gr.Slider]
     stack: gr.HTML
+    explored: gr.HTML
     order: gr.Radio
     start: gr.Radio
     refine: gr.Radio
@@ -35,7 +37,7 @@ class Widgets:
 
     @property
     def all(self) -> list[Any]:
-        return [*self.sliders, self.stack, *(getattr(self, name) for name in SETTINGS)]
+        return [*self.sliders, self.stack, self.explored, *(getattr(self, name) for name in SETTINGS)]
 
 
 @dataclass(frozen=True)
@@ -115,16 +117,26 @@ class Wiring:
 
     def _asked(self, token: str, values: tuple[Any, ...], lenient: bool = False) -> EditRequest:
         count = len(self._names)
-        sliders, stack = dict(zip(self._names, values[:count], strict=True)), values[count]
-        settings = dict(zip(SETTINGS, values[count + 1 :], strict=True))
+        stack, explored = values[count : count + 2]
+        sliders = dict(zip(self._names, values[:count], strict=True)) | self._explored(explored)
+        settings = dict(zip(SETTINGS, values[count + 2 :], strict=True))
         return self._handlers.request(token, sliders, stack, lenient, **settings)
+
+    def _explored(self, value: object) -> dict[str, Any]:
+        """The unnamed sliders that are not at zero; whether their values are numbers, the request checks."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict) or not value.keys() <= set(self._handlers.engine.explorable):
+            raise toast(BadRequest("The sliders of Explore came in an unknown way; reload the page."))
+        return value
 
     def _shown(self, answer: Answer) -> list[Any]:
         message, asked = answer
         if asked is None:
-            return [message, *[gr.skip()] * (len(self._names) + 1 + len(SETTINGS))]
+            return [message, *[gr.skip()] * (len(self._names) + 2 + len(SETTINGS))]
         sliders = [asked.sliders.get(name, 0) for name in self._names]
-        return [message, *sliders, messages.stack(asked), *messages.settings(asked).values()]
+        explored = {name: value for name, value in asked.sliders.items() if name not in self._names}
+        return [message, *sliders, messages.stack(asked), explored, *messages.settings(asked).values()]
 
     def _preview(self, request: gr.Request, *values: Any) -> Any:
         token = self.visitor(request)

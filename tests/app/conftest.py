@@ -1,5 +1,6 @@
-"""What the browser tests share: one browser for each file of them, and a photo to open."""
+"""What the tests of the app share: a browser for each file of them, a photo to open, a model of few parts."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from browsing import chromium
 from selenium import webdriver
 
+from core.alignment import Face
+from core.checkpoints import Bundle, load_bundle, save_bundle
+from core.engine import Engine
 from core.images import encode_png
 
 
@@ -22,3 +26,27 @@ def portrait(photo: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Pat
     path = tmp_path_factory.mktemp("photos") / "astronaut.png"
     path.write_bytes(encode_png(photo))
     return path
+
+
+@pytest.fixture(scope="session")
+def bare_engine(
+    tiny_bundle: Bundle, tiny_engine: Engine, photo: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """A generator alone: no encoder, no classifier, no sliders with names, no refiner, no gallery.
+
+    What its random weights make is no face, so the detector is told to see one in every second seed.
+    """
+    config = dataclasses.replace(
+        tiny_bundle.config, name="bare", title="Bare", inverter=None, classifier=None, attributes=()
+    )
+    folder = tmp_path_factory.mktemp("bare") / config.name
+    save_bundle(folder, config, tiny_bundle.generator, None, None, None)
+    engine = Engine(load_bundle(folder))
+    (seen,) = tiny_engine.find_faces(photo)
+    left, top, right, bottom = seen.box
+    landmarks = (seen.landmarks - (left, top)) / (right - left, bottom - top) * 24 + 4
+    face = Face((4, 4, 28, 28), landmarks.astype(np.float32))
+    faces = {engine.samples(1, seed)[0].tobytes() for seed in range(0, 18, 2)}
+    engine.find_faces = lambda picture: (face,) if picture.tobytes() in faces else ()
+    yield engine
+    engine.close()

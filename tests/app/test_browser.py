@@ -22,7 +22,10 @@ from core.session import EditRequest
 
 pytestmark = pytest.mark.browser
 
-TOUCHED = "return [...document.querySelectorAll('.v-slider input[type=range]')].map(e => Number(e.value))"
+TOUCHED = """
+const ranges = document.querySelectorAll("#tab-attributes .v-slider input[type=range]");
+return [...ranges].map(e => Number(e.value));
+"""
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from app.handlers import Answer, Handlers, find_examples
+from app.handlers import Answer, Handlers
 from app.messages import Message
+from app.starts import find_starts
 from app.wiring import Wiring
 from core.engine import Engine
 from core.images import encode_png, open_image
@@ -297,10 +298,10 @@ def test_an_unforeseen_failure_is_a_sentence_too(
 def test_examples_open_like_photos_and_may_be_missing(
     tiny_engine: Engine, tmp_path: Path, photo: np.ndarray
 ) -> None:
-    assert find_examples(tmp_path / "nowhere") == ()
+    assert find_starts(tiny_engine, tmp_path / "nowhere") == ()
     example = tmp_path / "face.jpg"
     example.write_bytes(encode_png(photo))
-    handlers = Handlers(tiny_engine, find_examples(tmp_path))
+    handlers = Handlers(tiny_engine, find_starts(tiny_engine, tmp_path))
     *_, (message, _) = handlers.open_example("me", EditRequest(), 0)
     assert message["kind"] == "opened"
     assert example.exists()

@@ -1,0 +1,44 @@
+"""What a visit can begin with beside the visitor's own: example photos, or faces that the model makes up."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.engine import Engine
+from core.images import open_image
+
+GENERATED = 6
+# In few of a model's faces none is seen; where it is none in all of these, the model makes no faces.
+SEEDS_TRIED = 18
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """A face of `Engine.open_generated`, and its picture (R, R, 3) uint8."""
+
+    seed: int
+    picture: np.ndarray
+
+
+Start = Path | Generated
+
+
+def find_starts(engine: Engine, folder: str | os.PathLike[str]) -> tuple[Start, ...]:
+    """The example photos in `folder`, by name; for a model that opens no photos, faces of its own."""
+    if engine.opens_photos:
+        return tuple(sorted(Path(folder).glob("*.jpg")))
+    found: list[Start] = []
+    for seed in range(SEEDS_TRIED):
+        picture = engine.samples(1, seed)[0]
+        if engine.find_faces(picture):
+            found.append(Generated(seed, picture))
+        if len(found) == GENERATED:
+            break
+    return tuple(found)
+
+
+def picture(start: Start) -> np.ndarray:
+    """The photo or face to show, and to begin with: (H, W, 3) uint8."""
+    return start.picture if isinstance(start, Generated) else open_image(start)
