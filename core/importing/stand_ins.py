@@ -176,7 +176,7 @@ def _encoded(place: Place, text: object, encoding: object = "utf-8") -> memoryvi
     return memoryview(bytearray(text.encode("latin1")))
 
 
-def _bytearray(place: Place, data: Any, encoding: object = None) -> Any:
+def _bytes(place: Place, data: Any = "", encoding: object = "latin1") -> Any:
     # The bytes themselves, since a million copies may be asked for.
     return _encoded(place, data, encoding) if isinstance(data, str) else data
 
@@ -269,7 +269,8 @@ def _functions() -> dict[str, Function]:
         "collections.defaultdict": _default_dict,
         "builtins.set": _listed,
         "builtins.frozenset": _tupled,
-        "builtins.bytearray": _bytearray,
+        "builtins.bytearray": _bytes,
+        "builtins.bytes": _bytes,
         "_codecs.encode": _encoded,
         "numpy.dtype": _numpy_type,
         "numpy.core.multiarray._reconstruct": _numpy_array,

@@ -5,6 +5,7 @@ which stay on the file's memory; in a legacy file after the pickles, from where 
 place is only known when the pickle has been read.
 """
 
+import mmap
 import zipfile
 from struct import Struct
 from typing import Any
@@ -23,6 +24,7 @@ MAX_CONTENTS_BYTES = 8 * 2**20
 _LOCAL_HEADER = Struct("<4s22xHH")
 _COUNT = Struct("<q")
 _ENCRYPTED = 1
+_LARGE_BYTES = 2**20
 
 
 class _Place:
@@ -109,7 +111,14 @@ def read_legacy(data: memoryview, budget: Budget) -> Any:
         if len(raw):
             target = numbers if numbers.dtype == torch.bool else numbers.view(torch.uint8)
             target.copy_(torch.frombuffer(raw, dtype=torch.uint8))
+            _release(raw)
     return content
+
+
+def _release(copied: memoryview) -> None:
+    # What has been copied may leave memory: a file of 1.2 GB would else take it twice.
+    if isinstance(copied.obj, mmap.mmap) and len(copied) >= _LARGE_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+        copied.obj.madvise(mmap.MADV_DONTNEED)
 
 
 def _after_pickle(data: memoryview, start: int, budget: Budget) -> int:

@@ -132,7 +132,7 @@ class _Machine:
 
     def text(self, argument: memoryview) -> None:
         self._place.budget.text(len(argument))
-        self._stack.append(str(argument, "utf-8", "surrogatepass"))
+        self._stack.append(str(argument, "utf-8", "replace"))
 
     def old_text(self, argument: memoryview) -> None:
         # Python 2 did not tell text from bytes; latin1 loses neither.
