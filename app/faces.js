@@ -103,7 +103,7 @@ const actions = {
 };
 element.addEventListener("click", (event) => actions[event.target.closest("[data-action]")?.dataset.action]?.());
 
-const onTab = (event) => Boolean(event.target.closest?.("#tab-reference"));
+const onTab = (event) => document.body.dataset.opens === "photos" && Boolean(event.target.closest?.("#tab-reference"));
 const carriesFile = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
 const setDropping = (on) => document.body.classList.toggle("v-drop-face", on);
 document.addEventListener("dragover", (event) => { if (carriesFile(event)) setDropping(onTab(event)); });

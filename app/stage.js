@@ -288,7 +288,7 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   dragDepth = 0;
   setDropping(false);
-  if (event.target.closest?.("#tab-reference")) return; // a face to take from: app/faces.js
+  if (props.photos && event.target.closest?.("#tab-reference")) return; // a face to take from: app/faces.js
   openFile(event.dataTransfer.files[0]);
 });
 document.addEventListener("paste", (event) => {

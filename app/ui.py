@@ -35,7 +35,7 @@ def build(engine: Engine) -> gr.Blocks:
         # Out of sight: buttons, drops, pastes and the webcam all hand their file to one of these inputs.
         with gr.Column(elem_id="upload"):
             photo = gr.UploadButton("Open photo or project", file_types=["image", ".visagist"])
-        with gr.Column(elem_id="upload-reference"):
+        with gr.Column(elem_id="upload-reference", visible=engine.opens_photos):
             reference = gr.UploadButton("Add a reference photo", file_types=["image"])
         with gr.Row(elem_id="workspace"):
             stage = gr.HTML(

@@ -24,6 +24,16 @@ OPTIONS = (
     "--disable-background-networking --disable-component-update --disable-sync --hide-scrollbars"
 )
 
+# Toasts, as one text; and a file, given in base64, dropped on what a selector finds.
+SAID = "return [...document.querySelectorAll('[data-testid=toast-text]')].map((e) => e.textContent).join(' ')"
+DROP = """
+const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
+const data = new DataTransfer();
+data.items.add(new File([bytes], "face.png", {type: "image/png"}));
+const drop = new DragEvent('drop', {dataTransfer: data, bubbles: true});
+document.querySelector(arguments[1]).dispatchEvent(drop);
+"""
+
 
 @contextmanager
 def served(engine: Engine, folder: Path) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import Page, served
+from browsing import DROP, SAID, Page, served
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -24,16 +24,8 @@ STACK = """
 return [...document.querySelectorAll('.v-take')].map((row) => [
   row.querySelector('.v-take-head span').textContent, row.querySelector('output').textContent]);
 """
-SAID = "return [...document.querySelectorAll('[data-testid=toast-text]')].map((e) => e.textContent).join(' ')"
 KEYS = "return [...document.querySelectorAll(arguments[0])].map((e) => e.dataset.key)"
 OWN = KEYS.replace("arguments[0]", "'[data-list=own] .v-thumbnail'")
-DROP = """
-const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
-const data = new DataTransfer();
-data.items.add(new File([bytes], "face.png", {type: "image/png"}));
-const drop = new DragEvent('drop', {dataTransfer: data, bubbles: true});
-document.querySelector(arguments[1]).dispatchEvent(drop);
-"""
 BOTH = "Smile, Youth"
 
 
@@ -213,10 +205,10 @@ def test_the_webcam_adds_a_face_too(page: Page, another: Path) -> None:
 def test_tabs_and_lists_by_keyboard(page: Page) -> None:
     focus = "return document.activeElement.id || document.activeElement.dataset.key"
     chosen = "return [...document.querySelectorAll('[role=tab]')].map((e) => e.getAttribute('aria-selected'))"
-    assert page.js(chosen) == ["false", "true"]
+    assert page.js(chosen) == ["false", "true", "false"]
     page.find("#show-reference").send_keys(Keys.ARROW_LEFT)
     assert page.js(focus) == "show-attributes"
-    assert page.js(chosen) == ["true", "false"]
+    assert page.js(chosen) == ["true", "false", "false"]
     assert page.find("#slider-smile").is_displayed()
     panel = page.find("#tab-reference")
     assert panel.get_attribute("role") == "tabpanel"
