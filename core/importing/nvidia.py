@@ -141,7 +141,7 @@ def _sizes(tensors: Mapping[str, Tensor], what: str) -> Sizes:
     sides = [int(found[1]) for name in tensors if (found := re.match(r"synthesis\.b(\d{1,9})\.", name))]
     doublings = max(max(sides, default=4).bit_length() - 3, 0)
     check_resolution(doublings, what)
-    layers = 0
+    layers = 1  # none at all is one missing
     while f"mapping.fc{layers}.weight" in tensors:
         layers += 1
     return Sizes(

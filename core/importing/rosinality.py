@@ -89,8 +89,8 @@ def _sizes(tensors: Mapping[str, Any], what: str) -> Sizes:
     indices = [int(found[1]) for name in tensors if (found := re.match(r"convs\.(\d{1,9})\.", name))]
     doublings = max(indices, default=-1) // 2 + 1
     check_resolution(doublings, what)
-    layers = 0
-    while f"style.{layers + 1}.weight" in tensors:  # style.0 is the pixel norm
+    layers = 1  # none at all is one missing; style.0 is the pixel norm
+    while f"style.{layers + 1}.weight" in tensors:
         layers += 1
     widths = [f"convs.{2 * i}.conv.weight" for i in range(doublings)]
     return Sizes(
