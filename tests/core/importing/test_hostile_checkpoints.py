@@ -231,6 +231,18 @@ def test_bombs_are_refused_before_they_grow(
     refused(tmp_path, data, words)
 
 
+def test_a_legacy_files_first_pickles_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storages, "MAX_STEPS", 10_000)
+    magic = pickle.dumps(0x1950A86A20F9469CFC6C, 2)
+    refused(tmp_path, magic + b"\x80\x02" + b"N" * 12_000 + b"." + legacy_with(dump({})), "far more things")
+
+
+def test_an_archives_part_that_is_elsewhere_is_refused(tmp_path: Path) -> None:
+    data = bytearray(stored_archive((4,), (1,)))
+    data[data.rindex(b"PK\3\4", 0, data.index(b"archive/data/0"))] ^= 1
+    refused(tmp_path, bytes(data), "its parts are not where it says")
+
+
 def test_nested_keys_of_a_legacy_files_list_are_not_compared(tmp_path: Path) -> None:
     one, other = (doubled(b"K\x01", b"#\x86", 90)[2:] for _ in range(2))
     refused(
@@ -299,7 +311,7 @@ def test_parts_that_share_parts_nest_no_deeper(tmp_path: Path) -> None:
 
 
 def test_one_storage_under_two_types_is_refused(tmp_path: Path) -> None:
-    storages = Stored("IntStorage", "0", 4), Stored("HalfStorage", "0", 8)
+    storages = Stored("IntStorage", "0", 4), Stored("FloatStorage", "0", 4)
     tensors = [tensor_call(storage, (2,), (1,)) for storage in storages]
     refused(tmp_path, archive_bytes(dump(tensors), {"0": bytes(16)}), "gives the same numbers two types")
 
