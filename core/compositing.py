@@ -11,11 +11,13 @@ the toggle "keep skin detail". Results are uint8, the caller's own. Equal base a
 where neither the face is nor the edit changed anything.
 """
 
+import functools
+
 import cv2
 import numpy as np
 
 from core.alignment import CropTransform
-from core.detail import Bands, bands, smooth_step
+from core.detail import Bands, bands, enlarged, reduced, smooth_step
 from core.motion import mean_square
 from core.placing import Layers, lay
 
@@ -164,24 +166,29 @@ def _trusted(kept: np.ndarray) -> np.ndarray:
     """(S, S): 1 but for new structure near the sides: a turned cheek's outline beside the photo's own."""
     aside = _step(1 - np.abs(np.linspace(-1, 1, kept.shape[1])), 0, SIDES)
     # An outline is thin, and its soft flanks would show as much.
-    width = 2 * round(SPREAD * kept.shape[1]) + 1
-    sure = cv2.erode(kept, np.ones((width, width), np.uint8))
-    sure = cv2.GaussianBlur(sure, (0, 0), width / 2)
+    small = reduced(kept)
+    width = 2 * round(SPREAD * small.shape[1]) + 1
+    sure = cv2.erode(small, np.ones((width, width), np.uint8))
+    sure = enlarged(cv2.GaussianBlur(sure, (0, 0), width / 2), kept.shape[0])
     return sure + (1 - sure) * aside
 
 
 def _size_of(change: np.ndarray) -> np.ndarray:
     """(S, S): root mean square over colours and a neighbourhood, grey levels."""
-    sigma = SPREAD * change.shape[0]
-    return np.sqrt(cv2.GaussianBlur(mean_square(change), (0, 0), sigma))
+    energy = reduced(mean_square(change))
+    sigma = SPREAD * energy.shape[0]
+    return enlarged(np.sqrt(cv2.GaussianBlur(energy, (0, 0), sigma)), change.shape[0])
 
 
 def _step(value: np.ndarray, low: float, high: float) -> np.ndarray:
     return smooth_step((value - low) / (high - low)).astype(np.float32)
 
 
+@functools.lru_cache(maxsize=8)
 def _window(size: int, width: float = BORDER) -> np.ndarray:
     """(size, size) float32: 1 inside, exactly 0 along the border of the crop; width in half sides."""
     across = np.linspace(-1, 1, size) ** ROUNDNESS
     radius = (across[:, None] + across) ** (1 / ROUNDNESS)
-    return smooth_step((1 - radius) / width).astype(np.float32)
+    window: np.ndarray = smooth_step((1 - radius) / width).astype(np.float32)
+    window.setflags(write=False)
+    return window

@@ -69,19 +69,19 @@ def bands(crop: np.ndarray, base: np.ndarray, edited: np.ndarray, mask: np.ndarr
     # Doubt spreads: half an eye of the photo's and half of the model's would be worse than either.
     true = _soft(cv2.erode(_agreement(here + error, here), DOUBT), 2 * NEIGHBOURHOOD)
     scale = size / flow.shape[0]
-    full_flow = _enlarged(flow, size) * np.float32(scale)
-    colour = _enlarged(colour, size)
+    full_flow = enlarged(flow, size) * np.float32(scale)
+    colour = enlarged(colour, size)
     full_error = error if scale == 1 else moved(crop - base, full_flow)
     full_here = here if scale == 1 else moved(base, full_flow)
     return Bands(
         flow=full_flow,
-        rim_colour=_enlarged(_from_rim(error, small_mask), size),
+        rim_colour=enlarged(_from_rim(error, small_mask), size),
         colour=colour,
         features=full_error - colour,
-        light=_enlarged(_mean_around(small_edited - here, kept + LITTLE), size),
+        light=enlarged(_mean_around(small_edited - here, kept + LITTLE), size),
         low=full_here + full_error,
-        kept=_enlarged(kept, size),
-        true=_enlarged(true, size),
+        kept=enlarged(kept, size),
+        true=enlarged(true, size),
     )
 
 
@@ -93,7 +93,8 @@ def reduced(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (ANALYSIS_SIDE, ANALYSIS_SIDE), interpolation=cv2.INTER_AREA)
 
 
-def _enlarged(field: np.ndarray, size: int) -> np.ndarray:
+def enlarged(field: np.ndarray, size: int) -> np.ndarray:
+    """A smooth field back at the side of the picture it was found in."""
     return (
         field if field.shape[0] == size else cv2.resize(field, (size, size), interpolation=cv2.INTER_LINEAR)
     )

@@ -11,7 +11,7 @@ from typing import get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from core import compositing
@@ -20,6 +20,7 @@ from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
 from core.config import BundleConfig
 from core.errors import BadRequest, SessionExpired
 from core.images import to_array, to_levels
+from core.models.gradual_encoder import GradualEncoder
 from core.models.style_transformer import StyleTransformer
 from core.models.stylegan2 import Generator
 from core.moving import Mover
@@ -66,10 +67,13 @@ class Engine:
         self.device = torch.device(device)
         self._generator = bundle.generator.to(self.device)
         self._inverter, self._refiner = bundle.inverter, bundle.refiner(refiner)
+        self._renderer = Renderer(bundle.generator, self.device)
+        if isinstance(self._inverter, GradualEncoder):
+            # A gigabyte in float32, and no refinement asks for their gradients, as it does for the trunk's.
+            self._inverter.heads.to(self._renderer.dtype)
         for network in (self._inverter, self._refiner):
             if network is not None:
-                convert_conv2d_weight_memory_format(network.to(self.device), torch.channels_last)
-        self._renderer = Renderer(bundle.generator, self.device)
+                _lay_out(network.to(self.device))
         self._device_lock = threading.Lock()
         self._opener = Opener(bundle, self._renderer, self._device_lock)
         self._turns = Turns()
@@ -351,6 +355,16 @@ class Engine:
         """Forget every photo."""
         self._portraits.clear()
         self._opener.close()
+
+
+def _lay_out(network: nn.Module) -> None:
+    convert_conv2d_weight_memory_format(network, torch.channels_last)
+    # The rest too leaves the file that was mapped, which counts as memory as long as one tensor is in it.
+    for parameter in network.parameters():
+        parameter.data = parameter.data.clone()
+    for module in network.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            module.register_buffer(name, buffer.clone())
 
 
 def _device(name: str) -> torch.device:

@@ -12,7 +12,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from core.models.stylegan2 import Generator, StyledConv, ToRGB
+from core.config import GeneratorConfig
+from core.models.stylegan2 import Block, Generator, StyledConv
 from core.ops.activation import bias_act
 from core.ops.modulated_conv import LowRankPair, kernel_energy, modulated_conv
 from core.refinement.residual import LowRank, Residual, WeightShift
@@ -22,6 +23,8 @@ from core.restart import Restarts
 KEPT_CORRECTIONS = 4
 # Smaller pictures take less time than it is worth to go on from a part of them.
 RESTARTED_FROM = 256
+# As NVIDIA trains and serves its own: what is beyond is a rare spike, not a face.
+FLOAT16_RESOLUTIONS, FLOAT16_CLAMP = 4, 256.0
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
@@ -42,7 +45,10 @@ def tune_allocator() -> None:
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
-    """Half precision where the hardware multiplies in it, else float32."""
+    """Half precision where the hardware multiplies in it, else float32.
+
+    With float16, unlike bfloat16, the generator keeps float32 at its lower resolutions (`layer_dtype`).
+    """
     if device.type == "cuda":
         return torch.float16
     if device.type == "cpu":
@@ -51,6 +57,16 @@ def compute_dtype(device: torch.device) -> torch.dtype:
         if cpu.get("avx512_bf16") or cpu.get("amx_bf16") or cpu.get("bf16"):
             return torch.bfloat16
     return torch.float32
+
+
+def layer_dtype(dtype: torch.dtype, resolution: int, generator: GeneratorConfig) -> torch.dtype:
+    """What a layer at this resolution computes in, if the device's dtype is this one.
+
+    float16 has too small a range for all of them: as in StyleGAN2-ADA (Karras et al. 2020, appendix D.1),
+    the FLOAT16_RESOLUTIONS highest alone, which are nearly all of the work.
+    """
+    lowest = generator.resolution // 2 ** (FLOAT16_RESOLUTIONS - 1)
+    return torch.float32 if dtype == torch.float16 and resolution < lowest else dtype
 
 
 class Kernel(NamedTuple):
@@ -78,6 +94,8 @@ class FoldedConv(nn.Module):
         self.bias: Tensor
         self.noise: Tensor
         self.up, self.clamp = conv.up, conv.clamp
+        if dtype == torch.float16:
+            self.clamp = min(FLOAT16_CLAMP, conv.clamp or FLOAT16_CLAMP)
 
     def forward(self, x: Tensor, w: Tensor, residual: LowRankPair | Kernel | None = None) -> Tensor:
         """x: (B, I, H, W), w: (B, D) -> (B, O, H', W').
@@ -86,6 +104,7 @@ class FoldedConv(nn.Module):
         """
         # The style stays float32: it is small, and rounding it would move the face, not blur it.
         style = self.affine(w)
+        x = x.to(self.weight.dtype)
         if isinstance(residual, Kernel):
             x = modulated_conv(x, residual.weight, style, up=self.up, energy=residual.energy)
         else:
@@ -127,13 +146,15 @@ class Renderer:
 
     def _fold(self) -> None:
         generator = self._generator
-        generator.constant.data = generator.constant.data.to(self.dtype)
-        for module in list(generator.modules()):
-            for name, child in list(module.named_children()):
-                if isinstance(child, StyledConv):
-                    setattr(module, name, FoldedConv(child, self.dtype))
-            if isinstance(module, ToRGB):
-                module.weight.data = module.weight.data.to(self.dtype)
+        config = generator.config
+        lowest = layer_dtype(self.dtype, 4, config)
+        generator.constant.data = generator.constant.data.to(lowest)
+        generator.first = FoldedConv(generator.first, lowest)  # type: ignore[assignment]
+        for i, module in enumerate(generator.blocks, start=1):
+            block, dtype = cast(Block, module), layer_dtype(self.dtype, 4 * 2**i, config)
+            for name in ("up", "conv"):
+                setattr(block, name, FoldedConv(getattr(block, name), dtype))
+            block.to_rgb.weight.data = block.to_rgb.weight.data.to(dtype)
 
     @torch.inference_mode()
     def render(

@@ -18,7 +18,7 @@ COARSE, MIDDLE = 3, 7
 
 
 class StyleHead(nn.Module):
-    """One code from one feature: (B, D, s, s), s = 2**halvings -> (B, D)."""
+    """One code from one feature: (B, D, s, s), s = 2**halvings -> (B, D), in the precision of its weights."""
 
     def __init__(self, width: int, halvings: int) -> None:
         super().__init__()
@@ -26,6 +26,7 @@ class StyleHead(nn.Module):
         self.linear = EqualizedLinear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x.to(self.linear.weight.dtype)
         for convolution in self.convolutions:
             x = F.leaky_relu(convolution(x), NEGATIVE_SLOPE)
         return self.linear(x.flatten(1))

@@ -38,6 +38,8 @@ def modulated_conv(
     """
     if impl == "ref":
         return _reference(x, weight, style, demodulate, up, residual)
+    if demodulate and x.dtype == torch.float16:
+        style, residual = _within_range(style, residual)
     gain = None
     if demodulate:
         energy = kernel_energy(weight) if energy is None else energy
@@ -59,6 +61,18 @@ def modulated_conv(
     if up:
         y = blur(y, (1, 1), gain=4.0)
     return y if gain is None else y * gain[:, :, None, None].to(y.dtype)
+
+
+def _within_range(style: Tensor, residual: LowRankPair | None) -> tuple[Tensor, LowRankPair | None]:
+    """The style with its largest entry at 1, and the residual with it.
+
+    Demodulation divides by whatever both have in common, so that only intermediate sums change, which
+    float16 might not hold.
+    """
+    largest = style.abs().amax(1, keepdim=True).clamp(min=EPS)  # (B, 1)
+    if residual is not None:
+        residual = residual[0] / largest[:, :, None].to(residual[0].dtype), residual[1]
+    return style / largest, residual
 
 
 def kernel_energy(weight: Tensor) -> Tensor:

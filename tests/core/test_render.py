@@ -6,10 +6,10 @@ import torch
 
 from core import render
 from core.checkpoints import Bundle
-from core.config import BundleConfig
+from core.config import BundleConfig, GeneratorConfig
 from core.models.stylegan2 import Generator
 from core.refinement.residual import LowRank, WeightShift
-from core.render import KEPT_CORRECTIONS, Renderer, compute_dtype, tune_allocator
+from core.render import KEPT_CORRECTIONS, Renderer, compute_dtype, layer_dtype, tune_allocator
 
 CPU = torch.device("cpu")
 
@@ -20,7 +20,7 @@ def codes(tiny_bundle: Bundle) -> torch.Tensor:
 
 
 def signal_to_noise(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    return float(10 * torch.log10(wanted.square().mean() / (found - wanted).square().mean()))
+    return float(10 * torch.log10(wanted.square().mean() / (found - wanted).square().mean()).detach())
 
 
 def test_float32_rendering_is_the_generators(
@@ -183,3 +183,32 @@ def test_the_allocator_is_left_alone_where_it_is_not_glibc(monkeypatch: pytest.M
     monkeypatch.setattr(render.platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(render.ctypes, "CDLL", refuse)
     tune_allocator.__wrapped__()
+
+
+def test_float16_is_for_the_highest_resolutions_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = GeneratorConfig(128, (8,) * 6, w_dim=16, z_dim=16, mapping_layers=1, code_rank=0)
+    assert [layer_dtype(torch.float16, r, config) for r in (4, 8, 16, 128)] == [
+        torch.float32, torch.float32, torch.float16, torch.float16,
+    ]  # fmt: skip
+    assert layer_dtype(torch.bfloat16, 4, config) == torch.bfloat16
+    torch.manual_seed(0)
+    generator = Generator(config)
+    for name, parameter in generator.named_parameters():
+        if name.endswith(("noise_strength", "bias")):
+            parameter.data += 0.2 * torch.randn_like(parameter)
+    monkeypatch.setattr(render, "compute_dtype", lambda device: torch.float16)
+    renderer = Renderer(generator, CPU)
+    assert [conv.weight.dtype for conv in renderer._convolutions] == [torch.float32] * 3 + [torch.float16] * 8
+    w = torch.randn(1, config.num_codes, 16)
+    found = renderer.render(w)
+    assert found.dtype == torch.float32
+    assert signal_to_noise(found, generator.synthesis(w)) > 50
+
+
+def test_float16_survives_a_spike(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = GeneratorConfig(64, (8,) * 5, w_dim=16, z_dim=16, mapping_layers=1, code_rank=0)
+    torch.manual_seed(0)
+    generator = Generator(config)
+    generator.blocks[1].conv.bias.data.fill_(6e4)  # what comes out is beyond float16's 65504
+    monkeypatch.setattr(render, "compute_dtype", lambda device: torch.float16)
+    assert Renderer(generator, CPU).render(torch.randn(1, config.num_codes, 16)).isfinite().all()

@@ -98,3 +98,16 @@ def test_bias_act_equals_reference(noisy: bool) -> None:
     x, bias = torch.randn(2, 4, 5, 5, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
     noise = torch.randn(5, 5, dtype=torch.float64) if noisy else None
     torch.testing.assert_close(bias_act(x, bias, noise), bias_act(x, bias, noise, impl="ref"))
+
+
+@pytest.mark.parametrize("size", [4, 16])  # the shared kernel, and one of its own
+def test_float16_does_not_overflow_where_the_style_is_large(size: int) -> None:
+    torch.manual_seed(0)
+    x, style = 200 * torch.rand(1, 24, size, size), 300 + 300 * torch.rand(1, 24)
+    weight = torch.rand(8, 24, 3, 3)
+    pair = 10 * torch.rand(1, 2, 8), 10 * torch.rand(1, 2, 24)
+    for residual in (None, pair):
+        wanted = modulated_conv(x, weight, style, residual=residual, impl="ref")
+        # Its plain sums would be 24 * 9 * 200 * 450 / 4 and more.
+        found = modulated_conv(x.half(), weight.half(), style, residual=residual).float()
+        torch.testing.assert_close(found, wanted, rtol=5e-3, atol=0.5)
