@@ -331,9 +331,10 @@ class Engine:
     def _faces(self, codes: Tensor) -> list[np.ndarray]:
         """(N, L, D) -> N pictures (R, R, 3) uint8."""
         faces: list[np.ndarray] = []
-        for some in codes.split(max(1, BATCH_PIXELS // self.config.generator.resolution**2)):
+        batch = max(1, BATCH_PIXELS // self.config.generator.resolution**2)
+        for start in range(0, len(codes), batch):
             with self._device_lock:
-                faces.extend(to_array(self._renderer.render(some)))
+                faces.extend(to_array(self._renderer.render(codes[start : start + batch])))
         return faces
 
     @property

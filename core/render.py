@@ -182,7 +182,7 @@ class Renderer:
         return self._generator.synthesis(w, residuals=kernels, w_rgb=w_rgb).float()
 
     def _plain(self, w: Tensor, w_rgb: Tensor) -> Tensor:
-        if len(w) > 1 or self._generator.config.resolution < RESTARTED_FROM:
+        if len(w) != 1 or self._generator.config.resolution < RESTARTED_FROM:
             return self._generator.synthesis(w, w_rgb=w_rgb).float()
         state = self._restarts.find(w, w_rgb)
         if state is not None:
