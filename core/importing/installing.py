@@ -156,7 +156,7 @@ def _build(
     bundle = load_bundle(place) if known else begin(place.name, sources)
     merged = merge(bundle, sources)
     bundle, config = merged.bundle, merged.bundle.config
-    check_room(new.parent, _stored_bytes(bundle) + SPARE_BYTES)
+    check_room(place.parent, _stored_bytes(bundle) + SPARE_BYTES)
     progress("Writing", _MERGED)
     with disk_errors(place.parent):
         try:

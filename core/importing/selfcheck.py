@@ -7,6 +7,7 @@ from core.checkpoints import Bundle
 from core.editing.label import directions, unit_codes
 from core.errors import BadCheckpoint
 from core.models.inverter import invert
+from core.render import Renderer
 
 
 @torch.no_grad()
@@ -17,16 +18,19 @@ def self_check(bundle: Bundle) -> tuple[str, ...]:
     Raises: BadCheckpoint with the first thing that does not.
     """
     generator, config = bundle.generator, bundle.config
+    # The way that edits go, in the precision that they have on this machine.
+    renderer = Renderer(generator, torch.device("cpu"))
     said = []
     mean = generator.w_mean
     sample = generator.sample(1, seed=0)[0]
     size = config.generator.resolution
     for what, code in (("the mean code", mean), ("a random code", sample)):
-        picture = generator.synthesis(code[None])  # (1, 3, R, R)
+        picture = renderer.render(code[None])  # (1, 3, R, R)
         _check(f"The picture of {what}", picture, (1, 3, size, size))
     said.append(f"The mean face and a random one are finite pictures of {size} x {size} px.")
     if bundle.inverter is not None:
-        codes = invert(generator, bundle.inverter, picture.clamp(-1, 1))
+        with renderer.autocast():
+            codes = invert(generator, bundle.inverter, picture.clamp(-1, 1))
         _check("What the encoder makes of a picture", codes, (1, *mean.shape))
         said.append(f"The encoder gives {mean.shape[0]} finite codes of {mean.shape[1]} for that picture.")
     if bundle.classifier is not None:
