@@ -159,7 +159,8 @@ def _import(args: argparse.Namespace) -> Result:
 
         def progress(step: str, done: float) -> None:
             bar.set_description_str(step, refresh=False)
-            bar.update(done - bar.n)
+            bar.n = done
+            bar.refresh()  # update would wait for more than the few steps that there are
 
         installed = install(args.files, args.name, args.into, progress)
     config = installed.config
