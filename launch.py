@@ -338,8 +338,12 @@ def _describe_bench(result: Result) -> str:
         f"{name:18}{count / 1e6:9.2f} M parameters {result['macs'][name] / 1e9:9.3f} G MACs"
         for name, count in result["parameters"].items()
     ]
-    memory = f"{'peak memory':18}{result['peak_mib']:9.0f} MiB on {result['device']}"
-    return "\n".join([*times, memory, *sizes])
+    faster = f"{'times faster':18}{result['times_faster']:9.1f} than the generator as the paper writes it"
+    memory = (
+        f"{'peak memory':18}{result['peak_mib']:9.0f} MiB on {result['device']}, "
+        f"{result['peak_best_mib']:.0f} MiB with the best refinement"
+    )
+    return "\n".join([*times, faster, memory, *sizes])
 
 
 COMMANDS = {

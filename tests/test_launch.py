@@ -291,7 +291,9 @@ def test_evaluate_prints_json_alone(launch) -> None:
 def test_bench_prints_json_alone(launch) -> None:
     done = launch("bench", "--model", "tiny", "--photo", "astronaut.png", "--json")
     assert done.returncode == 0, done.stderr
-    assert set(json.loads(done.stdout)) == {"milliseconds", "peak_mib", "device", "parameters", "macs"}
+    result = json.loads(done.stdout)
+    assert result["times_faster"] > 0
+    assert "render_plain" in result["milliseconds"]
 
 
 def test_bench_at_the_papers_size(launch) -> None:

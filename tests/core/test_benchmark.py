@@ -109,11 +109,13 @@ def test_benchmark_reports_what_the_issue_asks(
     result = json.loads(json.dumps(benchmark.benchmark(tiny_engine, photo)))
 
     assert set(result) == {
-        "milliseconds", "times_faster", "peak_mib", "device", "parameters", "macs",
+        "milliseconds", "times_faster", "peak_mib", "peak_best_mib", "device", "parameters", "macs",
     }  # fmt: skip
     assert set(result["milliseconds"]) == {*ALWAYS, "open", "best_step"}
     assert all(value > 0 for value in result["milliseconds"].values())
     assert result["device"] == "cpu"
+    assert result["times_faster"] == result["milliseconds"]["render_plain"] / result["milliseconds"]["render"]
+    assert result["peak_best_mib"] >= result["peak_mib"] > 100
     for counts in (result["parameters"], result["macs"]):
         assert set(counts) == {"generator", "mapping", "inverter", "classifier"}
     # Never the same photo twice, so that no cache answers.
