@@ -122,7 +122,7 @@ def _export(handlers: Handlers) -> Callable[[object], messages.Message]:
 
 def _lacks(engine: Engine) -> str:
     """What the model cannot do, and how it gets there; empty where it can do all."""
-    told = ["This model is not complete.", *engine.lacks]
+    told = ["About this model:", *engine.lacks]
     if not (engine.opens_photos and engine.orders):  # what can be imported
         told.append(f"To import a file: launch.py models import FILE --into {engine.config.name}")
     return " ".join(told) if engine.lacks else ""

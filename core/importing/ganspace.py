@@ -72,9 +72,10 @@ def convert(content: Any, stem: str) -> Parts:
         )
         for k in range(min(OFFERED, len(components)))
     ]
-    if _is_ffhq(components, deviations):
-        directions += [_named(edit, prefix, components, deviations) for edit in EDITS]
-    return Parts(format="GANSpace components", licence=LICENCE, directions=tuple(directions))
+    named = [
+        _named(edit, prefix, components, deviations) for edit in EDITS if _is_ffhq(components, deviations)
+    ]
+    return Parts(format="GANSpace components", licence=LICENCE, directions=(*named, *directions))
 
 
 def _is_ffhq(components: Tensor, deviations: Tensor) -> bool:

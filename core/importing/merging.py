@@ -131,7 +131,8 @@ def merge(bundle: Bundle, sources: Sequence[Source]) -> Merged:
         for source in sources:
             if source.parts.classifier is not None:
                 bundle = _with_classifier(bundle, source, codes, notices)
-        for source in sorted(sources, key=lambda source: source.path.name):
+        # What means one thing stands before what holds dozens.
+        for source in sorted(sources, key=lambda source: (len(source.parts.directions), source.path.name)):
             if source.parts.directions:
                 bundle = _with_directions(bundle, source, codes, notices)
     version = bundle.config.version
