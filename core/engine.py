@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import convert_conv2d_weight_memory_format
+from torch import Tensor
 
 from core import compositing
 from core.alignment import Face
 from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
 from core.config import BundleConfig
+from core.device_thread import DeviceThread
 from core.errors import BadRequest, SessionExpired
 from core.images import to_array, to_levels
 from core.models.gradual_encoder import GradualEncoder
@@ -30,9 +30,9 @@ from core.refinement.fade import fade
 from core.refinement.fast import predict
 from core.refinement.gradient_modules import GradientSettings, refine_weights
 from core.refinement.polish import polish
-from core.refinement.residual import Residual, WeightShift
+from core.refinement.residual import LowRank, Residual, WeightShift
 from core.refinement.running import Progress, Turns, Watcher, memory_errors
-from core.render import Renderer, tune_allocator
+from core.render import Renderer, lay_out, tune_allocator
 from core.session import EditRequest, Order, Portrait, SessionStore
 
 # Re-opening one of the last photos costs nothing; visitors' own portraits live in the app's store.
@@ -42,16 +42,19 @@ RECENT_BYTES = 256 * 2**20
 BATCH_PIXELS = 8 * 128**2
 GENERATED_PSI = 0.7
 
+T = TypeVar("T")
+
 
 class Engine:
     """One loaded bundle on one device.
 
-    `edit` is a pure function of portrait and request. All methods may be called from several threads: a
-    lock on the device lets one at a time through.
-    A "best" refinement, which takes a minute, has a lock of its own, and edits go on beside it.
+    `edit` is a pure function of portrait and request. All methods may be called from several threads: the
+    device computes in one of its own, one thing after the other.
+    A "best" refinement, which takes a minute, has a lock instead, and edits go on beside it.
 
     refiner: the stage of the bundle's refiner that "fast" uses; None: the first that it lists.
-    tuning: how long and how hard "best" fits; None: as it does best.
+    tuning: how long and how hard "best" fits; None: as it does best. thread: where the bundle was loaded, if
+    anywhere in particular.
     Raises: BadRequest if the bundle has no such refiner.
     """
 
@@ -61,10 +64,19 @@ class Engine:
         device: torch.device | str = "cpu",
         refiner: str | None = None,
         tuning: GradientSettings | None = None,
+        thread: DeviceThread | None = None,
     ) -> None:
         tune_allocator()
+        self._thread = thread or DeviceThread()
+        self._thread.run(lambda: self._build(bundle, torch.device(device), refiner))
+        self._turns = Turns()
+        self._tuning = tuning
+        self._store_lock = threading.Lock()
+        self._portraits: SessionStore[Portrait] = SessionStore(RECENT_PORTRAITS, RECENT_BYTES)
+
+    def _build(self, bundle: Bundle, device: torch.device, refiner: str | None) -> None:
         self.config: BundleConfig = bundle.config
-        self.device = torch.device(device)
+        self.device = device
         self._generator = bundle.generator.to(self.device)
         self._inverter, self._refiner = bundle.inverter, bundle.refiner(refiner)
         self._renderer = Renderer(bundle.generator, self.device)
@@ -73,13 +85,8 @@ class Engine:
             self._inverter.heads.to(self._renderer.dtype)
         for network in (self._inverter, self._refiner):
             if network is not None:
-                _lay_out(network.to(self.device))
-        self._device_lock = threading.Lock()
-        self._opener = Opener(bundle, self._renderer, self._device_lock)
-        self._turns = Turns()
-        self._tuning = tuning
-        self._store_lock = threading.Lock()
-        self._portraits: SessionStore[Portrait] = SessionStore(RECENT_PORTRAITS, RECENT_BYTES)
+                lay_out(network.to(self.device))
+        self._opener = Opener(bundle, self._renderer, self._thread)
         self._mover = Mover(bundle, self.device)
         self._gallery_codes = bundle.gallery
         self.fingerprint: str = bundle.fingerprint
@@ -94,7 +101,9 @@ class Engine:
         """
         tune_allocator()
         chosen = _device(device)
-        return cls(load_bundle(find_bundle(name_or_path), chosen), chosen, refiner)
+        thread = DeviceThread()
+        bundle = thread.run(lambda: load_bundle(find_bundle(name_or_path), chosen))
+        return cls(bundle, chosen, refiner, thread=thread)
 
     def find_faces(self, photo: np.ndarray) -> tuple[Face, ...]:
         """Faces in (H, W, 3) uint8, largest first; the order numbers them for `open_portrait`."""
@@ -148,8 +157,8 @@ class Engine:
 
         Raises: NoFaceFound if the detector sees no face in it.
         """
-        code = self._generator.sample(1, GENERATED_PSI, seed)
-        picture = self._faces(code)[0]
+        code = self._thread.run(lambda: self._generator.sample(1, GENERATED_PSI, seed))
+        picture = self._thread.run(lambda: self._faces(code))[0]
         return self.resume(picture, self.find_faces(picture), 0, code[0].cpu().numpy())
 
     @property
@@ -180,7 +189,7 @@ class Engine:
     @cached_property
     def gallery(self) -> tuple[Reference, ...]:
         """Reference faces that come with the model; their pictures are rendered at the first call."""
-        faces = self._faces(self._gallery_codes)
+        faces = self._thread.run(lambda: self._faces(self._gallery_codes))
         codes = self._gallery_codes.cpu().numpy()
         return tuple(Reference(w_plus, face) for w_plus, face in zip(codes, faces, strict=True))
 
@@ -229,11 +238,17 @@ class Engine:
         assert self._refiner is not None
         assert isinstance(self._inverter, StyleTransformer)  # the config sees to it
         image = self._opener.image(portrait.crop)
-        with torch.inference_mode(), self._device_lock, self._renderer.autocast():
-            predicted = predict(self._refiner, self._inverter, image, portrait.rendered)
-        # Without the lock: it works on its own tensors, and others' edits go on.
-        steps = self._refiner.config.polish
-        return polish(self._renderer.synthesis, self._inverter, predicted, image, portrait.w_plus, steps)
+        refiner, inverter = self._refiner, self._inverter
+
+        def predicted() -> LowRank:
+            with torch.inference_mode(), self._renderer.autocast():
+                return predict(refiner, inverter, image, portrait.rendered)
+
+        start = self._thread.run(predicted)
+        # In this thread: it works on its own tensors, and others' edits go on.
+        return polish(
+            self._renderer.synthesis, inverter, start, image, portrait.w_plus, refiner.config.polish
+        )
 
     def _best(
         self, portrait: Portrait, watcher: Watcher, preview: Callable[[Portrait], None] | None
@@ -272,8 +287,7 @@ class Engine:
             return None
 
     def _with(self, portrait: Portrait, mode: str, residual: Residual) -> Portrait:
-        with self._device_lock:
-            base = self._renderer.render(portrait.w_plus[None], residual)
+        base = self._thread.run(lambda: self._renderer.render(portrait.w_plus[None], residual))
         return portrait.refined({mode: residual}, {mode: base})
 
     def edit(self, portrait: Portrait, request: EditRequest) -> np.ndarray:
@@ -288,26 +302,36 @@ class Engine:
         Raises: BadRequest if the model has no such slider, cannot take that from a reference, the reference
         is another model's, or the refinement was not computed.
         """
+        whole = request.output == "photo"
+        pictures = self._thread.run(lambda: self._pictures(portrait, request))
+        if not pictures:
+            return (portrait.photo if whole else portrait.crop).copy()
+        if len(pictures) == 1:
+            return pictures[0]
+        base, edited = pictures
+        if not whole:
+            return compositing.change_face(portrait.crop, base, edited, request.keep_detail)
+        paste = compositing.paste_change if request.start == "photo" else compositing.paste_rendering
+        photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
+        return paste(photo, transform, crop, base, edited, mask, request.keep_detail)
+
+    def _pictures(self, portrait: Portrait, request: EditRequest) -> tuple[np.ndarray, ...]:
+        """What an edit needs of the generator, (R, R, 3) each.
+
+        None where it moves nothing of the photo; G(w') as uint8 where that is all; else G(w) and G(w') as
+        float32 levels.
+        """
         w = self._mover.edited_code(portrait, request)
         mode = request.refinement
         if mode is not None and mode not in portrait.residuals:
             raise BadRequest(f"The refinement {mode} of this face is not computed yet; refine it first.")
-        whole = request.output == "photo"
         if w is None and request.start == "photo":
-            return (portrait.photo if whole else portrait.crop).copy()
-        with self._device_lock:
-            edited = self._render(portrait, request, w)
-            if request.start == "inversion" and not whole:
-                return to_array(edited)[0]
-            base = edited if w is None else self._render(portrait, request, None)
-            pictures = to_levels(base), to_levels(edited)
-        if not whole:
-            return compositing.change_face(portrait.crop, *pictures, request.keep_detail)
-        paste = compositing.paste_change if request.start == "photo" else compositing.paste_rendering
-        region = portrait.mask
-        return paste(
-            portrait.photo, portrait.transform, portrait.crop, *pictures, region, request.keep_detail
-        )
+            return ()
+        edited = self._render(portrait, request, w)
+        if request.start == "inversion" and request.output == "face":
+            return (to_array(edited)[0],)
+        base = edited if w is None else self._render(portrait, request, None)
+        return to_levels(base), to_levels(edited)
 
     def _render(self, portrait: Portrait, request: EditRequest, w: Tensor | None) -> Tensor:
         """G of the edited code (2, L, D), or of the portrait's own where it is None: (1, 3, R, R)."""
@@ -326,25 +350,26 @@ class Engine:
 
     def samples(self, n: int, seed: int, psi: float = GENERATED_PSI) -> list[np.ndarray]:
         """n synthetic faces (R, R, 3) uint8; psi: 0 is the mean face, 1 the full variety."""
-        return self._faces(self._generator.sample(n, psi, seed))
+        return self._thread.run(lambda: self._faces(self._generator.sample(n, psi, seed)))
 
     def _faces(self, codes: Tensor) -> list[np.ndarray]:
         """(N, L, D) -> N pictures (R, R, 3) uint8."""
-        faces: list[np.ndarray] = []
         batch = max(1, BATCH_PIXELS // self.config.generator.resolution**2)
-        for start in range(0, len(codes), batch):
-            with self._device_lock:
-                faces.extend(to_array(self._renderer.render(codes[start : start + batch])))
-        return faces
+        starts = range(0, len(codes), batch)
+        return [face for i in starts for face in to_array(self._renderer.render(codes[i : i + batch]))]
+
+    def run(self, job: Callable[[], T]) -> T:
+        """A job's result, computed where the model's own work is; to measure it there."""
+        return self._thread.run(job)
 
     @property
     def generator(self) -> Generator:
-        """The generator as it was loaded, in float32, to compare with; takes no lock."""
+        """The generator as it was loaded, in float32, to compare with."""
         return self._generator
 
     @property
     def renderer(self) -> Renderer:
-        """The generator alone, to measure it; takes no lock."""
+        """The generator alone, to measure it; one call at a time."""
         return self._renderer
 
     def forget(self, portrait: Portrait) -> None:
@@ -356,16 +381,6 @@ class Engine:
         """Forget every photo."""
         self._portraits.clear()
         self._opener.close()
-
-
-def _lay_out(network: nn.Module) -> None:
-    convert_conv2d_weight_memory_format(network, torch.channels_last)
-    # The rest too leaves the file that was mapped, which counts as memory as long as one tensor is in it.
-    for parameter in network.parameters():
-        parameter.data = parameter.data.clone()
-    for module in network.modules():
-        for name, buffer in module.named_buffers(recurse=False):
-            module.register_buffer(name, buffer.clone())
 
 
 def _device(name: str) -> torch.device:

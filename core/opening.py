@@ -5,6 +5,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from core import alignment, compositing, identity
 from core.alignment import CropTransform, Face
 from core.checkpoints import Bundle
+from core.device_thread import DeviceThread
 from core.editing.label import directions, unit_codes
 from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
 from core.images import to_array, to_tensor
@@ -45,10 +47,10 @@ class _Detection:
 class Opener:
     """Makes the portraits of one loaded bundle, and remembers the faces of the last photos.
 
-    The detector, whose scratch memory is shared, lets one thread at a time through, as `device_lock` does.
+    The detector, whose scratch memory is shared, lets one thread at a time through.
     """
 
-    def __init__(self, bundle: Bundle, renderer: Renderer, device_lock: threading.Lock) -> None:
+    def __init__(self, bundle: Bundle, renderer: Renderer, device: DeviceThread) -> None:
         self._config = bundle.config
         self._renderer = renderer
         self._generator, self._inverter = bundle.generator, bundle.inverter
@@ -56,7 +58,7 @@ class Opener:
         self._classifier = None if known is None else copy.deepcopy(known).to(renderer.device).double()
         self._linear = unit_codes(bundle.linear_directions.to(renderer.device))
         self._fixed = unit_codes(bundle.directions.to(renderer.device))
-        self._device_lock = device_lock
+        self._device = device
         self._detector_lock = threading.Lock()
         self._detections: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)
 
@@ -107,8 +109,7 @@ class Opener:
         size = self._config.generator.resolution
         if photo.shape[:2] != (size, size):
             return None
-        with self._device_lock:
-            made = to_array(self._renderer.render(code[None]))[0]
+        made = self._device.run(lambda: to_array(self._renderer.render(code[None]))[0])
         # Devices differ in their last bits.
         if np.abs(made.astype(np.int16) - photo).mean() > SAME_PICTURE:
             return None
@@ -126,7 +127,7 @@ class Opener:
         progress: Steps,
         transform: CropTransform | None = None,
     ) -> Portrait:
-        """code: from the aligned face (R, R, 3) uint8 to its (L, D); called with the device's lock.
+        """code: from the aligned face (R, R, 3) uint8 to its (L, D); called in the device's thread.
 
         transform: where the face is cut out, if not where its landmarks say.
         """
@@ -138,12 +139,7 @@ class Opener:
         crop = alignment.crop(photo, transform, size)
         descriptor = identity.descriptor(photo, landmarks)
         progress("Inverting")
-        with self._device_lock:
-            w_plus = code(crop)
-            rendered = self._renderer.render(w_plus[None])
-            bases = {mode: self._renderer.render(w_plus[None], known) for mode, known in residuals.items()}
-            by_order = self._directions(w_plus)
-            inversion = to_array(rendered)[0]
+        computed = self._device.run(lambda: self._computed(code(crop), residuals))
         return Portrait(
             key=key,
             photo=photo,
@@ -151,15 +147,23 @@ class Opener:
             face=face,
             transform=transform,
             crop=crop,
-            inversion=inversion,
-            rendered=rendered,
             mask=compositing.face_mask(alignment.to_crop(landmarks, transform, size), size),
-            w_plus=w_plus,
-            directions=by_order,
             identity=descriptor,
             residuals=residuals,
-            bases=bases,
+            **computed,
         )
+
+    def _computed(self, w_plus: Tensor, residuals: Mapping[str, Residual]) -> dict[str, Any]:
+        """What of a Portrait follows from its code (L, D)."""
+        rendered = self._renderer.render(w_plus[None])
+        bases = {mode: self._renderer.render(w_plus[None], known) for mode, known in residuals.items()}
+        return {
+            "w_plus": w_plus,
+            "rendered": rendered,
+            "inversion": to_array(rendered)[0],
+            "bases": bases,
+            "directions": self._directions(w_plus),
+        }
 
     def _directions(self, w_plus: Tensor) -> dict[str, Tensor]:
         """For each order (A + F, L, D): the classifier's A at this face, then the fixed ones."""
@@ -186,8 +190,8 @@ class Opener:
             smaller = max(picture.shape[:2]) > size
             kind = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
             picture = cv2.resize(picture, (size, size), interpolation=kind)
-        with self._device_lock:
-            return Reference(self._invert(picture).cpu().numpy(), picture)
+        code = self._device.run(lambda: self._invert(picture).cpu().numpy())
+        return Reference(code, picture)
 
     @torch.inference_mode()
     def _invert(self, crop: np.ndarray) -> Tensor:

@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from core.config import GeneratorConfig
 from core.models.stylegan2 import Block, Generator, StyledConv
@@ -67,6 +68,17 @@ def layer_dtype(dtype: torch.dtype, resolution: int, generator: GeneratorConfig)
     """
     lowest = generator.resolution // 2 ** (FLOAT16_RESOLUTIONS - 1)
     return torch.float32 if dtype == torch.float16 and resolution < lowest else dtype
+
+
+def lay_out(network: nn.Module) -> None:
+    """Give weights the memory layout that convolutions compute in, and memory of their own."""
+    convert_conv2d_weight_memory_format(network, torch.channels_last)
+    # The rest too leaves the file that was mapped, which counts as memory as long as one tensor is in it.
+    for parameter in network.parameters():
+        parameter.data = parameter.data.clone()
+    for module in network.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            module.register_buffer(name, buffer.clone())
 
 
 class Kernel(NamedTuple):

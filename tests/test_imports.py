@@ -21,6 +21,7 @@ FLOORS = (
         "core.images",
         "core.compositing",
         "core.detail",
+        "core.device_thread",
         "core.motion",
         "core.placing",
         "core.seams",
