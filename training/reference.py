@@ -14,11 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from core.checkpoints import Bundle, load_bundle, save_bundle
+from core.checkpoints import load_bundle, save_bundle
 from core.config import ReferenceEditorConfig
 from core.models.inverter import invert
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
+from core.models.style_transformer import StyleTransformer
+from core.models.stylegan2 import Generator
 from training.codes import encode
 from training.data import load
 from training.loop import autocast, pick_device
@@ -126,7 +128,13 @@ def train_editor(
 
 
 @torch.no_grad()
-def reach(bundle: Bundle, editor: ReferenceEditor, normal: Tensor, codes: Tensor) -> float:
+def reach(
+    generator: Generator,
+    inverter: StyleTransformer,
+    editor: ReferenceEditor,
+    normal: Tensor,
+    codes: Tensor,
+) -> float:
     """The share of the way to the reference that a step goes, after rendering and inverting what it makes.
 
     normal: (L, D), the attribute's linear direction; codes: (2 N, L, D), sources, then references. It is the
@@ -137,15 +145,21 @@ def reach(bundle: Bundle, editor: ReferenceEditor, normal: Tensor, codes: Tensor
     scores = []
     for w in (source, source + editor(source, reference)):
         with autocast(codes.device):
-            picture = bundle.generator.synthesis(w).clamp(-1, 1)
-            scores.append((invert(bundle.generator, inverter_of(bundle), picture) * normal).sum((1, 2)))
+            picture = generator.synthesis(w).clamp(-1, 1)
+            scores.append((invert(generator, inverter, picture) * normal).sum((1, 2)))
     return float((wanted @ (scores[1] - scores[0])) / (wanted @ wanted))
 
 
-def calibrate(bundle: Bundle, editor: ReferenceEditor, normal: Tensor, codes: Tensor) -> float:
+def calibrate(
+    generator: Generator,
+    inverter: StyleTransformer,
+    editor: ReferenceEditor,
+    normal: Tensor,
+    codes: Tensor,
+) -> float:
     """Scale what the editor gives until `reach` is 1, as far as GAIN_RANGE allows; returns the gain."""
     low, high = GAIN_RANGE
-    gain = min(high, max(low, 1 / max(1e-6, reach(bundle, editor, normal, codes))))
+    gain = min(high, max(low, 1 / max(1e-6, reach(generator, inverter, editor, normal, codes))))
     editor.out.weight.data.mul_(gain)
     return gain
 
@@ -184,7 +198,8 @@ def main(argv: list[str] | None = None) -> None:
         editor = editors[name] = ReferenceEditor(config).to(device)
         objective = Objective(classifier_of(bundle), index, codes, step_norm)
         losses = train_editor(editor, objective, codes, args.steps, args.batch, args.seed + index)
-        gain = calibrate(bundle, editor, bundle.linear_directions[index], some)
+        networks = bundle.generator, inverter_of(bundle)
+        gain = calibrate(*networks, editor, bundle.linear_directions[index], some)
         told = "  ".join(f"{loss} {value:.3f}" for loss, value in losses.items())
         print(f"{name:14}{told}  gain {gain:.2f}", flush=True)
     save_bundle(

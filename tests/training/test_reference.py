@@ -83,12 +83,12 @@ def test_an_editor_is_scaled_until_what_it_brings_arrives_in_full(
     monkeypatch: pytest.MonkeyPatch, share: float, gain: float
 ) -> None:
     # A generator that shows the code itself, and an inverter that reads it off.
-    bundle = SimpleNamespace(generator=SimpleNamespace(synthesis=lambda w: w), inverter=None)
+    networks = SimpleNamespace(synthesis=lambda w: w), None
     monkeypatch.setattr(reference, "invert", lambda generator, inverter, picture: picture)
     torch.manual_seed(0)
     codes, normal, editor = torch.rand(20, 3, 4) * 0.2, torch.randn(3, 4), Share(share)
-    assert reach(bundle, editor, normal, codes) == pytest.approx(share, abs=1e-4)
-    assert calibrate(bundle, editor, normal, codes) == pytest.approx(gain, rel=1e-3)
+    assert reach(*networks, editor, normal, codes) == pytest.approx(share, abs=1e-4)
+    assert calibrate(*networks, editor, normal, codes) == pytest.approx(gain, rel=1e-3)
     assert editor.out.weight.item() == pytest.approx(share * gain, rel=1e-3)
 
 
