@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -36,11 +36,14 @@ from core.models.refine_style import RefineStyle
 from core.models.stylegan2 import Generator
 from core.models.stylegan2_plain import plain_synthesis
 from core.references import Take
+from core.render import RESTARTED_FROM
 from core.session import EditRequest, Portrait
 
 RUNS, WARM_UP = 21, 3
 # Of a run that is slow there are fewer.
 MOST_SECONDS = 20.0
+# The block that makes 128 px, the first that a picture can start from.
+RESTARTED_BLOCK = 5
 # The classifier of the paper has a branch for each of CelebA's 40 attributes.
 PAPER_CLASSIFIER = ClassifierConfig(num_codes=18, attributes=tuple(f"attribute_{i}" for i in range(40)))
 # Xia et al. refine the last ten convolutions at the inverter's side, or all seventeen behind it.
@@ -167,7 +170,8 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
     time over "render"'s. "peak_mib" is what all of this takes but best and the plain rendering,
     "peak_best_mib" with best. Where the model can: "open"; "best_step", one step of the best refinement;
     "open_fast", opening and refining, and "edit_fast"; "edit_reference", which takes all attributes from a
-    face of the gallery or, without one, from the mean face.
+    face of the gallery or, without one, from the mean face; "render_from_R", a picture whose codes are those
+    of the last one up to the block of R pixels.
     Raises: NoFaceFound; BadRequest if no photo is given and none can be made.
     """
     if photo is None and engine.opens_photos:
@@ -261,7 +265,27 @@ def _timings(engine: Engine, portrait: Portrait) -> dict[str, float]:
 
         runs["edit_reference"] = edit_reference
     times = {name: _median_ms(run) for name, run in runs.items()}
-    return {**times, "render": engine.run(lambda: _median_ms(render))}
+    times["render"] = engine.run(lambda: _median_ms(render))
+    return times | engine.run(lambda: _restarted(engine, portrait.w_plus[None]))
+
+
+def _restarted(engine: Engine, w: Tensor) -> dict[str, float]:
+    """Milliseconds of pictures whose codes, w (1, L, D), change from one resolution on."""
+    config = engine.config.generator
+    if config.resolution < RESTARTED_FROM:
+        return {}
+    engine.renderer.render(w)  # what the others go on from
+    times = {}
+    for block in range(RESTARTED_BLOCK, config.num_blocks):
+
+        def run(i: int, first: int = 2 * block - 1) -> None:
+            changed = w.clone()
+            changed[:, first:] += 1e-3 * (i + 1)
+            engine.renderer.render(changed)
+            _synchronize(engine)
+
+        times[f"render_from_{4 * 2**block}"] = _median_ms(run)
+    return times
 
 
 @torch.inference_mode()

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -11,11 +12,12 @@ from torch import nn
 
 from core import benchmark
 from core.benchmark import macs, network_costs, paper_costs, parameters, peak_mib
-from core.checkpoints import Bundle
-from core.config import BundleConfig, ReferenceEditorConfig
+from core.checkpoints import Bundle, load_bundle, save_bundle
+from core.config import BundleConfig, GeneratorConfig, ReferenceEditorConfig
 from core.engine import Engine
 from core.errors import BadRequest
 from core.models.reference_editor import ReferenceEditor
+from core.models.stylegan2 import Generator
 
 # Timed with every model.
 ALWAYS = {"edit", "edit_photo", "render", "render_plain"}
@@ -176,3 +178,28 @@ def test_peak_memory_is_in_mebibytes() -> None:
 def test_a_model_that_shows_no_faces_needs_a_photo(tiny_engine: Engine) -> None:
     with pytest.raises(BadRequest, match="--photo"):
         benchmark.sample_photo(tiny_engine)
+
+
+def test_a_large_generator_is_also_timed_from_part_of_the_way(
+    tiny_config: BundleConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_engine: Engine
+) -> None:
+    monkeypatch.setattr(benchmark, "RUNS", 2)
+    large = GeneratorConfig(256, (4,) * 7, w_dim=8, z_dim=8, mapping_layers=1, code_rank=0)
+    parts = {"inverter": None, "classifier": None, "attributes": ()}
+    config = dataclasses.replace(tiny_config, generator=large, **parts)
+    save_bundle(tmp_path / "large", config, Generator(large), None, None, None)
+    engine = Engine(load_bundle(tmp_path / "large"))
+    starts: list[int] = []
+    synthesis = engine.renderer._generator.synthesis
+
+    def watched(*args, start=None, **more):
+        starts.append(1 if start is None else start.block)
+        return synthesis(*args, start=start, **more)
+
+    monkeypatch.setattr(engine.renderer._generator, "synthesis", watched)
+    found = benchmark._restarted(engine, engine.generator.w_mean[None])
+    assert found.keys() == {"render_from_128", "render_from_256"}
+    assert all(value > 0 for value in found.values())
+    runs = benchmark.RUNS + benchmark.WARM_UP
+    assert starts[-2 * runs :] == [5] * runs + [6] * runs
+    assert benchmark._restarted(tiny_engine, tiny_engine.generator.w_mean[None]) == {}
