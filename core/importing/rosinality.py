@@ -120,8 +120,9 @@ def _layers(table: TensorTable, sizes: Sizes, kernels: list[Tensor]) -> State:
         state |= _styled(table, f"convs.{2 * b}", f"blocks.{b}.up", (inputs, outputs, w_dim))
         state |= _styled(table, f"convs.{2 * b + 1}", f"blocks.{b}.conv", (outputs, outputs, w_dim))
         state |= _to_rgb(table, f"to_rgbs.{b}", f"blocks.{b}.to_rgb", (outputs, w_dim))
-        kernels.append(table.take(f"convs.{2 * b}.conv.blur.kernel", 4, 4))
-        kernels.append(table.take(f"to_rgbs.{b}.upsample.kernel", 4, 4))
+        # Always the same filter, so that some copies go without.
+        filters = f"convs.{2 * b}.conv.blur.kernel", f"to_rgbs.{b}.upsample.kernel"
+        kernels += [table.take(name, 4, 4) for name in filters if name in table]
     return state
 
 

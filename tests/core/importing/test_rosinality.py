@@ -209,3 +209,16 @@ def test_sizes_beyond_all_published_ones_are_refused() -> None:
 )
 def test_other_things_are_not_recognised(content: Any) -> None:
     assert not rosinality.recognises(content)
+
+
+def test_copies_without_their_filters_are_the_same_generator() -> None:
+    tensors = generator_tensors(16)
+    bare = {name: tensor for name, tensor in tensors.items() if not name.endswith(".kernel")}
+    assert len(bare) < len(tensors)
+    mean = torch.zeros(32)
+    (config, state), (known, wanted) = (
+        rosinality.generator_parts(given, mean, "copy.pt") for given in (bare, tensors)
+    )
+    assert config == known
+    assert state.keys() == wanted.keys()
+    assert all(torch.equal(state[name], wanted[name]) for name in wanted)
