@@ -15,6 +15,8 @@ import torch
 from core.alignment import Face
 from core.checkpoints import Bundle, load_bundle, save_bundle
 from core.config import FFHQ_TEMPLATE, AttributeConfig, BundleConfig, GradualEncoderConfig
+from core.editing.explore import explore_steps
+from core.editing.label import directions as label_directions
 from core.editing.label import unit_codes
 from core.engine import Engine
 from core.errors import BadCheckpoint, BadRequest, NoFaceFound
@@ -116,7 +118,7 @@ def test_fixed_directions_move_the_code_by_value_times_unit(
 def test_explored_directions_join_the_named_ones(fixed: Engine, photo: np.ndarray) -> None:
     portrait = fixed.open_portrait(photo)
     assert not set(fixed.explorable) & {"age", "hair"}
-    name = fixed.explorable[0]
+    name, steps = fixed.explorable[2], explore_steps(fixed.generator)
     alone, both = (
         fixed._mover.edited_code(portrait, EditRequest(sliders))
         for sliders in ({name: 2.0}, {name: 2.0, "age": 1.0})
@@ -124,10 +126,47 @@ def test_explored_directions_join_the_named_ones(fixed: Engine, photo: np.ndarra
     assert alone is not None
     assert both is not None
     torch.testing.assert_close(
+        alone - portrait.w_plus, (2 * steps[2]).expand(2, -1, -1), atol=1e-5, rtol=1e-4
+    )
+    assert steps[2].any()
+    torch.testing.assert_close(
         both - alone, 3.0 * portrait.directions["first"][0].expand(2, -1, -1), atol=1e-5, rtol=1e-4
     )
     with pytest.raises(BadRequest, match=r"no slider explore-nothing; it has hair, age, explore-"):
         fixed.edit(portrait, EditRequest({"explore-nothing": 1.0}))
+
+
+def test_a_classifiers_directions_come_before_the_fixed_ones(
+    tiny_config: BundleConfig,
+    tiny_bundle: Bundle,
+    directions: torch.Tensor,
+    photo: np.ndarray,
+    tmp_path: Path,
+) -> None:
+    sliders = (*tiny_config.attributes, AttributeConfig("hair", "Hair", unit=2.0))
+    config = dataclasses.replace(tiny_config, attributes=sliders, directions=("age", "hair"))
+    parts = tiny_bundle.generator, tiny_bundle.inverter, tiny_bundle.classifier, tiny_bundle.linear_directions
+    save_bundle(tmp_path / "both", config, *parts, directions=directions, dtype=torch.float32)
+    engine = Engine(load_bundle(tmp_path / "both"))
+    portrait = engine.open_portrait(photo)
+    own = label_directions(tiny_bundle.classifier, portrait.w_plus, "first")
+    assert torch.equal(portrait.directions["first"][:4], own)
+    for order in ("first", "second", "linear"):
+        torch.testing.assert_close(portrait.directions[order][4:], directions)
+    code = engine._mover.edited_code(portrait, EditRequest({"smile": 1.0, "hair": 1.0}))
+    smile = config.axes.index("smile")
+    wanted = portrait.w_plus + 2.0 * own[smile] + 2.0 * directions[1]
+    torch.testing.assert_close(code, wanted.expand(2, -1, -1))
+
+
+def test_large_faces_are_rendered_one_at_a_time(bare: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    render = bare.renderer.render
+    monkeypatch.setattr(bare.renderer, "render", lambda w: sizes.append(len(w)) or render(w))
+    assert len(bare.samples(3, seed=0)) == 3
+    monkeypatch.setattr("core.engine.BATCH_PIXELS", 32**2)
+    assert len(bare.samples(3, seed=0)) == 3
+    assert sizes == [3, 1, 1, 1]
 
 
 def test_what_it_lacks_is_said(fixed: Engine, bare: Engine, tiny_engine: Engine) -> None:
