@@ -12,12 +12,13 @@ where neither the face is nor the edit changed anything.
 """
 
 import functools
+import math
 
 import cv2
 import numpy as np
 
 from core.alignment import CropTransform
-from core.detail import Bands, bands, enlarged, reduced, smooth_step
+from core.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, smooth_step
 from core.motion import mean_square
 from core.placing import Layers, lay
 
@@ -75,6 +76,7 @@ def paste_change(
     Where the edit shows something that the photo does not (teeth, glasses) the rendering takes over, in the
     photo's colours. Without keep_detail, so it does wherever the edit changed anything.
     """
+    crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     mask = reach(base, edited, region)
     parts = bands(crop, base, edited, mask)
     layers = _laid_on(parts, edited - base, _lit(edited, parts), keep_detail)
@@ -95,6 +97,7 @@ def paste_rendering(
     With keep_detail, the photo's own texture lies on it where rendering and photo agree; beyond the face,
     the edit is laid on the photo as `paste_change` does.
     """
+    crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     mask = reach(base, edited, region)
     parts = bands(crop, base, edited, mask)
     lit = _lit(edited, parts)
@@ -120,6 +123,14 @@ def change_face(
     parts = bands(crop, base, edited, everywhere)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
     return lay(crop, whole, _laid_on(parts, edited - base, edited, keep_detail), everywhere)
+
+
+def _at_photo_scale(transform: CropTransform, *images: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Images of a crop with no more pixels than the photo has for it: it can show no more."""
+    size, side = images[0].shape[0], max(ANALYSIS_SIDE, math.ceil(transform.side))
+    if side >= size:
+        return images
+    return tuple(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in images)
 
 
 def _laid_on(parts: Bands, change: np.ndarray, edited: np.ndarray, keep_detail: bool) -> Layers:

@@ -265,3 +265,28 @@ def crop_float(image: np.ndarray, transform: CropTransform) -> np.ndarray:
     """(SIZE, SIZE, 3): the image's magnitude, sampled."""
     matrix = transform.matrix(SIZE)
     return cv2.warpAffine(np.abs(image).astype(np.float32), matrix, (SIZE, SIZE), flags=cv2.INTER_NEAREST)
+
+
+@pytest.mark.parametrize("paste", [paste_change, paste_rendering])
+def test_a_model_with_more_pixels_than_the_photo_gives_the_same_picture(
+    photo: np.ndarray,
+    landmarks: np.ndarray,
+    paste,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    size, transform = 512, crop_transform(landmarks, FFHQ_TEMPLATE)
+    assert 128 < transform.side < size / 2
+    fine = crop(photo, transform, size)
+    base = cv2.GaussianBlur(fine, (0, 0), 6).astype(np.float32)
+    edited = base + 60 * blob(256, 350, 40, size) * (1.0, 0.3, 0.3)
+    region = face_mask(in_crop(landmarks, FFHQ_TEMPLATE, size), size)
+    arguments = photo, transform, fine, base, edited.astype(np.float32), region
+    found = paste(*arguments)
+    assert np.array_equal(paste_change(*arguments[:4], base, region), photo)
+    monkeypatch.setattr("core.compositing._at_photo_scale", lambda transform, *images: images)
+    in_full = paste(*arguments)
+    difference = np.abs(found.astype(int) - in_full)
+    changed = np.abs(in_full.astype(int) - photo).max(2) > 8
+    assert changed.sum() > 500
+    assert difference[changed].mean() < 3
+    assert difference.mean() < 0.2
