@@ -318,8 +318,8 @@ class Engine:
     def _pictures(self, portrait: Portrait, request: EditRequest) -> tuple[np.ndarray, ...]:
         """What an edit needs of the generator, (R, R, 3) each.
 
-        No picture where it moves nothing of the photo; G(w') as uint8 where that is all; else G(w) and G(w') as
-        float32 levels.
+        None of them where it moves nothing of the photo; G(w') as uint8 where that is all; else G(w) and
+        G(w') as float32 levels.
         """
         w = self._mover.edited_code(portrait, request)
         mode = request.refinement
