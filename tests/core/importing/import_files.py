@@ -1,8 +1,11 @@
-"""One small file of each published format, most of them for one generator of 16 px."""
+"""One small file of each published format, most of them for one generator of 16 px; and failing imports."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from encoder_files import (
     classifier_content,
@@ -14,6 +17,10 @@ from encoder_files import (
 )
 from nvidia_files import write_nvidia
 from rosinality_files import write_rosinality
+
+from core.errors import BadCheckpoint, VisagistError
+from core.importing import workspace
+from core.importing.installing import install
 
 RESOLUTION, NUM_CODES, W_DIM = 16, 6, 64
 # The encoders' files hold the generator of the next seed.
@@ -47,3 +54,27 @@ def halved(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: halved(value) for key, value in content.items()}
     return content.half() if isinstance(content, torch.Tensor) and content.is_floating_point() else content
+
+
+def contents(home: Path) -> dict[str, bytes]:
+    """Every file below the user's folder; the lock's is no part of any model."""
+    found = (path for path in home.rglob("*") if path.is_file() and path.name != workspace.LOCK)
+    return {str(path.relative_to(home)): path.read_bytes() for path in found}
+
+
+@contextlib.contextmanager
+def nothing_changes(home: Path) -> Iterator[None]:
+    before = contents(home)
+    yield
+    assert contents(home) == before
+    assert not (home / workspace.WORK).exists()
+
+
+def refusal(home: Path, *paths: Path, kind: type[VisagistError] = BadCheckpoint, **where: str) -> str:
+    """The one sentence with which an import fails, leaving everything as it was."""
+    with nothing_changes(home), pytest.raises(kind) as caught:
+        install(paths, **where)
+    text = str(caught.value)
+    assert text.endswith(".")
+    assert "\n" not in text
+    return text

@@ -1,84 +1,25 @@
 """Files become bundles: what ends up in them, in whichever order, and what stays after a failure."""
 
-import contextlib
-import errno
 import itertools
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
-import filelock
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 from encoder_files import direction_content, gradual_content, write
-from import_files import NUM_CODES, RESOLUTION, SEED, W_DIM, halved, write_all
+from import_files import NUM_CODES, RESOLUTION, SEED, W_DIM, contents, halved, nothing_changes, refusal
 from rosinality_files import generator_tensors, write_rosinality
-from safetensors import SafetensorError
 
 from core import checkpoints
 from core.checkpoints import list_bundles, load_bundle, user_folder
-from core.errors import BadCheckpoint, BadRequest, VisagistError
-from core.importing import installing, workspace
+from core.errors import BadCheckpoint, BadRequest
 from core.importing.installing import install, remove, verify
 from core.importing.reading import read_checkpoint
 from core.importing.recognise import convert
 from core.models.inverter import invert
 
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("files")
-    write_all(path)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty user's folder; nothing is imported into anybody's own."""
-    monkeypatch.setenv("VISAGIST_HOME", str(tmp_path / "home"))
-    return tmp_path / "home" / "checkpoints"
-
-
-@pytest.fixture(scope="module")
-def imported(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of generator.pt and age.pt."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VISAGIST_HOME", str(tmp_path_factory.mktemp("imported")))
-        return install([files / "generator.pt", files / "age.pt"], name="face").folder
-
-
-@pytest.fixture
-def face(imported: Path, home: Path) -> Path:
-    """That bundle in the user's folder, to import into."""
-    return Path(shutil.copytree(imported, home / "face"))
-
-
-def contents(home: Path) -> dict[str, bytes]:
-    """Every file below the user's folder; the lock's is no part of any model."""
-    found = (path for path in home.rglob("*") if path.is_file() and path.name != workspace.LOCK)
-    return {str(path.relative_to(home)): path.read_bytes() for path in found}
-
-
-@contextlib.contextmanager
-def nothing_changes(home: Path) -> Iterator[None]:
-    before = contents(home)
-    yield
-    assert contents(home) == before
-    assert not (home / workspace.WORK).exists()
-
-
-def refusal(home: Path, *paths: Path, kind: type[VisagistError] = BadCheckpoint, **where: str) -> str:
-    """The one sentence with which an import fails, leaving everything as it was."""
-    with nothing_changes(home), pytest.raises(kind) as caught:
-        install(paths, **where)
-    text = str(caught.value)
-    assert text.endswith(".")
-    assert "\n" not in text
-    return text
+pytestmark = pytest.mark.usefixtures("home")
 
 
 # What a bundle is made of.
@@ -340,108 +281,6 @@ def test_where_to_is_said_once(files: Path, home: Path) -> None:
     refusal(home, files / "generator.pt", kind=BadRequest)
     refusal(home, files / "generator.pt", name="a", into="b", kind=BadRequest)
     refusal(home, name="a", kind=BadRequest)
-
-
-# Whatever happens, whole models stay.
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), "disk is full"),
-        (SafetensorError("I/O error: No space left on device (os error 28)"), "disk is full"),
-        (OSError(errno.EROFS, "Read-only file system"), "cannot be written (Read-only file system)"),
-    ],
-)
-@pytest.mark.parametrize("where", [{"name": "new"}, {"into": "face"}])
-def test_a_full_disk_halfway(
-    files: Path, home: Path, face: Path, where: dict[str, str], error: Exception, words: str, monkeypatch
-) -> None:
-    real, written = safetensors.torch.save_file, []
-
-    def second_fails(tensors: dict[str, torch.Tensor], path: Path) -> None:
-        real(tensors, path)  # so there is something that could be left behind
-        written.append(path)
-        if len(written) == 2:
-            raise error
-
-    monkeypatch.setattr(safetensors.torch, "save_file", second_fails)
-    assert words in refusal(home, files / "e4e.pt", **where)
-    assert len(written) == 2
-
-
-def test_too_little_room_is_seen_beforehand(files: Path, home: Path, face: Path, monkeypatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20))
-    monkeypatch.setattr(installing, "save_bundle", None)  # not reached
-    assert "make room" in refusal(home, files / "e4e.pt", into="face")
-
-
-@pytest.mark.parametrize("where", [{"name": "new"}, {"into": "face"}])
-@pytest.mark.parametrize("step", ["save_bundle", "load_bundle", "self_check", "put"])
-def test_ctrl_c_at_any_step(
-    files: Path, home: Path, face: Path, where: dict[str, str], step: str, monkeypatch
-) -> None:
-    real = getattr(installing, step)
-
-    def interrupted(*args, **kwargs):
-        real(*args, **kwargs)
-        raise KeyboardInterrupt
-
-    if step == "put":  # between the two renames, the worst moment
-
-        def interrupted(work: Path, new: Path, place: Path) -> None:
-            (work / workspace.BEFORE).mkdir()
-            if place.exists():
-                place.rename(work / workspace.BEFORE / place.name)
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(installing, step, interrupted)
-    with nothing_changes(home), pytest.raises(KeyboardInterrupt):
-        install([files / "e4e.pt"], **where)
-
-
-@pytest.mark.parametrize("where", [{"name": "new"}, {"into": "face"}])
-def test_a_model_that_fails_its_check_is_not_installed(
-    home: Path, face: Path, tmp_path: Path, where: dict[str, str]
-) -> None:
-    content = gradual_content("e4e", RESOLUTION)
-    content["state_dict"]["encoder.styles.0.linear.bias"] += 3e38  # finite, but not what comes of it
-    content["latent_avg"] += 3e38
-    broken = write(tmp_path / "broken.pt", content)
-    assert "not finite" in refusal(home, broken, **where)
-
-
-def test_a_weight_that_is_not_finite_is_not_installed(home: Path, tmp_path: Path) -> None:
-    tensors = generator_tensors(RESOLUTION, w_dim=W_DIM)
-    tensors["convs.0.conv.weight"][0, 0, 0] = float("nan")
-    broken = write(tmp_path / "broken.pt", {"g_ema": tensors, "latent_avg": torch.zeros(W_DIM)})
-    text = refusal(home, broken, name="new")
-    assert "no model that can work" in text
-
-
-def test_what_a_killed_import_left_is_cleared_away(files: Path, home: Path, face: Path) -> None:
-    before = contents(home)
-    half = home / workspace.WORK / workspace.NEW
-    half.mkdir(parents=True)
-    (half / "generator.safetensors").write_bytes(b"half of it")
-    # Killed between the two renames: the model is out of the way, and nothing is in its place.
-    (home / workspace.WORK / workspace.BEFORE).mkdir()
-    face.rename(home / workspace.WORK / workspace.BEFORE / "face")
-    assert home / workspace.WORK not in list_bundles()
-    with pytest.raises(BadRequest):
-        install([files / "other.pt"], name="a/b")
-    install([files / "other.pt"], name="other")
-    after = contents(home)
-    assert {name: data for name, data in after.items() if name.startswith("face/")} == before
-    assert not (home / workspace.WORK).exists()
-
-
-def test_one_import_at_a_time(files: Path, home: Path, face: Path) -> None:
-    with filelock.FileLock(home / workspace.LOCK):
-        assert "another process" in refusal(home, files / "e4e.pt", into="face", kind=BadRequest)
-        with pytest.raises(BadRequest, match="another process"):
-            remove("face")
-    install([files / "e4e.pt"], into="face")
 
 
 # Checking and removing.
