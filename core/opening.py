@@ -57,7 +57,7 @@ class Opener:
         known = bundle.classifier
         self._classifier = None if known is None else copy.deepcopy(known).to(renderer.device).double()
         self._linear = unit_codes(bundle.linear_directions.to(renderer.device))
-        self._fixed = unit_codes(bundle.directions.to(renderer.device))
+        self._fixed = bundle.directions.to(renderer.device)
         self._device = device
         self._detector_lock = threading.Lock()
         self._detections: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)

@@ -35,7 +35,8 @@ class Portrait:
     crop, inversion: (R, R, 3) uint8, the aligned face and G(w_plus).
     rendered: (1, 3, R, R) float32, G(w_plus) before rounding, on the engine's device.
     mask: (R, R) float32 in [0, 1], where a face is put back into the photo.
-    w_plus: (L, D); directions: for each order (A, L, D), norm 1 for every code.
+    w_plus: (L, D); directions: for each order (A + F, L, D), the classifier's with norm 1 for every code,
+    then the model's fixed ones as it has them.
     identity: (128,) float32, dlib's face descriptor.
     residuals: what "fast" and "best" found out about this face, those that were computed; bases: for each
     of them (1, 3, R, R) float32, G(w_plus) with it.

@@ -11,12 +11,8 @@ from core.errors import BadCheckpoint
 from core.importing.parts import State, TensorTable
 from core.models.style_transformer import SE_REDUCTION
 
-UNITS = (
-    3,
-    4,
-    14,
-    3,
-)  # of IR-SE50, which all three publish; its units are numbered through as body.0 to body.23
+# Of IR-SE50, which all three publish; its units are numbered through as body.0 to body.23.
+UNITS = (3, 4, 14, 3)
 NORM = ("weight", "bias", "running_mean", "running_var")
 # What the generator in all of these files was made from.
 GENERATOR_LICENCE = "the generator derives from NVIDIA's StyleGAN2, which is for non-commercial use"

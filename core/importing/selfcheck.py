@@ -54,11 +54,10 @@ def _check(what: str, numbers: Tensor, shape: tuple[int, ...]) -> None:
 
 
 def _check_sliders(bundle: Bundle, sample: Tensor) -> None:
-    fixed = unit_codes(torch.cat([bundle.linear_directions, bundle.directions]))
-    kinds = [fixed]
+    kinds = [torch.cat([unit_codes(bundle.linear_directions), bundle.directions])]
     if bundle.classifier is not None:
         own = directions(bundle.classifier, sample, "first")
-        kinds.append(torch.cat([own, unit_codes(bundle.directions)]))
+        kinds.append(torch.cat([own, bundle.directions]))
     axes = bundle.config.axes
     for attribute in bundle.config.attributes:
         for steps in kinds:

@@ -73,8 +73,8 @@ def deviations(codes: Tensor, steps: Tensor) -> Tensor:
 
 
 def placed(direction: Direction, generator: Generator) -> Tensor:
-    """The direction's step (L, D), every code of norm 1 or 0, as edits use it; one row is every code's."""
-    return unit_codes(direction.step.float()).expand(generator.config.num_codes, -1).contiguous()
+    """The direction's step (L, D), as edits use it; one row is every code's."""
+    return direction.step.float().expand(generator.config.num_codes, -1).contiguous()
 
 
 def direction_slider(direction: Direction, step: Tensor, codes: Tensor) -> AttributeConfig:

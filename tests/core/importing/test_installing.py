@@ -131,6 +131,13 @@ def test_a_directions_unit_is_a_deviation_of_the_samples(files: Path, home: Path
         np.testing.assert_allclose(stored.numpy(), rows, atol=1e-6)
 
 
+def test_codes_may_move_by_different_lengths(files: Path, face: Path, tmp_path: Path) -> None:
+    uneven = direction_content(1, NUM_CODES, W_DIM) * torch.linspace(0, 2, NUM_CODES)[:, None]
+    bundle = load_bundle(install([write(tmp_path / "uneven.pt", uneven)], into="face").folder)
+    step = bundle.directions[bundle.config.directions.index("uneven")]
+    torch.testing.assert_close(step, uneven[0] / 2)
+
+
 def test_a_file_that_says_its_units_keeps_them(files: Path, home: Path) -> None:
     done = install([files / "generator.pt", files / "pca.pt"], name="face")
     given = {d.name: d.unit for d in convert(read_checkpoint(files / "pca.pt")).directions}
