@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core import models_command, options
+from cli import models as models_command
+from cli import options
 from core.errors import BadRequest, VisagistError
 
 EXIT_BAD_INPUT = 2
@@ -192,9 +193,9 @@ def _serve(args: argparse.Namespace) -> Result:
 
 
 def _edit(args: argparse.Namespace) -> Result:
+    from cli.references import find_takes, picks
     from core.engine import Engine
     from core.images import open_image, save_image
-    from core.picking import find_takes, picks
     from core.session import EditRequest
 
     asked = picks(args.references)
@@ -251,7 +252,7 @@ def _refine(engine: Any, portrait: Any, mode: str) -> Any:
 
 def _save_project(path: str, engine: Any, portrait: Any, request: Any) -> None:
     """The edit after the unedited face, so that it can be undone."""
-    from core.project import Project, save_project
+    from core.projects.project import Project, save_project
 
     neutral = dataclasses.replace(request, sliders={}, takes=())
     history = (request,) if request == neutral else (neutral, request)
@@ -265,7 +266,7 @@ def _save_project(path: str, engine: Any, portrait: Any, request: Any) -> None:
 def _open(args: argparse.Namespace) -> Result:
     from core.engine import Engine
     from core.images import save_image
-    from core.project import open_project, restore
+    from core.projects.project import open_project, restore
 
     project = open_project(args.project)
     engine = Engine.load(args.model, args.device)
@@ -298,8 +299,8 @@ def _describe_edit(result: Result) -> str:
 
 
 def _evaluate(args: argparse.Namespace) -> Result:
+    from cli.evaluate import evaluate, photos_in
     from core.engine import Engine
-    from core.evaluation import evaluate, photos_in
 
     files = photos_in(args.folder)
     engine = Engine.load(args.model, args.device, args.refiner)
@@ -316,7 +317,7 @@ def _describe_evaluation(result: Result) -> str:
 
 
 def _bench(args: argparse.Namespace) -> Result:
-    from core.benchmark import benchmark, paper_costs
+    from cli.bench import benchmark, paper_costs
 
     if args.paper_size:
         return paper_costs()

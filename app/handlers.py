@@ -24,7 +24,7 @@ from app.visits import PREVIEW_SIDE, Visit, parse_request, reduced, shrink
 from core.engine import Engine
 from core.errors import BadRequest, OutOfMemory, SessionExpired, VisagistError
 from core.images import open_image
-from core.project import Project, Restored, is_project, open_project, restore, save_project
+from core.projects.project import Project, Restored, is_project, open_project, restore, save_project
 from core.session import EditRequest, Portrait, Refine, SessionStore
 
 MAX_VISITORS = 64

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core import alignment, identity
+from core.faces import alignment, identity
 from core.session import Portrait
 
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from app.visits import Visit, shrink
-from core.alignment import Face
+from core.faces.alignment import Face
 from core.images import encode_jpeg, encode_png
+from core.projects.request_json import request_to_json
 from core.references import Reference
-from core.request_json import request_to_json
 from core.session import EditRequest
 
 # A 128 px face is enlarged here by Lanczos, as browsers do it by a visibly softer bilinear.

@@ -18,8 +18,8 @@ from app.markup import PLAIN, part, script
 from app.panel import best_takes, controls
 from app.starts import find_starts, picture
 from app.wiring import Page, Wiring
-from core.archive import MAX_FILE_BYTES
 from core.engine import Engine
+from core.projects.archive import MAX_FILE_BYTES
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "assets" / "examples"

@@ -25,11 +25,11 @@ from torch import Tensor, nn
 
 from core.config import BundleConfig
 from core.errors import BadCheckpoint, BadRequest
+from core.generators.stylegan2.network import Generator
 from core.models.inverter import Inverter, build_inverter
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
-from core.models.stylegan2 import Generator
 
 DEFAULT_BUNDLE = "portrait128"
 BUILT_IN = Path(__file__).resolve().parent.parent / "checkpoints"

@@ -13,26 +13,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core import compositing
-from core.alignment import Face
 from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
 from core.config import BundleConfig
-from core.device_thread import DeviceThread
+from core.editing.code_editor import Mover
 from core.errors import BadRequest, SessionExpired
+from core.faces.alignment import Face
+from core.generators.residual import LowRank, Residual, WeightShift
+from core.generators.stylegan2.network import Generator
 from core.images import to_array, to_levels
 from core.models.gradual_encoder import GradualEncoder
 from core.models.style_transformer import StyleTransformer
-from core.models.stylegan2 import Generator
-from core.moving import Mover
 from core.opening import Opener, content_hash
+from core.paste import compositing
 from core.references import Reference
 from core.refinement.fade import fade
 from core.refinement.fast import predict
 from core.refinement.gradient_modules import GradientSettings, refine_weights
 from core.refinement.polish import polish
-from core.refinement.residual import LowRank, Residual, WeightShift
 from core.refinement.running import Progress, Turns, Watcher, memory_errors
-from core.render import Renderer, lay_out, tune_allocator
+from core.rendering.device_thread import DeviceThread
+from core.rendering.renderer import Renderer, lay_out, tune_allocator
 from core.session import EditRequest, Order, Portrait, SessionStore
 
 # Re-opening one of the last photos costs nothing; visitors' own portraits live in the app's store.

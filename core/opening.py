@@ -12,17 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core import alignment, compositing, identity
-from core.alignment import CropTransform, Face
 from core.checkpoints import Bundle
-from core.device_thread import DeviceThread
 from core.editing.label import directions, unit_codes
 from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
+from core.faces import alignment, identity
+from core.faces.alignment import CropTransform, Face
+from core.generators.residual import Residual
 from core.images import to_array, to_tensor
 from core.models.inverter import invert
+from core.paste import compositing
 from core.references import Reference
-from core.refinement.residual import Residual
-from core.render import Renderer
+from core.rendering.device_thread import DeviceThread
+from core.rendering.renderer import Renderer
 from core.session import Portrait, SessionStore
 
 RECENT_FACES = 64

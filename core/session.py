@@ -13,10 +13,10 @@ from typing import Generic, Literal, Protocol, TypeVar, get_args
 import numpy as np
 from torch import Tensor
 
-from core.alignment import CropTransform, Face
 from core.errors import BadRequest, SessionExpired
+from core.faces.alignment import CropTransform, Face
+from core.generators.residual import Residual
 from core.references import Reference, Take, effective, number
-from core.refinement.residual import Residual
 
 SLIDER_RANGE = (-3.0, 3.0)
 STRENGTH_RANGE = (0.0, 1.0)

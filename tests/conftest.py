@@ -21,11 +21,11 @@ from core.config import (
     RefinerConfig,
 )
 from core.engine import Engine
+from core.generators.stylegan2.network import Generator
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
-from core.models.stylegan2 import Generator
 
 NUM_CODES, W_DIM = 8, 32
 

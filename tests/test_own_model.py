@@ -13,8 +13,8 @@ from PIL import Image
 from rosinality_files import write_rosinality
 
 from app.handlers import Handlers
-from core.alignment import to_crop
 from core.engine import Engine
+from core.faces.alignment import to_crop
 from core.images import encode_png, open_image
 from core.session import EditRequest
 from launch import main

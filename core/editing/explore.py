@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from core.editing.mixing import mixed_codes
-from core.models.stylegan2 import Generator
+from core.generators.stylegan2.network import Generator
 
 COMPONENTS = 8  # of GANSpace, over all codes
 EIGENVECTORS = 4  # of SeFa, for each group of codes

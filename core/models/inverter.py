@@ -4,9 +4,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.config import GradualEncoderConfig, InverterConfig
+from core.generators.stylegan2.network import Generator
 from core.models.gradual_encoder import GradualEncoder
 from core.models.style_transformer import StyleTransformer
-from core.models.stylegan2 import Generator
 
 # Both: image (B, 3, S, S) in [-1, 1] -> offsets (B, L, D) from the mean code, and a `trunk`.
 Inverter = StyleTransformer | GradualEncoder

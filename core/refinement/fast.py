@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
+from core.generators.residual import LowRank
 from core.models.refine_style import RefineStyle, resize
 from core.models.style_transformer import StyleTransformer
-from core.refinement.residual import LowRank
 
 
 def predict(refiner: RefineStyle, inverter: StyleTransformer, image: Tensor, inversion: Tensor) -> LowRank:

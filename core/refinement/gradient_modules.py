@@ -23,10 +23,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.generators.residual import WeightShift
+from core.generators.stylegan2.network import Generator
 from core.models.inverter import Inverter
-from core.models.stylegan2 import Generator
 from core.refinement.optimise import BETAS, KernelAdam, Objective, TuningSettings, half_precision, tune
-from core.refinement.residual import WeightShift
 
 NEGATIVE_SLOPE = 0.2
 EPS = 1e-12

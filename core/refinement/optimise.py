@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from core.errors import Cancelled, RefinementFailed
+from core.generators.residual import WeightShift
+from core.generators.stylegan2.network import Generator
 from core.models.inverter import Inverter
-from core.models.stylegan2 import Generator
 from core.refinement.losses import LossWeights, PictureLoss, find_lpips
-from core.refinement.residual import WeightShift
-from core.render import compute_dtype
+from core.rendering.renderer import compute_dtype
 
 # The rate grows over the first steps, and falls to zero over the last share of them.
 WARM_UP_STEPS = 5

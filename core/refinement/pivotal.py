@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from core.generators.residual import WeightShift
+from core.generators.stylegan2.network import Generator
 from core.models.inverter import Inverter
-from core.models.stylegan2 import Generator
 from core.refinement.optimise import KernelAdam, Objective, TuningSettings, tune
-from core.refinement.residual import WeightShift
 
 
 class PivotalTuning:

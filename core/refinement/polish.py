@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from core.generators.residual import LowRank
 from core.models.inverter import Inverter
 from core.ops.modulated_conv import LowRankPair
 from core.refinement.losses import LossWeights, PictureLoss
 from core.refinement.optimise import BETAS, half_precision
-from core.refinement.residual import LowRank
 
 # Tokens that join each layer's: P zero and Q random, so that they change nothing at first, and the gradient
 # finds as many directions as there are tokens (those of a network lie close to each other).

@@ -9,9 +9,9 @@ import pytest
 from browsing import chromium
 from selenium import webdriver
 
-from core.alignment import Face
 from core.checkpoints import Bundle, load_bundle, save_bundle
 from core.engine import Engine
+from core.faces.alignment import Face
 from core.images import encode_png
 
 

@@ -15,7 +15,7 @@ from app.wiring import Wiring
 from core.config import BundleConfig, SourceConfig
 from core.engine import Engine
 from core.images import encode_png, open_image
-from core.project import open_project
+from core.projects.project import open_project
 from core.session import EditRequest
 
 SETTINGS = ("first", "inversion", "off", 1.0, "face", True)

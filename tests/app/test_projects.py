@@ -13,10 +13,10 @@ from app.handlers import Answer, Handlers
 from app.messages import request_dict, stack
 from app.ui import LAUNCH
 from app.wiring import Wiring
-from core.archive import MAX_FILE_BYTES
 from core.engine import Engine
 from core.images import encode_png
-from core.project import is_project
+from core.projects.archive import MAX_FILE_BYTES
+from core.projects.project import is_project
 from core.references import Take
 from core.session import EditRequest
 

@@ -14,8 +14,8 @@ from app.handlers import Handlers, Refined
 from app.refining import Run, Runs
 from core.engine import Engine
 from core.errors import BadRequest, Cancelled, OutOfMemory
+from core.generators.residual import WeightShift
 from core.images import encode_png
-from core.refinement.residual import WeightShift
 from core.refinement.running import Progress
 from core.session import EditRequest, Portrait
 

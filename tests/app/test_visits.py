@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from app.visits import HISTORY_LENGTH, Visit, parse_request, reduced
-from core.alignment import crop
 from core.engine import Engine
 from core.errors import BadRequest
+from core.faces.alignment import crop
 from core.session import EditRequest, Portrait
 
 

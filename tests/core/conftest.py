@@ -9,7 +9,7 @@ import pytest
 
 from core.checkpoints import Bundle
 from core.engine import Engine
-from core.project import Project, save_project
+from core.projects.project import Project, save_project
 from core.references import Take
 from core.refinement.gradient_modules import GradientSettings
 from core.session import EditRequest, Portrait

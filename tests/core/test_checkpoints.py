@@ -11,10 +11,10 @@ from core import checkpoints
 from core.checkpoints import Bundle, find_bundle, list_bundles, load_bundle, read_config, save_bundle
 from core.config import BundleConfig
 from core.errors import BadCheckpoint
+from core.generators.stylegan2.network import Generator
 from core.models.latent_classifier import LatentClassifier
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
-from core.models.stylegan2 import Generator
 
 PARTS = ("generator", "inverter", "classifier")
 REFINER_PARTS = ("refiner_one_stage", "refiner_two_stage")

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from core import alignment, compositing, identity, opening
+from core import opening
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadCheckpoint, BadImage, BadRequest, NoFaceFound
+from core.faces import alignment, identity
 from core.images import to_array
+from core.paste import compositing
 from core.session import EditRequest, Portrait
 
 SMILE = EditRequest({"smile": 2.0, "young": -1.5})

@@ -12,7 +12,6 @@ import pytest
 import safetensors.torch
 import torch
 
-from core.alignment import Face
 from core.checkpoints import Bundle, load_bundle, save_bundle
 from core.config import FFHQ_TEMPLATE, AttributeConfig, BundleConfig, GradualEncoderConfig
 from core.editing.explore import explore_steps
@@ -20,6 +19,7 @@ from core.editing.label import directions as label_directions
 from core.editing.label import unit_codes
 from core.engine import Engine
 from core.errors import BadCheckpoint, BadRequest, NoFaceFound
+from core.faces.alignment import Face
 from core.models.gradual_encoder import GradualEncoder
 from core.session import EditRequest
 

@@ -13,10 +13,10 @@ from core import engine as module
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadRequest, Cancelled, OutOfMemory
+from core.generators.residual import LowRank, WeightShift
 from core.images import to_array, to_tensor
 from core.refinement.gradient_modules import GradientSettings
 from core.refinement.polish import FRESH
-from core.refinement.residual import LowRank, WeightShift
 from core.refinement.running import Progress
 from core.session import EditRequest, Portrait
 

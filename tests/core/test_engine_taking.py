@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from core import alignment, opening
+from core import opening
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadImage, BadRequest, NoFaceFound
+from core.faces import alignment
+from core.generators.residual import LowRank, WeightShift
 from core.images import to_array
 from core.references import Reference, Take
 from core.refinement.fade import fade
-from core.refinement.residual import LowRank, WeightShift
 from core.session import EditRequest, Portrait
 
 ALL = ("smile", "young", "coarse", "middle", "colour")

@@ -4,7 +4,7 @@ import torch
 
 from core.config import GeneratorConfig
 from core.editing.explore import explorations, explore_steps
-from core.models.stylegan2 import Generator
+from core.generators.stylegan2.network import Generator
 
 D = 16
 GROUPS = {"coarse": slice(0, 4), "middle": slice(4, 8), "fine": slice(8, None)}

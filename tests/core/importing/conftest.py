@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from import_files import write_all
 
-from core.importing.installing import install
+from core.importing.install.installing import install
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from nvidia_files import write_nvidia
 from rosinality_files import write_rosinality
 
 from core.errors import BadCheckpoint, VisagistError
-from core.importing import workspace
-from core.importing.installing import install
+from core.importing.install import workspace
+from core.importing.install.installing import install
 
 RESOLUTION, NUM_CODES, W_DIM = 16, 6, 64
 # The encoders' files hold the generator of the next seed.

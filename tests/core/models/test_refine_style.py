@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import GeneratorConfig, RefinerConfig
+from core.generators.stylegan2.network import Generator
 from core.models.refine_style import FACTOR, RefineStyle, conv_channels, resize
-from core.models.stylegan2 import Generator
 
 GENERATOR = GeneratorConfig(resolution=16, channels=(12, 8, 4), w_dim=8, z_dim=8, mapping_layers=1)
 SIZES = {"tokens": 3, "w_dim": 8, "heads": 1, "feedforward": 16, "dropout": 0.0, "input_resolution": 32}

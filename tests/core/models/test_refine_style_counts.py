@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from core import benchmark
-from core.benchmark import PAPER_REFINERS, paper_costs, parameters, refiner_costs
+from cli import bench as benchmark
+from cli.bench import PAPER_REFINERS, paper_costs, parameters, refiner_costs
 from core.config import PAPER_GENERATOR, PAPER_INVERTER
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer, Trunk

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from core.config import PAPER_INVERTER, GeneratorConfig, InverterConfig
+from core.generators.stylegan2.network import Generator
 from core.models.inverter import invert
 from core.models.style_transformer import DecoderLayer, StyleTransformer
-from core.models.stylegan2 import Generator
 
 TINY = InverterConfig(
     num_codes=4,

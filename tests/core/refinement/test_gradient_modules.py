@@ -18,7 +18,7 @@ from core.refinement.gradient_modules import (
 )
 from core.refinement.losses import LossWeights
 from core.refinement.optimise import KernelAdam
-from core.render import Renderer
+from core.rendering.renderer import Renderer
 
 SHAPES = [torch.Size(s) for s in ((6, 6, 3, 3), (6, 6, 3, 3), (4, 6, 3, 3), (4, 4, 3, 3))]
 QUICK = GradientSettings(iterations=12, preview_every=5)

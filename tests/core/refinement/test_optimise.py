@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.checkpoints import Bundle
 from core.errors import Cancelled, RefinementFailed
-from core.models.stylegan2 import Generator
+from core.generators.stylegan2.network import Generator
 from core.refinement import optimise
 from core.refinement.losses import LossWeights
 from core.refinement.optimise import KernelAdam, Objective, TuningSettings, pace, tune

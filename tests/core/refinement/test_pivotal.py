@@ -5,7 +5,7 @@ import torch
 from core.checkpoints import Bundle
 from core.refinement.optimise import TuningSettings
 from core.refinement.pivotal import PivotalTuning, tune_weights
-from core.render import Renderer
+from core.rendering.renderer import Renderer
 
 
 def test_shifts_are_adams_own_and_the_callers_copy() -> None:

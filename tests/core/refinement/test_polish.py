@@ -5,14 +5,14 @@ import torch
 from torch import Tensor
 
 from core.config import GeneratorConfig, InverterConfig
+from core.generators.residual import LowRank
+from core.generators.stylegan2.network import Generator
 from core.models.refine_style import conv_channels
 from core.models.style_transformer import StyleTransformer
-from core.models.stylegan2 import Generator
 from core.refinement import polish as module
 from core.refinement.losses import LossWeights
 from core.refinement.polish import polish
-from core.refinement.residual import LowRank
-from core.render import Renderer
+from core.rendering.renderer import Renderer
 
 CONFIG = GeneratorConfig(resolution=16, channels=(8, 8, 4), w_dim=8, z_dim=8, mapping_layers=1)
 INVERTER = InverterConfig(

@@ -1,0 +1,205 @@
+"""Paste-back: an edited face returns into the full-resolution photo, or into its crop.
+
+    paste_change(photo, transform, crop, base, edited, region, keep_detail)     start="photo", whole photo
+    paste_rendering(photo, transform, crop, base, edited, region, keep_detail)  start="inversion", whole photo
+    change_face(crop, base, edited, keep_detail)                                start="photo", the face alone
+
+photo: (H, W, 3) uint8. crop: (S, S, 3) uint8, the aligned photo; base, edited: (S, S, 3) float32, 0..255 and
+not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail:
+the toggle "keep skin detail". Results are uint8, the caller's own. Equal base and edited: `paste_change` and
+`change_face` give back photo and crop bit for bit. A photo keeps its pixels outside the crop, and inside it
+where neither the face is nor the edit changed anything.
+"""
+
+import functools
+import math
+
+import cv2
+import numpy as np
+
+from core.faces.alignment import CropTransform
+from core.paste.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, smooth_step
+from core.paste.laying import Layers, lay
+from core.paste.motion import mean_square
+
+# Lengths of the mask in units of the distance from the eyes to the mouth, so that it fits any template.
+FOREHEAD = 0.6
+DILATION = 0.12
+FEATHER = 0.45
+# A tight crop cuts through the face, so the border fades as well: a rounded square (superellipse), since
+# the eye finds corners and straight edges at once. Width in units of half the side; a wider one would
+# reach an open mouth in the tight crop of portrait128.
+ROUNDNESS = 4
+BORDER = 0.24
+# Light and skin tone end over this width, in units of half the side: ending with the border, they would look
+# like a mask worn.
+GLOW = 0.4
+# A crop cuts through the cheeks: nothing new is drawn there. Width in units of half the side.
+SIDES = 0.6
+# Root mean square change, in grey levels, that nobody notices and that everybody does; and the neighbourhood
+# it is measured in, as a share of the crop's side.
+UNNOTICED = (4.0, 16.0)
+SPREAD = 1 / 64
+
+
+def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) float32 in [0, 1]: 1 on the face, falling off smoothly, exactly 0 along the border.
+
+    landmarks: (68, 2) in crop pixels, iBUG order; they may lie outside the crop.
+    """
+    eyes = landmarks[36:48].mean(0)
+    up = eyes - (landmarks[48] + landmarks[54]) / 2
+    unit = float(np.hypot(*up))
+    # Landmarks end at the brows: the forehead lies above them, along the face's own axis.
+    outline = np.concatenate([landmarks, landmarks[17:27] + FOREHEAD * up])
+    hull = cv2.convexHull(outline.astype(np.float32))
+    outside = np.ones((size, size), np.uint8)
+    cv2.fillConvexPoly(outside, np.rint(hull * 16).astype(np.int32), 0, shift=4)
+    # The distance from a convex shape has no creases; the blur takes the stairs of its drawn outline away.
+    beyond = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    beyond = cv2.GaussianBlur(beyond, (0, 0), 0.06 * unit)
+    shape = smooth_step(1 - (beyond - DILATION * unit) / (FEATHER * unit))
+    return shape.astype(np.float32) * _window(size)
+
+
+def paste_change(
+    photo: np.ndarray,
+    transform: CropTransform,
+    crop: np.ndarray,
+    base: np.ndarray,
+    edited: np.ndarray,
+    region: np.ndarray,
+    keep_detail: bool = True,
+) -> np.ndarray:
+    """A copy of the photo with the edit laid on its own pixels, which go where the edit moves them.
+
+    Where the edit shows something that the photo does not (teeth, glasses) the rendering takes over, in the
+    photo's colours. Without keep_detail, so it does wherever the edit changed anything.
+    """
+    crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
+    mask = reach(base, edited, region)
+    parts = bands(crop, base, edited, mask)
+    layers = _laid_on(parts, edited - base, _lit(edited, parts), keep_detail)
+    return lay(photo, transform, layers, mask * _trusted(parts.kept))
+
+
+def paste_rendering(
+    photo: np.ndarray,
+    transform: CropTransform,
+    crop: np.ndarray,
+    base: np.ndarray,
+    edited: np.ndarray,
+    region: np.ndarray,
+    keep_detail: bool = True,
+) -> np.ndarray:
+    """A copy of the photo with the edited rendering as its face, in the photo's colours at the rim.
+
+    With keep_detail, the photo's own texture lies on it where rendering and photo agree; beyond the face,
+    the edit is laid on the photo as `paste_change` does.
+    """
+    crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
+    mask = reach(base, edited, region)
+    parts = bands(crop, base, edited, mask)
+    lit = _lit(edited, parts)
+    outside = _laid_on(parts, edited - base, lit, keep_detail)
+    keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
+    inside = Layers(
+        lit + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
+    )
+    return lay(
+        photo,
+        transform,
+        _mixed(outside, inside, region / np.maximum(mask, 1e-6)),
+        mask * _trusted(parts.kept),
+    )
+
+
+def change_face(
+    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, keep_detail: bool = True
+) -> np.ndarray:
+    """The face alone, (S, S, 3) uint8, edited as `paste_change` edits it in the photo."""
+    size = crop.shape[0]
+    everywhere = np.ones((size, size), np.float32)
+    parts = bands(crop, base, edited, everywhere)
+    whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
+    return lay(crop, whole, _laid_on(parts, edited - base, edited, keep_detail), everywhere)
+
+
+def _at_photo_scale(transform: CropTransform, *images: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Images of a crop with no more pixels than the photo has for it: it can show no more."""
+    size, side = images[0].shape[0], max(ANALYSIS_SIDE, math.ceil(transform.side))
+    if side >= size:
+        return images
+    return tuple(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in images)
+
+
+def _laid_on(parts: Bands, change: np.ndarray, edited: np.ndarray, keep_detail: bool) -> Layers:
+    """The photo with the edit on it; `change` says where, `edited` what; they differ in light alone."""
+    keep = parts.kept
+    if not keep_detail:
+        keep = keep * _step(_size_of(change), *UNNOTICED[::-1])
+    kept = parts.kept[:, :, None]
+    moved_base = parts.low - parts.colour - parts.features
+    gain = 1 - kept * (1 - _room(parts.low, moved_base, edited - moved_base))
+    laid = moved_base + gain * (edited - moved_base) + parts.colour + kept * parts.features
+    return Layers(laid - keep[:, :, None] * parts.low, keep, parts.flow)
+
+
+def _lit(edited: np.ndarray, parts: Bands) -> np.ndarray:
+    """The edited rendering, its change of light ending softly, as light does, well before the crop does."""
+    away = 1 - _window(edited.shape[0], GLOW)
+    return edited - away[:, :, None] * parts.light
+
+
+def _room(photo: np.ndarray, base: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """(S, S, 3) in [0, 1]: the photo's share of the base's distance to black or white, whither it changes.
+
+    A brow that is darker in the photo than the model made it must not be driven below black: clipped colours
+    turn blue.
+    """
+    darker = change < 0
+    ours, theirs = (np.where(darker, image, 255 - image) for image in (photo, base))
+    return np.clip(ours / np.maximum(theirs, 1), 0, 1)
+
+
+def _mixed(a: Layers, b: Layers, share: np.ndarray) -> Layers:
+    """a where share (S, S) is 0, b where it is 1."""
+    return Layers(a.add + share[:, :, None] * (b.add - a.add), a.keep + share * (b.keep - a.keep), a.flow)
+
+
+def reach(base: np.ndarray, edited: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """(S, S): the face's region, and beyond it, as far as the crop goes, what the edit plainly changed."""
+    changed = _step(_size_of(edited - base), *UNNOTICED)
+    return np.maximum(region, changed * _window(region.shape[0]))
+
+
+def _trusted(kept: np.ndarray) -> np.ndarray:
+    """(S, S): 1 but for new structure near the sides: a turned cheek's outline beside the photo's own."""
+    aside = _step(1 - np.abs(np.linspace(-1, 1, kept.shape[1])), 0, SIDES)
+    # An outline is thin, and its soft flanks would show as much.
+    small = reduced(kept)
+    width = 2 * round(SPREAD * small.shape[1]) + 1
+    sure = cv2.erode(small, np.ones((width, width), np.uint8))
+    sure = enlarged(cv2.GaussianBlur(sure, (0, 0), width / 2), kept.shape[0])
+    return sure + (1 - sure) * aside
+
+
+def _size_of(change: np.ndarray) -> np.ndarray:
+    """(S, S): root mean square over colours and a neighbourhood, grey levels."""
+    energy = reduced(mean_square(change))
+    sigma = SPREAD * energy.shape[0]
+    return enlarged(np.sqrt(cv2.GaussianBlur(energy, (0, 0), sigma)), change.shape[0])
+
+
+def _step(value: np.ndarray, low: float, high: float) -> np.ndarray:
+    return smooth_step((value - low) / (high - low)).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _window(size: int, width: float = BORDER) -> np.ndarray:
+    """(size, size) float32: 1 inside, exactly 0 along the border of the crop; width in half sides."""
+    across = np.linspace(-1, 1, size) ** ROUNDNESS
+    radius = (across[:, None] + across) ** (1 / ROUNDNESS)
+    window: np.ndarray = smooth_step((1 - radius) / width).astype(np.float32)
+    window.setflags(write=False)
+    return window

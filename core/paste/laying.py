@@ -1,0 +1,99 @@
+"""Layers of a crop, laid on the photo it was cut from, at the photo's own resolution.
+
+Photos are HWC uint8 RGB; crops are squares of S pixels placed by a `CropTransform`. Boxes are (left, top,
+right, bottom) in photo pixels, the last two excluded.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from core.faces.alignment import CropTransform
+
+# A crop is enlarged with Lanczos up to this side; the warp does what is left of a giant face.
+ENLARGED_SIDE = 1024
+# Rows blended at a time: bounds the memory of a giant face, and stays near the processor's cache.
+STRIP = 256
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A face as add + keep * photo(x + flow), all float32.
+
+    add: (S, S, 3), 0..255 units; keep: (S, S), the share of the photo's own pixels; flow: (S, S, 2), crop
+    pixels, where they come from.
+    """
+
+    add: np.ndarray
+    keep: np.ndarray
+    flow: np.ndarray
+
+
+def lay(photo: np.ndarray, transform: CropTransform, layers: Layers, mask: np.ndarray) -> np.ndarray:
+    """A copy of the photo that shows the layers where `mask` (S, S) is 1, and is untouched where it is 0."""
+    result = photo.copy()
+    left, top, right, bottom = bounds(transform, photo.shape)
+    if left >= right:
+        return result
+    add = near_photo_scale(layers.add, transform.side)
+    # Enlarged that much already, it holds nothing that a linear kernel could blur.
+    kernel = cv2.INTER_LINEAR if add.shape[0] >= 2 * mask.shape[0] else cv2.INTER_CUBIC
+    # Crop pixels to photo pixels: a displacement has to be in the units of what it moves.
+    to_photo = np.linalg.inv(transform.matrix(mask.shape[0])[:, :2]).astype(np.float32)
+    fields = np.dstack([layers.flow @ to_photo.T, layers.keep, mask])
+    for row in range(top, bottom, STRIP):
+        end = min(row + STRIP, bottom)
+        box = (left, row, right, end)
+        field = at_photo(fields, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        # Replicating keeps the cubic kernel from mixing in black; the mask alone says where the crop ends.
+        fresh = at_photo(add, transform, box, kernel, cv2.BORDER_REPLICATE)
+        own = _displaced(photo, box, field[:, :, :2]).astype(np.float32)
+        own *= field[:, :, 2:3]
+        fresh += own
+        old = photo[row:end, left:right]
+        cv2.subtract(fresh, old, dst=fresh, dtype=cv2.CV_32F)
+        fresh *= field[:, :, 3:]
+        # Adding into 8 bits rounds and saturates.
+        result[row:end, left:right] = cv2.add(fresh, old, dtype=cv2.CV_8U)
+    return result
+
+
+def _displaced(photo: np.ndarray, box: tuple[int, int, int, int], by: np.ndarray) -> np.ndarray:
+    """The photo's pixels at box + by (h, w, 2), uint8; beyond its edge the edge repeats."""
+    left, top, right, bottom = box
+    x = by[:, :, 0] + np.arange(left, right, dtype=np.float32)
+    y = by[:, :, 1] + np.arange(top, bottom, dtype=np.float32)[:, None]
+    return cv2.remap(photo, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def near_photo_scale(layer: np.ndarray, side: float) -> np.ndarray:
+    """The layer resized to about `side` pixels, so that the warp itself neither aliases nor shows a grid."""
+    size = layer.shape[0]
+    if side < size:
+        target = max(1, round(side))
+        return cv2.resize(layer, (target, target), interpolation=cv2.INTER_AREA)
+    target = max(size, min(round(side), ENLARGED_SIDE))
+    return cv2.resize(layer, (target, target), interpolation=cv2.INTER_LANCZOS4)
+
+
+def at_photo(
+    layer: np.ndarray, transform: CropTransform, box: tuple[int, int, int, int], flags: int, border: int
+) -> np.ndarray:
+    """The crop's layer as seen by the photo's pixels in box (left, top, right, bottom)."""
+    left, top, right, bottom = box
+    matrix = transform.matrix(layer.shape[0])
+    matrix[:, 2] += matrix[:, :2] @ (left, top)
+    return cv2.warpAffine(
+        layer, matrix, (right - left, bottom - top), flags=flags | cv2.WARP_INVERSE_MAP, borderMode=border
+    )
+
+
+def bounds(transform: CropTransform, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Photo pixels the crop can touch: (left, top, right, bottom), or nothing where it lies outside."""
+    (x, y), (hx, hy) = transform.center, transform.half_side
+    reach = abs(hx) + abs(hy)
+    left, top = max(0, math.floor(x - reach)), max(0, math.floor(y - reach))
+    right, bottom = min(shape[1], math.ceil(x + reach) + 1), min(shape[0], math.ceil(y + reach) + 1)
+    return (left, top, right, bottom) if left < right and top < bottom else (0, 0, 0, 0)

@@ -1,0 +1,371 @@
+"""Everything of a visit in one file: saved, read again as if a stranger had made it, and taken up again.
+
+A file (`core.projects.archive`) holds `project.json` (format, model, faces, keys of references, history),
+`tensors.safetensors` (codes, landmarks, residuals), `photo.png`, and `reference0.png` and so on, a picture of
+each reference; all of it lossless.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from core.config import FFHQ_TEMPLATE, AlignmentTemplate
+from core.engine import Engine
+from core.errors import BadImage, BadProject, BadRequest, OutOfMemory, RefinementFailed
+from core.faces.alignment import MAX_FACES, Face, crop_transform
+from core.generators.residual import Residual
+from core.images import MAX_FILE_BYTES, MAX_PIXELS, encode_png, open_image
+from core.projects.archive import Archive, Source, is_archive, pack
+from core.projects.conversion import as_here, lost_faces, lost_names, lost_refinements
+from core.projects.request_json import request_from_json, request_to_json
+from core.projects.strict_json import fields, index, mapping, number, parse, refuse, sequence, text
+from core.projects.tensor_file import MAX_TENSOR_BYTES, MODES, TensorFile, convolutions, pack_tensors
+from core.references import Reference
+from core.session import EditRequest, Portrait
+
+FORMAT = 1
+# A visit keeps a hundred edits; every bound leaves room for more, none for a file that fills the memory.
+MAX_HISTORY = 1000
+MAX_REFERENCES = 200
+MAX_JSON_BYTES = 8 * 2**20
+# Far smaller than any face that is found, from its eyes to its mouth, in pixels of the photo.
+MIN_FACE = 2.0
+
+_JSON, _TENSORS, _PHOTO = "project.json", "tensors.safetensors", "photo.png"
+_CODE, _CODES, _LANDMARKS = "w_plus", "references", "landmarks"
+_FIELDS = ("format", "model", "face", "boxes", "residuals", "references", "picker", "history", "cursor")
+_MODEL_FIELDS = ("title", "version", "fingerprint", "template")
+
+
+@dataclass(frozen=True, eq=False)
+class Project:
+    """All that is kept of a visit.
+
+    photo: (H, W, 3) uint8; faces: all that were found in it; face: the index of the one that is edited.
+    w_plus: (L, D) float32, its code; residuals: LowRank for "fast", WeightShift for "best", on any device.
+    history: every edit, oldest first; cursor: the one on the screen; references: the faces of the picker.
+    model_title, model_version, fingerprint, template: of the model that made it.
+    Raises: BadProject if face or cursor point at nothing, or there is more than a file can hold.
+    """
+
+    photo: np.ndarray
+    faces: tuple[Face, ...]
+    face: int
+    w_plus: np.ndarray
+    history: tuple[EditRequest, ...]
+    cursor: int
+    model_title: str
+    model_version: str
+    fingerprint: str
+    template: AlignmentTemplate
+    residuals: Mapping[str, Residual] = field(default_factory=dict)
+    references: tuple[Reference, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "residuals", MappingProxyType(dict(self.residuals)))
+        if not (0 < len(self.history) <= MAX_HISTORY and 0 <= self.cursor < len(self.history)):
+            raise BadProject(f"A project has 1 to {MAX_HISTORY} edits, and one of them is on the screen.")
+        if not 0 <= self.face < len(self.faces):
+            raise BadProject("A project edits one of the faces of its photo.")
+        references = self.all_references
+        pixels = sum(len(reference.picture) ** 2 for reference in references)
+        if len(references) > MAX_REFERENCES or pixels > MAX_PIXELS:
+            raise BadProject(
+                f"A project holds at most {MAX_REFERENCES} reference faces "
+                f"of {MAX_PIXELS // 10**6} megapixels together."
+            )
+
+    @classmethod
+    def of(
+        cls,
+        engine: Engine,
+        portrait: Portrait,
+        history: Iterable[EditRequest],
+        cursor: int,
+        references: Iterable[Reference] = (),
+    ) -> "Project":
+        """A visit to this portrait of this engine's."""
+        return cls(
+            photo=portrait.photo,
+            faces=portrait.faces,
+            face=portrait.face,
+            w_plus=portrait.w_plus.cpu().numpy(),
+            history=tuple(history),
+            cursor=cursor,
+            model_title=engine.config.title,
+            model_version=engine.config.version,
+            fingerprint=engine.fingerprint,
+            template=engine.config.template,
+            residuals=portrait.residuals,
+            references=tuple(references),
+        )
+
+    @property
+    def all_references(self) -> tuple[Reference, ...]:
+        """Those of the picker, then others that edits name, each once."""
+        named = (take.reference for request in self.history for take in request.takes)
+        return tuple(dict.fromkeys((*self.references, *named)))
+
+
+def is_project(source: Source) -> bool:
+    """Whether a file, given by its path or bytes, is a project, whole or not; its name does not matter."""
+    return is_archive(source)
+
+
+def save_project(project: Project) -> bytes:
+    """The project as a file; equal projects give equal bytes."""
+    references = project.all_references
+    document = {
+        "format": FORMAT,
+        "model": {
+            "title": project.model_title,
+            "version": project.model_version,
+            "fingerprint": project.fingerprint,
+            "template": dataclasses.asdict(project.template),
+        },
+        "face": project.face,
+        "boxes": [face.box for face in project.faces],
+        "residuals": {mode: convolutions(residual) for mode, residual in project.residuals.items()},
+        "references": [reference.key for reference in references],
+        "picker": [reference.key for reference in project.references],
+        "history": [request_to_json(request) for request in project.history],
+        "cursor": project.cursor,
+    }
+    arrays = {_CODE: project.w_plus, _LANDMARKS: np.stack([face.landmarks for face in project.faces])}
+    if references:
+        arrays[_CODES] = np.stack([reference.w_plus for reference in references])
+    description = json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1)
+    pictures = {_picture(i): encode_png(reference.picture) for i, reference in enumerate(references)}
+    tensors = pack_tensors(arrays, project.residuals)
+    return pack(
+        {_JSON: description.encode(), _TENSORS: tensors, _PHOTO: encode_png(project.photo), **pictures}
+    )
+
+
+def _picture(number: int) -> str:
+    return f"reference{number}.png"
+
+
+def open_project(source: Source) -> Project:
+    """The project in a file, given by its path or bytes; nothing of it is unpacked to disk.
+
+    Whether codes and residuals fit a model, `restore` finds out.
+    Raises: BadProject, with one sentence, whatever is wrong with it.
+    """
+    archive = Archive(source)
+    document = parse(archive.read(_JSON, MAX_JSON_BYTES))
+    # First of all: of a newer format nothing else is known.
+    saved_as = index(document.get("format"), "the format", 1, 10**6)
+    if saved_as > FORMAT:
+        raise BadProject(
+            f"This project was saved by a newer Visagist (format {saved_as}); this one reads up to {FORMAT}. "
+            "Update Visagist to open it."
+        )
+    fields(document, "project.json", _FIELDS)
+    keys = [
+        text(key, "a reference's key")
+        for key in sequence(document["references"], "the list of references", MAX_REFERENCES)
+    ]
+    wanted = {_JSON, _TENSORS, _PHOTO, *(_picture(i) for i in range(len(keys)))}
+    for name in sorted(set(archive.names) - wanted):
+        refuse(f"it holds an entry that no project has ({name[:40]!r})")
+    tensors = TensorFile(archive.read(_TENSORS, MAX_TENSOR_BYTES))
+    references = _read_references(keys, tensors, archive)
+    project = _read_project(document, tensors, references, archive)
+    tensors.finish()
+    return project
+
+
+def _read_project(
+    document: Mapping[str, Any], tensors: TensorFile, references: Mapping[str, Reference], archive: Archive
+) -> Project:
+    model = fields(document["model"], "the model", _MODEL_FIELDS)
+    history = sequence(document["history"], "the history", MAX_HISTORY)
+    picker = [
+        text(key, "a reference's key") for key in sequence(document["picker"], "the picker", MAX_REFERENCES)
+    ]
+    if not references.keys() >= set(picker):
+        refuse("the picker shows a face that is not in the file")
+    counts = mapping(document["residuals"], "the list of residuals")
+    if not counts.keys() <= set(MODES):
+        refuse("it holds a refinement that no model has")
+    codes, landmarks = tensors.array(_CODE, 2), tensors.array(_LANDMARKS, 3)
+    residuals = {
+        mode: tensors.residual(mode, index(count, "a residual's length", 1, 100))
+        for mode, count in counts.items()
+    }
+    requests = tuple(request_from_json(entry, references) for entry in history)
+    cursor = index(document["cursor"], "the cursor", 0, len(requests) - 1)
+    photo = _decoded(archive, _PHOTO, MAX_FILE_BYTES)
+    faces = _read_faces(document["boxes"], landmarks, max(photo.shape))
+    return Project(
+        photo=photo,
+        faces=faces,
+        face=index(document["face"], "the face", 0, len(faces) - 1),
+        w_plus=codes,
+        history=requests,
+        cursor=cursor,
+        model_title=text(model["title"], "the model's title"),
+        model_version=text(model["version"], "the model's version"),
+        fingerprint=text(model["fingerprint"], "the model's fingerprint"),
+        template=_read_template(model["template"]),
+        residuals=residuals,
+        references=tuple(references[key] for key in picker),
+    )
+
+
+def _read_template(data: object) -> AlignmentTemplate:
+    given = fields(data, "the template", ("scale", "shift"))
+    try:
+        return AlignmentTemplate(
+            *(number(given[name], f"the template's {name}") for name in ("scale", "shift"))
+        )
+    except ValueError:
+        refuse("no face can be cut out as its template says")
+
+
+def _read_references(keys: list[str], tensors: TensorFile, archive: Archive) -> dict[str, Reference]:
+    """By key, in order."""
+    codes = tensors.array(_CODES, 3) if keys else np.zeros((0, 1, 1), np.float32)
+    if not len(codes) == len(keys) == len(set(keys)):
+        refuse("there is not one code for each reference face")
+    references, pixels = {}, 0
+    for i, key in enumerate(keys):
+        picture = _decoded(archive, _picture(i), MAX_FILE_BYTES)
+        pixels += len(picture) ** 2
+        if picture.shape[0] != picture.shape[1] or pixels > MAX_PIXELS:
+            refuse("the picture of a reference face is not square, or too large")
+        references[key] = Reference(codes[i], picture)
+        if references[key].key != key:
+            refuse("the key of a reference face is not its code's")
+    return references
+
+
+def _decoded(archive: Archive, name: str, limit: int) -> np.ndarray:
+    try:
+        return open_image(archive.read(name, limit))
+    except BadImage:
+        refuse(f"its {name} is no picture of at most {MAX_PIXELS // 10**6} megapixels")
+
+
+def _read_faces(boxes: object, landmarks: np.ndarray, photo_side: int) -> tuple[Face, ...]:
+    """photo_side: its longest."""
+    listed = sequence(boxes, "the list of faces", MAX_FACES)
+    if landmarks.shape != (len(listed), 68, 2):
+        refuse("there are not 68 landmarks for each face")
+    return tuple(_read_face(*pair, photo_side) for pair in zip(listed, landmarks, strict=True))
+
+
+def _read_face(box: object, landmarks: np.ndarray, photo_side: int) -> Face:
+    edges = [index(e, "an edge", -photo_side, 2 * photo_side) for e in sequence(box, "a face's box", 4)]
+    if len(edges) != 4:
+        refuse("a face's box does not have four edges")
+    left, top, right, bottom = edges
+    near = bool(((-photo_side < landmarks) & (landmarks < 2 * photo_side)).all())
+    height = np.hypot(*(landmarks[36:48].mean(0) - landmarks[[48, 54]].mean(0)))  # eyes to mouth
+    with np.errstate(invalid="ignore"):  # what spans no crop has one of side NaN
+        side = crop_transform(landmarks, FFHQ_TEMPLATE).side
+    if not (near and left < right and top < bottom and height >= MIN_FACE and side >= MIN_FACE):
+        refuse("a face lies where none can be")
+    return Face((left, top, right, bottom), landmarks)
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """A project taken up again: requests and references as this model has them.
+
+    notice: one sentence on what is not as it was saved; None where pictures are the same, bit for bit.
+    """
+
+    portrait: Portrait
+    history: tuple[EditRequest, ...]
+    cursor: int
+    references: tuple[Reference, ...]
+    notice: str | None
+
+
+def restore(engine: Engine, project: Project, progress: Callable[[str], None] | None = None) -> Restored:
+    """The project in this engine: as it was where the model is the same, else its face inverted anew.
+
+    What another model lacks is left out, and `notice` names it; a refinement that the file does not hold
+    becomes "fast" where the model has that, else "off". progress: is told each step as it begins.
+    Raises: BadProject if the file claims this model, but codes or residuals are not its own; NoFaceFound.
+    """
+    progress = progress or (lambda step: None)
+    same = (project.fingerprint, project.template) == (engine.fingerprint, engine.config.template)
+    told = [_other_model(project, engine, same)]
+    if same:
+        portrait = _resumed(engine, project)
+        known = {reference.key: reference for reference in project.all_references}
+    else:
+        portrait = engine.open_portrait(project.photo, _same_face(engine, project), progress)
+        known = _inverted_anew(engine, project, progress)
+        told.append(lost_faces(len(project.all_references) - len(known)))
+    asked = {str(request.refine) for request in project.history} - {"off"}
+    if asked - portrait.residuals.keys():
+        portrait = _refined(engine, portrait, progress)
+    told += [lost_refinements(portrait, asked), lost_names(engine, project.history, same)]
+    notice = "; ".join(clause for clause in told if clause)
+    return Restored(
+        portrait,
+        tuple(as_here(request, engine, portrait, known, same) for request in project.history),
+        project.cursor,
+        tuple(known[reference.key] for reference in project.references if reference.key in known),
+        f"{notice[0].upper()}{notice[1:]}." if notice else None,
+    )
+
+
+def _resumed(engine: Engine, project: Project) -> Portrait:
+    try:
+        if any(r.w_plus.shape != project.w_plus.shape for r in project.all_references):
+            raise BadRequest("A reference face is another model's.")
+        return engine.resume(project.photo, project.faces, project.face, project.w_plus, project.residuals)
+    except BadRequest:
+        refuse("its codes are not of the model that it names")
+
+
+def _same_face(engine: Engine, project: Project) -> int:
+    """The number of the project's face among those that are found now: the nearest."""
+    left, top, right, bottom = project.faces[project.face].box
+
+    def distance(face: Face) -> float:
+        x, y = face.box[0] + face.box[2], face.box[1] + face.box[3]
+        return math.hypot(x - left - right, y - top - bottom)
+
+    found = engine.find_faces(project.photo)
+    return min(range(len(found)), key=lambda i: distance(found[i]), default=0)
+
+
+def _inverted_anew(engine: Engine, project: Project, progress: Callable[[str], None]) -> dict[str, Reference]:
+    """References by their keys in the project; none where this model cuts faces out otherwise."""
+    references = project.all_references
+    if not references or project.template != engine.config.template:
+        return {}
+    progress("Inverting reference faces")
+    return {reference.key: engine.invert_picture(reference.picture) for reference in references}
+
+
+def _refined(engine: Engine, portrait: Portrait, progress: Callable[[str], None]) -> Portrait:
+    """With the fast refinement, where it can be had: best takes a minute, and begins with a click alone."""
+    if engine.refinements["fast"] is not None:
+        return portrait
+    progress("Refining")
+    try:
+        return engine.refine(portrait, "fast")
+    except (OutOfMemory, RefinementFailed):
+        return portrait
+
+
+def _other_model(project: Project, engine: Engine, same: bool) -> str | None:
+    made = f"{project.model_title} {project.model_version}"
+    here = f"{engine.config.title} {engine.config.version}"
+    if same:
+        return None if made == here else f"this project was made with {made}, of the same weights as {here}"
+    both = f"another {made}" if made == here else f"{made} and this is {here}"
+    return f"this project was made with {both}; its face was inverted anew, so pictures may differ slightly"

@@ -1,0 +1,53 @@
+"""Edit requests as JSON containers, and back from what a stranger's file holds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.errors import BadRequest
+from core.projects.strict_json import fields, flag, mapping, number, refuse, sequence, text
+from core.references import Reference, Take
+from core.session import EditRequest
+
+_WORDS = ("order", "start", "output", "refine")
+_FIELDS = ("sliders", *_WORDS, "strength", "keep_detail", "takes")
+
+
+def request_to_json(request: EditRequest) -> dict[str, Any]:
+    """All of a request; its references by their keys."""
+    takes = [
+        {"reference": take.reference.key, "what": list(take.what), "amount": take.amount}
+        for take in request.takes
+    ]
+    plain = {name: getattr(request, name) for name in (*_WORDS, "strength", "keep_detail")}
+    return {"sliders": dict(request.sliders), **plain, "takes": takes}
+
+
+def request_from_json(data: object, references: Mapping[str, Reference]) -> EditRequest:
+    """Inverse of `request_to_json`; references: by key, all that a request may name.
+
+    Raises: BadProject on anything else than such a request.
+    """
+    given = fields(data, "an edit", _FIELDS)
+    try:
+        return EditRequest(
+            sliders={
+                text(name, "a slider's name"): number(value, f"the slider {name}")
+                for name, value in mapping(given["sliders"], "the sliders").items()
+            },
+            **{name: text(given[name], f"the {name}") for name in _WORDS},  # type: ignore[arg-type]
+            strength=number(given["strength"], "the strength"),
+            keep_detail=flag(given["keep_detail"], "keep_detail"),
+            takes=tuple(_take(entry, references) for entry in sequence(given["takes"], "the takes")),
+        )
+    except BadRequest as error:
+        message = str(error)
+        refuse(message[0].lower() + message[1:].rstrip("."))
+
+
+def _take(data: object, references: Mapping[str, Reference]) -> Take:
+    given = fields(data, "a take", ("reference", "what", "amount"))
+    reference = references.get(text(given["reference"], "a reference's key"))
+    if reference is None:
+        refuse("an edit takes from a reference face that is not in the file")
+    what = tuple(text(name, "what to take") for name in sequence(given["what"], "what to take"))
+    return Take(reference, what, number(given["amount"], "the amount"))
