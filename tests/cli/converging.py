@@ -29,7 +29,7 @@ class ConvergingEngine:
     """A tiny engine's portraits, from three deviations beside their code to the code itself.
 
     Opening shows a picture after 1.5 s, takes all the seconds it may and one more; improving takes what it is
-    given,.
+    given.
     """
 
     lpips = staticmethod(lambda a, b: (a - b).abs().amax())
@@ -38,6 +38,7 @@ class ConvergingEngine:
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.inner, self.clock, self.refinements = engine, clock, engine.refinements
         self.asked: list[tuple[str, float]] = []
+        self.fingerprint = engine.fingerprint
         mean = engine.generator.w_mean
         basis = DEVIATION * torch.eye(mean.shape[-1])[:, None].repeat(1, len(mean), 1)  # (D, L, D)
         self.generator = SimpleNamespace(w_mean=mean, principal=lambda: basis)

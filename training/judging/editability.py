@@ -34,7 +34,7 @@ DEVIATIONS = 2.0  # how far an edit goes, in the attribute's deviations between 
 def distortion(
     generator: Generator, inverter: StyleTransformer, faces: Batches, network: DlibFaceNetwork
 ) -> dict[str, float]:
-    """Mean squared error on [-1, 1] and the squared distance of dlib's descriptors, over all faces, unmirrored."""
+    """MSE on [-1, 1] and the squared distance of dlib's descriptors, over all faces, unmirrored."""
     sums = {"mse": 0.0, "identity": 0.0}
     count = len(faces.images)
     for start in range(0, count, BATCH):
