@@ -325,7 +325,8 @@ def _describe_evaluation(result: Result) -> str:
     columns = [*result.get("at", {}).values()][:-1] + [result["mean"]]
     times = ["".join(f"{f'{t} s':>10}" for t in result["at"])] if "at" in result else []
     rows = [
-        f"  {name:19}" + "".join(f"{'-' if (v := c.get(name)) is None else format(v, '.4f'):>10}" for c in columns)
+        f"  {name:19}"
+        + "".join(f"{'-' if (v := c.get(name)) is None else format(v, '.4f'):>10}" for c in columns)
         for name in result["mean"]
     ]
     return "\n".join([head, *(" " * 21 + t for t in times), *rows])
@@ -355,6 +356,8 @@ def _describe_bench(result: Result) -> str:
         for name, count in result["parameters"].items()
     ]
     faster = f"{'times faster':18}{result['times_faster']:9.1f} than the generator as the paper writes it"
+    if "of_openvino" in result:
+        faster += f"\n{'of OpenVINO':18}{result['of_openvino']:9.2f} of its own time"
     memory = (
         f"{'peak memory':18}{result['peak_mib']:9.0f} MiB on {result['device']}, "
         f"{result['peak_best_mib']:.0f} MiB with the best refinement"

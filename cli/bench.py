@@ -28,9 +28,12 @@ from core.config import (
     RefinerConfig,
 )
 from core.engine import Engine
-from core.errors import BadRequest, Cancelled, NoFaceFound
+from core.errors import BadCheckpoint, BadRequest, Cancelled, NoFaceFound
+from core.generators.mobile.config import FFHQ_1024
+from core.generators.mobile.package import package_folder
 from core.generators.stylegan2.network import Generator
 from core.generators.stylegan2.plain import plain_synthesis
+from core.images import to_array
 from core.models.inverter import build_inverter
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
@@ -50,6 +53,8 @@ PAPER_CLASSIFIER = ClassifierConfig(num_codes=18, attributes=tuple(f"attribute_{
 PAPER_REFINERS = (RefinerConfig("one_stage", layers=10), RefinerConfig("two_stage", layers=17))
 PAPER_EDITOR = ReferenceEditorConfig(num_codes=18, attributes=("attribute",))
 PHOTO_SIDE, FACE_SIDE = 640, 320
+# Fewer pixels than this are no picture to judge an edit by.
+PREVIEW = 256
 SAMPLES_TRIED = 16
 
 Cost = dict[str, int]
@@ -170,8 +175,11 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
     time over "render"'s. "peak_mib" is what all of this takes but best and the plain rendering,
     "peak_best_mib" with best. Where the model can: "open"; "best_step", one step of the best refinement;
     "open_fast", opening and refining, and "edit_fast"; "edit_reference", which takes all attributes from a
-    face of the gallery or, without one, from the mean face; "render_from_R", a picture whose codes are those
-    of the last one up to the block of R pixels.
+    face of the gallery or, without one, from the mean face; "render_R", the picture made with R pixels, for
+    every size but the full one, and "edit_preview", the least of PREVIEW or more with its way to an array;
+    "render_from_R", a picture whose codes are those of the last one up to the block of R pixels.
+    Where OpenVINO is installed and the generator is the published one of 1024 px: "render_openvino", its own
+    run of the generator's files, and "of_openvino", the time of "render" over that.
     Raises: NoFaceFound; BadRequest if no photo is given and none can be made.
     """
     if photo is None and engine.opens_photos:
@@ -190,9 +198,13 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
         times["best_step"] = _best_step_ms(engine, portrait)
     with_best = peak_mib()
     times["render_plain"] = engine.run(lambda: _median_ms(lambda _: _render_plain(engine)))
+    theirs = openvino_ms(engine)
+    if theirs is not None:
+        times["render_openvino"] = theirs
     return {
         "milliseconds": times,
         "times_faster": times["render_plain"] / times["render"],
+        **({} if theirs is None else {"of_openvino": times["render"] / theirs}),
         "peak_mib": peak,
         "peak_best_mib": with_best,
         "device": str(engine.device),
@@ -266,7 +278,47 @@ def _timings(engine: Engine, portrait: Portrait) -> dict[str, float]:
         runs["edit_reference"] = edit_reference
     times = {name: _median_ms(run) for name, run in runs.items()}
     times["render"] = engine.run(lambda: _median_ms(render))
+    times |= engine.run(lambda: _smaller(engine, portrait.w_plus[None]))
     return times | engine.run(lambda: _restarted(engine, portrait.w_plus[None]))
+
+
+def _smaller(engine: Engine, w: Tensor) -> dict[str, float]:
+    """Milliseconds of the pictures that are not full ones, w (1, L, D)."""
+    times = {}
+    for size in engine.generator.sizes[:-1]:
+
+        def run(i: int, size: int = size) -> None:
+            engine.renderer.render(w + 1e-3 * i, size=size)
+            _synchronize(engine)
+
+        def preview(i: int, size: int = size) -> None:
+            to_array(engine.renderer.render(w + 1e-3 * i, size=size))
+
+        times[f"render_{size}"] = _median_ms(run)
+        if size >= PREVIEW and "edit_preview" not in times:
+            times["edit_preview"] = _median_ms(preview)
+    return times
+
+
+def openvino_ms(engine: Engine) -> float | None:
+    """Milliseconds of OpenVINO on the files that the engine's generator was read from, in float32.
+
+    None where it is another generator, or OpenVINO or the files are not there.
+    """
+    if getattr(engine.config.generator, "channels", None) != FFHQ_1024.channels:
+        return None
+    try:
+        # Here, not above: nothing of the product needs it.
+        import openvino
+
+        files = package_folder()
+    except (ImportError, BadCheckpoint):
+        return None
+    core = openvino.Core()
+    hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    compiled = core.compile_model(core.read_model(files / "SynthesisNetwork.xml"), "CPU", hints)
+    w = engine.generator.w_mean[:1].cpu().numpy()  # (1, D): the files take one w for all codes
+    return _median_ms(lambda i: compiled([w + 1e-3 * i]))
 
 
 def _restarted(engine: Engine, w: Tensor) -> dict[str, float]:

@@ -23,7 +23,7 @@ Entry = dict[str, Any]
 
 
 def summary(entries: Sequence[Entry]) -> dict[str, Any]:
-    """{"at": {time: {group: row}}, "first": {group: row}, "failed": {name: sentence}}; row: "count" and means.
+    """{"at": {time: {group: row}}, "first": {group: row}, "failed": {name: sentence}}; row: count, means.
 
     Groups: "faces" (all but portraits), every source, "MEBeauty, asian", "All-Age-Faces, 0 to 12" and so on.
     """
