@@ -4,11 +4,11 @@ A config says what a network *is*; weights come from outside (`core.checkpoints`
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.generators.stylegan2.config import GeneratorConfig, config_f_channels
 from core.references import MIXES
 
 FORMAT_VERSION = 1
@@ -18,48 +18,6 @@ MAX_POLISH = 100  # a description from a stranger must not keep the machine busy
 
 def _is_power_of_two(n: int) -> bool:
     return n >= 4 and n & (n - 1) == 0
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """StyleGAN2 (Karras et al. 2020), skip-toRGB architecture.
-
-    `channels[i]` is the width at resolution 4 * 2**i.
-    code_rank: of the Gaussian over real faces' codes that samples are drawn from; 0: samples are drawn as in
-    the paper, z through the mapping network.
-    clamp: activations and RGB stay within +-clamp, as in StyleGAN2-ADA (Karras et al. 2020); None: no limit.
-    """
-
-    resolution: int
-    channels: tuple[int, ...]
-    w_dim: int = 512
-    z_dim: int = 512
-    mapping_layers: int = 8
-    code_rank: int = 128
-    clamp: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.code_rank < 0:
-            raise ValueError(f"Code rank {self.code_rank} must be 0 or more")
-        if self.clamp is not None and not self.clamp > 0:
-            raise ValueError(f"Clamp {self.clamp} must be above 0")
-        if not _is_power_of_two(self.resolution):
-            raise ValueError(f"Resolution {self.resolution} must be a power of two of at least 4")
-        if len(self.channels) != self.num_blocks:
-            raise ValueError(
-                f"Resolution {self.resolution} needs {self.num_blocks} channel widths, "
-                f"got {len(self.channels)}"
-            )
-
-    @property
-    def num_blocks(self) -> int:
-        """Resolutions from 4 to `resolution`."""
-        return int(math.log2(self.resolution)) - 1
-
-    @property
-    def num_codes(self) -> int:
-        """Style codes in W+: 2 * log2(resolution) - 2 (18 at 1024 px)."""
-        return 2 * self.num_blocks
 
 
 @dataclass(frozen=True)
@@ -300,13 +258,7 @@ class BundleConfig:
         stages = [refiner.stage for refiner in self.refiners]
         if len(set(stages)) < len(stages):
             raise ValueError(f"There may be one refiner of each stage, not {', '.join(stages)}")
-        convolutions = 2 * self.generator.num_blocks - 1
         for refiner in self.refiners:
-            if refiner.layers > convolutions:
-                raise ValueError(
-                    f"Refiner {refiner.stage} changes {refiner.layers} convolutions, "
-                    f"the generator has {convolutions}"
-                )
             if refiner.stage == "one_stage" and refiner.w_dim != self.generator.w_dim:
                 raise ValueError(
                     f"Refiner one_stage takes features of width {refiner.w_dim}, "
@@ -374,11 +326,6 @@ def _build(kind: type, data: Any) -> Any:
         return kind(**values)
     except TypeError as error:
         raise ValueError(f"{kind.__name__} is incomplete or ill-typed: {error}") from error
-
-
-def config_f_channels(resolution: int) -> tuple[int, ...]:
-    """Channel widths of StyleGAN2 config F (channel multiplier 2): 512 up to 64 px, then halved."""
-    return tuple(min(512, 32768 // r) for r in (2**i for i in range(2, int(math.log2(resolution)) + 1)))
 
 
 FFHQ_TEMPLATE = AlignmentTemplate(scale=1.0, shift=0.10)

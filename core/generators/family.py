@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from core.generators.residual import LowRank, Residual
+from core.generators.residual import LowRank, Residual, WeightShift
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class GeneratorFamily(nn.Module, ABC):
     """A generator W+ (B, L, D) -> picture.
 
     config: frozen, with the entry `family` that names its class. resolution: R, of the full picture in px;
-    sizes: those that a picture can be had in, ascending, the last is R. w_mean: (L, D), the average code.
+    sizes: those that a picture can be had in, ascending, the last is R. mapping: z (B, z_dim) -> w (B, D).
+    w_mean: (L, D), the average code.
     """
 
     config: Any
@@ -71,15 +72,19 @@ class GeneratorFamily(nn.Module, ABC):
     resolution: int
     w_dim: int
     sizes: tuple[int, ...]
+    mapping: nn.Module
     w_mean: Tensor
 
-    @abstractmethod
     def mapped(self, z: Tensor) -> Tensor:
         """z (B, z_dim), standard normal -> (B, L, D), every code the same w."""
+        w: Tensor = self.mapping(z)
+        return w[:, None].expand(-1, self.layout.num_codes, -1)
 
-    @abstractmethod
     def sample(self, n: int, psi: float = 1.0, seed: int = 0) -> Tensor:
-        """(n, L, D) codes of faces that nobody has; psi: 0 is the mean face, 1 the full variety."""
+        """(n, L, D) codes of faces that nobody has, mapped from z; psi: 0 is the mean face, 1 all variety."""
+        random = torch.Generator().manual_seed(seed)
+        z = torch.randn(n, self.config.z_dim, generator=random).to(self.w_mean)
+        return self.truncate(self.mapped(z), psi)
 
     def truncate(self, w: Tensor, psi: float) -> Tensor:
         """Pull codes (B, L, D) towards the mean: w_mean + psi * (w - w_mean)."""
@@ -119,3 +124,14 @@ class GeneratorFamily(nn.Module, ABC):
     @abstractmethod
     def folded(self, dtype: torch.dtype) -> Synthesizer:
         """A private copy made ready to render where the generator is, in `dtype` as far as it is safe."""
+
+    def fits(self, residual: Residual) -> bool:
+        """Whether the residual is of this generator's kernels."""
+        if isinstance(residual, WeightShift):
+            return [s.shape for s in residual.shifts] == [k.shape for k in self.kernels().values()]
+        if self.low_rank is None or len(residual.tokens) != len(self.low_rank):
+            return False
+        return all(
+            pair is None or [t.shape for t in pair] == [(len(pair[0]), outputs), (len(pair[0]), inputs)]
+            for pair, (outputs, inputs) in zip(residual.tokens, self.low_rank, strict=True)
+        )
