@@ -26,7 +26,7 @@ class MobileConfig:
             raise ValueError(f"Family {self.family!r} is not mobile")
         if min(self.w_dim, self.z_dim, self.mapping_layers, *self.channels, 1) < 1:
             raise ValueError("Widths and the number of mapping layers must be 1 or more")
-        if not self.channels or self.resolution != 8 * 2 ** (len(self.channels) - 1):
+        if len(self.channels) < 2 or self.resolution != 8 * 2 ** (len(self.channels) - 1):
             raise ValueError(
                 f"Resolution {self.resolution} does not go with {len(self.channels)} channel widths: "
                 "4 px have the first, half the resolution the last"

@@ -163,7 +163,7 @@ class MobileGenerator(GeneratorFamily):
         size = self.resolution if size is None else size
         if w_rgb is not None or size not in self.sizes:
             raise ValueError(f"This generator has no colour codes, and pictures of {self.sizes} px")
-        added = self._added(residual)
+        added = [None] * len(self.kernels()) if residual is None else joining(residual)
         x = self.first(self.constant.expand(len(w), -1, -1, -1), w[:, 0], added[0])
         for i, module in enumerate(self.blocks):
             block = cast(Block, module)
@@ -173,15 +173,6 @@ class MobileGenerator(GeneratorFamily):
         bands = self.to_image(x, w[:, -1])
         # The mean of 2x2 pixels is half the low band, exactly: the others cancel.
         return inverse_haar(bands) if size == self.resolution else bands[:, :3] / 2
-
-    def _added(self, residual: Residual | None) -> Sequence[Tensor | None]:
-        """For each of `kernels`, in their order, what joins it."""
-        if residual is None:
-            return [None] * len(self.kernels())
-        if not isinstance(residual, LowRank):
-            return residual.shifts
-        # P^T Q, alike at all positions of a kernel (RefineStyle, Equations 2 and 3).
-        return [t and (t[0].transpose(-1, -2) @ t[1])[..., None, None] for t in residual.tokens]
 
     def mapped(self, z: Tensor) -> Tensor:
         """(B, z_dim) -> (B, L, D), every layer given the same code."""
@@ -223,6 +214,19 @@ class MobileGenerator(GeneratorFamily):
     def low_rank(self) -> tuple[tuple[int, int], ...]:
         """(out, in) of each of `kernels`, all of which a low-rank residual may join."""
         return tuple((kernel.shape[0], kernel.shape[1]) for kernel in self.kernels().values())
+
+
+def joining(residual: Residual, strength: float = 1.0) -> list[Tensor | None]:
+    """What a residual, strength times, adds to each of `MobileGenerator.kernels`: (O, I, k, k) or None.
+
+    P^T Q is alike at all positions of a kernel (RefineStyle, Equations 2 and 3): k = 1 serves for 3 as well.
+    """
+    if not isinstance(residual, LowRank):
+        return [strength * shift for shift in residual.shifts]
+    return [
+        None if pair is None else (strength * (pair[0].mT @ pair[1]))[..., None, None]
+        for pair in residual.tokens
+    ]
 
 
 def _styled(layer: ModulatedConv | ToImage) -> Tensor:
