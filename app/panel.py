@@ -9,8 +9,8 @@ from app.markup import PLAIN, part, script
 from app.wiring import Widgets
 from core.config import BundleConfig
 from core.editing.explore import explorations
-from core.generators.family import CodeLayout
 from core.engine import Engine
+from core.generators.family import CodeLayout
 from core.references import AMOUNT_RANGE, MIXES
 from core.session import SLIDER_RANGE, STRENGTH_RANGE
 

@@ -13,7 +13,7 @@ FLOAT16_RESOLUTIONS = 4
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
-    """Half precision where the hardware multiplies in it and VISAGIST_PRECISION does not forbid it, or float32.
+    """Half precision where the hardware multiplies in it, else float32, which VISAGIST_PRECISION can force.
 
     With float16, unlike bfloat16, a generator keeps float32 at its lower resolutions (`layer_dtype`).
     Raises: BadRequest if the variable says anything but float32.

@@ -33,7 +33,7 @@ class RefineStyle(nn.Module):
         super().__init__()
         if config.layers > len(kernels):
             raise ValueError(
-                f"Refiner {config.stage} changes {config.layers} kernels, of which the generator has {len(kernels)}"
+                f"Refiner {config.stage} changes {config.layers} kernels, the generator has {len(kernels)}"
             )
         self.config = config
         self.channels = tuple(kernels)

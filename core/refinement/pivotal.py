@@ -1,6 +1,7 @@
 """Plain pivotal tuning (PTI, Roich et al. 2021), the baseline: Adam on the weights themselves.
 
-Of the generator's weights its `kernels` are tuned, which are nearly all, and what a WeightShift can hold; the code stays where it is, as in PTI. Losses and locality are the same as GANI's.
+Of the generator's weights its `kernels` are tuned, which are nearly all, and what a WeightShift can hold; the
+code stays where it is, as in PTI. Losses and locality are the same as GANI's.
 """
 
 from collections.abc import Callable, Sequence

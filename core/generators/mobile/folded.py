@@ -13,7 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.generators.mobile.grid import remove_grid
-from core.generators.mobile.network import SLOPE, Block, MobileGenerator, ModulatedConv, ToImage, inverse_haar, joining
+from core.generators.mobile.network import (
+    SLOPE,
+    Block,
+    MobileGenerator,
+    ModulatedConv,
+    ToImage,
+    inverse_haar,
+    joining,
+)
 from core.generators.mobile.restart import Restarts, State, worth_keeping
 from core.generators.residual import Residual
 

@@ -5,7 +5,6 @@ Its readable twins are `Generator.synthesis`, in float32, and `core.generators.s
 
 import copy
 import weakref
-from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -139,16 +138,16 @@ class FoldedGenerator:
 
 
 def _folded(layers: Layers, dtype: torch.dtype) -> Layers:
+    """Layers with parameters of their own, whose StyledConvs are FoldedConvs."""
     full = 4 * 2 ** len(layers.blocks)
     lowest = layer_dtype(dtype, 4, full)
-    # The layers have parameters of their own from here on.
-    first, first_rgb, blocks = (copy.deepcopy(part) for part in layers[1:])
+    first = FoldedConv(copy.deepcopy(layers.first), lowest)
+    first_rgb, blocks = copy.deepcopy(layers.first_rgb), copy.deepcopy(layers.blocks)
     for i, block in enumerate(blocks, start=1):
         own = layer_dtype(dtype, 4 * 2**i, full)
         for name in ("up", "conv"):
             setattr(block, name, FoldedConv(getattr(block, name), own))
         block.to_rgb.weight.data = block.to_rgb.weight.data.to(own)
-    for module in (first_rgb, *blocks):
+    for module in (first, first_rgb, *blocks):
         module.eval().requires_grad_(False)
-    constant = layers.constant.detach().to(lowest, copy=True)
-    return Layers(constant, FoldedConv(first, lowest).eval().requires_grad_(False), first_rgb, blocks)
+    return Layers(layers.constant.detach().to(lowest, copy=True), cast(StyledConv, first), first_rgb, blocks)

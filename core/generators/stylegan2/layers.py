@@ -65,12 +65,10 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, joined: Joined = None) -> Tensor:
         """x: (B, I, H, W), w: (B, D) -> (B, O, H', W')."""
-        weight, pair = self.weight, None
+        weight: Tensor = self.weight
         if isinstance(joined, Tensor):
-            weight = torch.add(weight, joined, alpha=1 / self.gain)
-        else:
-            pair = joined
-        x = modulated_conv(x, weight * self.gain, self.affine(w), up=self.up, residual=pair)
+            weight, joined = torch.add(weight, joined, alpha=1 / self.gain), None
+        x = modulated_conv(x, weight * self.gain, self.affine(w), up=self.up, residual=joined)
         return bias_act(x, self.bias, self.noise * self.noise_strength, self.clamp)
 
 
@@ -122,7 +120,7 @@ class Layers(NamedTuple):
     """All that synthesis needs: the constant (1, C, 4, 4), the layers at 4 px, and the blocks above."""
 
     constant: Tensor
-    first: nn.Module  # StyledConv, or what computes the same
+    first: StyledConv
     first_rgb: ToRGB
     blocks: Sequence[Block]
 

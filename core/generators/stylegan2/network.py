@@ -112,8 +112,8 @@ class Generator(GeneratorFamily):
     def affines(self) -> list[tuple[int, Tensor]]:
         """Of the convolutions and, for the last code, which drives none, the last toRGB; in float64."""
         last_rgb = cast(Block, self.blocks[-1]).to_rgb if len(self.blocks) else self.first_rgb
-        layers = [layer.affine for layer in (*self.convolutions(), last_rgb)]  # the i-th takes code i
-        return [(code, affine.weight.double() * affine.gain) for code, affine in enumerate(layers)]
+        affines = [conv.affine for conv in self.convolutions()] + [last_rgb.affine]  # the i-th takes code i
+        return [(code, affine.weight.double() * affine.gain) for code, affine in enumerate(affines)]
 
     def kernels(self) -> dict[str, Tensor]:
         """The 3x3 convolutions' weights with their gains, (O, I, 3, 3) each."""

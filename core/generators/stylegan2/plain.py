@@ -1,7 +1,7 @@
 """The generator's synthesis as the paper writes it: every kernel built, every step apart, one precision.
 
-The readable twin of `Generator.synthesis` and of `core.generators.stylegan2.folded`; `launch.py bench` holds them
-against it.
+The readable twin of `Generator.synthesis` and of `core.generators.stylegan2.folded`; `launch.py bench` holds
+them against it.
 """
 
 from typing import cast
