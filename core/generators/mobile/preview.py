@@ -21,13 +21,13 @@ class PreviewHead(nn.Module):
     """
 
     def __init__(self, inputs: int, size: int, later: int, w_dim: int = 512, width: int = WIDTH) -> None:
-        """inputs: channels of the features; size: px; later: how many codes act after the features, 3 or more.
+        """inputs: channels of the features; size: px; later: how many codes act after the features.
 
-        Raises: ValueError if there are fewer codes, or inputs are not divisible by four.
+        Raises: ValueError if fewer than three codes do, or inputs are not divisible by four.
         """
         super().__init__()
         if later < 3 or inputs % 4:
-            raise ValueError(f"A preview needs 3 later codes and inputs divisible by 4, not {later}, {inputs}")
+            raise ValueError(f"A preview needs 3 later codes and 4 x n inputs, not {later} and {inputs}")
         self.later = later
         self.bands = nn.Linear(w_dim, inputs)
         self.groups = nn.Linear(w_dim, inputs // 4)
