@@ -52,16 +52,25 @@ class PreviewHead(nn.Module):
 
     def hidden(self, x: Tensor, w: Tensor) -> Tensor:
         """What `colour` is given: (B, C, H, W), any part of the features -> (B, width, H, W)."""
-        codes = w[:, None].expand(-1, self.later, -1) if w.ndim == 2 else w[:, -self.later :]  # (B, later, D)
-        groups = self.groups(codes[:, 0])  # (B, C / 4)
-        # Channels [0, C/4) are low bands, after them come three high ones of each.
-        style = self.bands(codes[:, 0]) * torch.cat([groups, groups.repeat_interleave(3, 1)], 1)  # (B, C)
+        codes = self._codes(w)
         # A style joins the small kernel rather than the picture: conv(s x, W) = conv(x, s W).
         y = x.flatten(2)  # (B, C, H * W)
-        y = F.leaky_relu(torch.baddbmm(self.first_bias, self.first_weight * style[:, None], y), SLOPE)
+        kernel = self.first_weight * self.style(w)[:, None]  # (B, width, C)
+        y = F.leaky_relu(torch.baddbmm(self.first_bias, kernel, y), SLOPE)
         kernel = self.second_weight * self.second(codes[:, 1])[:, None]  # (B, width, width)
         y = F.leaky_relu(torch.baddbmm(self.second_bias, kernel, y), SLOPE)
         return y.unflatten(2, x.shape[2:]) * self.third(codes[:, 2:].flatten(1))[:, :, None, None]
+
+    def style(self, w: Tensor) -> Tensor:
+        """(B, C): of the features."""
+        code = self._codes(w)[:, 0]
+        groups = self.groups(code)  # (B, C / 4)
+        # Channels [0, C/4) are low bands, after them come three high ones of each.
+        return self.bands(code) * torch.cat([groups, groups.repeat_interleave(3, 1)], 1)
+
+    def _codes(self, w: Tensor) -> Tensor:
+        """(B, later, D)."""
+        return w[:, None].expand(-1, self.later, -1) if w.ndim == 2 else w[:, -self.later :]
 
 
 def preview_heads(config: MobileConfig) -> dict[int, PreviewHead]:
