@@ -25,7 +25,9 @@ from core.generators.mobile.preview import PreviewHead, preview_heads
 from training.data.sampled import OPENED_EVERY, preview_sizes, published
 from training.loops.loop import Log, pick_device, restore, save
 
-LEARNING_RATE, BATCH, WARM_UP, CLIP = 3e-3, 24, 30, 0.3
+LEARNING_RATE, BATCH, WARM_UP, CLIP = 3e-3, 48, 30, 0.3
+# px of a patch in a step: pixels beside each other teach little that is new, other faces do.
+PART = 16
 # Of the rate. A style sums over hundreds of coordinates of w that move together: at the full rate it jumps.
 STYLE_SHARE = 0.03
 ABSOLUTE = 0.02  # weight of the absolute error beside the squared one
@@ -42,10 +44,18 @@ class Patches(NamedTuple):
     corners: Tensor
 
     def take(self, faces: Tensor, patches: Tensor) -> "Patches":
-        """Both (B,): one patch of each face, float32: codes (B, L, D), features (B, C, T+2, T+2)..."""
-        parts = (part[faces, patches] for part in self[1:])
-        features, targets, corners = parts
-        return Patches(self.codes[faces], features.float(), targets.float(), corners)
+        """Both (B,): one patch of each face, codes (B, L, D), features (B, C, T+2, T+2) and so on."""
+        return Patches(self.codes[faces], *(part[faces, patches] for part in self[1:]))
+
+    def part(self, side: int) -> "Patches":
+        """Of what `take` gave, squares of `side` px at one random place in all patches."""
+        top, left = torch.randint(self.targets.shape[-1] - side + 1, (2,)).tolist()
+        return Patches(
+            self.codes,
+            self.features[:, :, top : top + side + 2, left : left + side + 2],
+            self.targets[:, :, top : top + side, left : left + side],
+            self.corners + torch.tensor([top, left]),
+        )
 
 
 def load(folder: Path, size: int) -> tuple[Patches, Patches]:
@@ -69,7 +79,9 @@ def hidden(head: PreviewHead, patches: Patches) -> Tensor:
     size, side = head.fixed.shape[-1], patches.features.shape[-1]
     at = patches.corners[:, :, None] + torch.arange(-1, side - 1)  # (B, 2, T+2): rows, columns
     rows, columns = ((at >= 0) & (at < size)).float().unbind(1)
-    return head.hidden(patches.features, patches.codes) * (rows[:, :, None] * columns[:, None])[:, None]
+    return (
+        head.hidden(patches.features.float(), patches.codes) * (rows[:, :, None] * columns[:, None])[:, None]
+    )
 
 
 def predict(head: PreviewHead, patches: Patches) -> Tensor:
@@ -87,7 +99,7 @@ def begin(head: PreviewHead, generator: MobileGenerator, data: Patches) -> None:
     head.groups.load_state_dict(block.conv1.affine.state_dict())
     count = min(RIDGE_FACES, len(data.codes))
     some = data.take(torch.arange(count) * len(data.codes) // count, torch.zeros(count, dtype=torch.long))
-    styled = some.features * head.style(some.codes)[:, :, None, None]
+    styled = some.features.float() * head.style(some.codes)[:, :, None, None]
     scale = styled.square().mean().rsqrt()
     head.groups.weight.mul_(scale)
     head.groups.bias.mul_(scale)
@@ -145,7 +157,8 @@ def fit(
             group["lr"] = rate * group["share"]
         faces = torch.randint(len(data.codes), (BATCH,))
         patches = torch.randint(data.features.shape[1], (BATCH,))
-        squared.append(step(head, optimizer, data.take(faces, patches)))
+        batch = data.take(faces, patches)
+        squared.append(step(head, optimizer, batch.part(min(PART, batch.targets.shape[-1]))))
         steps += 1
         spent = time.monotonic() - began
         if spent - reported > CHECKPOINT_SECONDS or spent >= seconds:
