@@ -90,6 +90,7 @@ class Engine:
         self._opener = Opener(bundle, self._renderer, self._thread)
         self._mover = Mover(bundle, self.device)
         self._gallery_codes = bundle.gallery
+        self.lpips = bundle.lpips  # that comes with the model, if one does
         self.fingerprint: str = bundle.fingerprint
 
     @classmethod

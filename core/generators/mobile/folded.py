@@ -6,17 +6,17 @@ inverse Haar transform is part of the last kernel; high resolutions are computed
 
 import weakref
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.generators.mobile.config import MobileConfig
 from core.generators.mobile.grid import remove_grid
-from core.generators.mobile.network import (
+from core.generators.mobile.layers import (
     SLOPE,
     Block,
-    MobileGenerator,
     ModulatedConv,
     ToImage,
     inverse_haar,
@@ -190,10 +190,30 @@ class FoldedImage:
         out.copy_(planes)
 
 
+class Readable(Protocol):
+    """What of a `MobileGenerator` is folded."""
+
+    config: MobileConfig
+    sizes: tuple[int, ...]
+    constant: nn.Parameter
+    first: ModulatedConv
+    blocks: nn.ModuleList
+    to_image: ToImage
+    previews: nn.ModuleDict
+
+    def synthesis(
+        self,
+        w: Tensor,
+        w_rgb: Tensor | None = None,
+        residual: Residual | None = None,
+        size: int | None = None,
+    ) -> Tensor: ...
+
+
 class FoldedMobile:
     """The `Synthesizer` of this family. One call at a time."""
 
-    def __init__(self, generator: MobileGenerator, dtype: torch.dtype) -> None:
+    def __init__(self, generator: Readable, dtype: torch.dtype) -> None:
         """generator: on the device to compute on; its weights are shared, and must not change."""
         config, self._generator = generator.config, generator
         self._sizes, self._previews, self._dtype = generator.sizes, generator.previews, dtype

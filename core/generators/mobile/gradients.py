@@ -9,9 +9,11 @@ from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
-from core.generators.mobile.network import SLOPE, Block, MobileGenerator, ModulatedConv
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from core.generators.mobile.layers import SLOPE, Block, ModulatedConv
+from core.generators.mobile.network import MobileGenerator
 
 
 class Kernels(NamedTuple):
