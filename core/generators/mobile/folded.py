@@ -23,7 +23,7 @@ from core.generators.mobile.network import (
     joining,
 )
 from core.generators.mobile.restart import Restarts, State, worth_keeping
-from core.generators.residual import Residual
+from core.generators.residual import LowRank, Residual
 
 # Corrected kernels of the last portraits are kept, as a slider of one of them will be moved again.
 KEPT_CORRECTIONS = 4
@@ -64,7 +64,7 @@ def _style(affine: nn.Linear, gain: float, order: Tensor | None = None) -> Style
 
 
 def by_bands(channels: int, device: torch.device) -> Tensor:
-    """The order that puts Haar channels in four blocks: low, and then each of the high bands (were in threes)."""
+    """The order that puts Haar channels, high ones in threes, into four blocks of one band each."""
     group = torch.arange(channels // 4, device=device)
     return torch.cat([group, *(len(group) + 3 * group + band for band in range(3))])
 
@@ -178,7 +178,7 @@ class FoldedImage:
         self.half = (weight[:3] / 2, bias[:3, None] / 2)
 
     def __call__(self, x: Tensor, w: Tensor, out: Tensor) -> None:
-        """x: (1, I, h, W), w: (D,); out: (1, 3, 2h, 2W) or, for half the size, (1, 3, h, W), is written to."""
+        """x: (1, I, h, W), w: (D,); written to out: (1, 3, 2h, 2W) or, at half the size, (1, 3, h, W)."""
         full = out.shape[2] > x.shape[2]
         weight, bias = self.full if full else self.half
         flat = x.permute(0, 2, 3, 1).flatten(0, 2)  # (h W, I)
@@ -195,9 +195,9 @@ class FoldedMobile:
 
     def __init__(self, generator: MobileGenerator, dtype: torch.dtype) -> None:
         """generator: on the device to compute on; its weights are shared, and must not change."""
-        config = generator.config
+        config, self._generator = generator.config, generator
         self._sizes, self._previews, self._dtype = generator.sizes, generator.previews, dtype
-        # The network's outputs in float64 tests, else float32: styles and the picture are never rounded more.
+        # Styles and the picture are never rounded more than the network's own weights.
         self._wide = generator.constant.dtype
         self._constant = generator.constant.detach().to(dtype).contiguous(memory_format=torch.channels_last)
         self._first = FoldedConv(generator.first, dtype, True)
@@ -214,6 +214,7 @@ class FoldedMobile:
             weakref.WeakKeyDictionary()
         )
 
+    @torch.inference_mode()
     def render(
         self,
         w: Tensor,
@@ -229,7 +230,11 @@ class FoldedMobile:
         """
         if w_rgb is not None:
             raise ValueError("This generator has no colour codes")
-        return remove_grid(self.raw(w, residual, strength, size))
+        return remove_grid(self.raw(w, residual, strength, size)).float()
+
+    def synthesis(self, w: Tensor, residual: LowRank) -> Tensor:
+        """As the readable network's: with gradients to the residual, and with the Haar grid."""
+        return self._generator.synthesis(w.to(self._constant.device, self._wide), residual=residual)
 
     @torch.inference_mode()
     def raw(

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.generators.family import CodeLayout, GeneratorFamily
+from core.generators.family import CodeLayout, GeneratorFamily, Synthesizer
 from core.generators.mobile.config import MobileConfig
 from core.generators.residual import LowRank, Residual
 
@@ -174,20 +174,6 @@ class MobileGenerator(GeneratorFamily):
         # The mean of 2x2 pixels is half the low band, exactly: the others cancel.
         return inverse_haar(bands) if size == self.resolution else bands[:, :3] / 2
 
-    def mapped(self, z: Tensor) -> Tensor:
-        """(B, z_dim) -> (B, L, D), every layer given the same code."""
-        return self.mapping(z)[:, None].expand(-1, self.config.num_codes, -1)
-
-    def truncate(self, w: Tensor, psi: float) -> Tensor:
-        """Pull codes (B, L, D) towards the mean: w_mean + psi * (w - w_mean)."""
-        return self.w_mean + psi * (w - self.w_mean)
-
-    def sample(self, n: int, psi: float = 1.0, seed: int = 0) -> Tensor:
-        """(n, L, D) codes, mapped from normal z and truncated."""
-        random = torch.Generator().manual_seed(seed)
-        z = torch.randn(n, self.config.z_dim, generator=random).to(self.w_mean)
-        return self.truncate(self.mapped(z), psi)
-
     def principal(self) -> Tensor:
         """(K, L, D): W's principal axes (GANSpace), largest first, times their standard deviations."""
         return self.w_basis[:, None].expand(-1, self.config.num_codes, -1)
@@ -214,6 +200,13 @@ class MobileGenerator(GeneratorFamily):
     def low_rank(self) -> tuple[tuple[int, int], ...]:
         """(out, in) of each of `kernels`, all of which a low-rank residual may join."""
         return tuple((kernel.shape[0], kernel.shape[1]) for kernel in self.kernels().values())
+
+    def folded(self, dtype: torch.dtype) -> Synthesizer:
+        """See `GeneratorFamily.folded`; weights that it computes with as they are, it shares."""
+        # Here, as it is made of this module's classes.
+        from core.generators.mobile.folded import FoldedMobile
+
+        return FoldedMobile(self, dtype)
 
 
 def joining(residual: Residual, strength: float = 1.0) -> list[Tensor | None]:

@@ -83,7 +83,7 @@ def _mapping(read: Read) -> dict[str, Tensor]:
     d = FFHQ_1024.w_dim
     weights = [tensor for constant, tensor in read if constant.shape == (d, d)]
     biases = [tensor for constant, tensor in read if constant.shape == (d,)]
-    state = {}
+    state: dict[str, Tensor] = {}
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         state |= {f"mapping.layers.{i}.weight": weight, f"mapping.layers.{i}.bias": bias}
     return state

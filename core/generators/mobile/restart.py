@@ -15,7 +15,7 @@ FINEST_LEFT_OUT = 32
 
 
 class State(NamedTuple):
-    """What block number `block` (0 is the first) starts from: x, (1, C, H, W). Depends on w[: 2 * block + 1]."""
+    """x, (1, C, H, W): what block number `block`, from 0 on, starts from. Depends on w[: 2 * block + 1]."""
 
     block: int
     x: Tensor
@@ -39,7 +39,7 @@ class Restarts:
         self._traces: deque[_Trace] = deque(maxlen=KEPT)
 
     def known(self, w: Tensor, residual: Residual | None, strength: float) -> list[State]:
-        """Most states that depend on nothing in which these codes (L, D) or kernels are new, in their order."""
+        """As many states as there are that depend on nothing new in these codes (L, D) or kernels."""
         best: list[State] = []
         for trace in self._traces:
             if trace.strength != strength or (trace.residual and trace.residual()) is not residual:
