@@ -12,7 +12,6 @@ from tqdm import tqdm
 from cli.measures import Figures, Measures, means
 from core.engine import Engine
 from core.errors import BadImage, BadRequest, NoFaceFound
-from core.faces.alignment import to_crop
 from core.faces.judge import IdentityJudge
 from core.images import open_image
 from core.session import EditRequest, Portrait, Refine
@@ -34,17 +33,17 @@ class Stage:
 class Opening:
     """One face as its portrait got better.
 
-    stages: one for each time that was asked for, or one alone; first: the first picture that was shown,
-    (S, S, 3) uint8, and after how many seconds; None where none was before the portrait.
+    stages: one for each time that was asked for, or one alone; first: what was shown first, None where
+    nothing was before the face was open.
     """
 
     stages: tuple[Stage, ...]
-    first: tuple[np.ndarray, float] | None = None
+    first: Stage | None = None
 
 
-# From how many seconds it may take at most (None: as many as the engine thinks best), and whom to show the
-# picture as it converges, to the portrait.
-Open = Callable[[float | None, Callable[[np.ndarray], None]], Portrait]
+# From how many seconds it may take at most (None: as many as the engine thinks best), and who is given what
+# there is to see meanwhile, to the portrait.
+Open = Callable[[float | None, Callable[[Portrait], None]], Portrait]
 
 
 def watch(engine: Engine, open_face: Open, times: Sequence[float] = ()) -> Opening:
@@ -52,18 +51,18 @@ def watch(engine: Engine, open_face: Open, times: Sequence[float] = ()) -> Openi
     in between, so that all the time is the descent's.
     """
     start = time.perf_counter()
-    first: list[tuple[np.ndarray, float]] = []
+    first: list[Stage] = []
 
-    def shown(picture: np.ndarray) -> None:
+    def shown(portrait: Portrait) -> None:
         if not first:
-            first.append((picture, time.perf_counter() - start))
+            first.append(Stage(portrait, time.perf_counter() - start))
 
     portrait = open_face(times[0] if times else None, shown)
     stages = [Stage(portrait, time.perf_counter() - start)]
     for until in times[1:]:
         left = until - (time.perf_counter() - start)
         if left > 0:
-            portrait = engine.improve(portrait, left, better=lambda _: None, cancelled=lambda: False)
+            portrait = engine.improve(portrait, left)
         stages.append(Stage(portrait, time.perf_counter() - start))
     return Opening(tuple(stages), first[0] if first else None)
 
@@ -71,18 +70,12 @@ def watch(engine: Engine, open_face: Open, times: Sequence[float] = ()) -> Openi
 def open_photo(engine: Engine, photo: np.ndarray) -> Open:
     """The largest face of (H, W, 3) uint8."""
 
-    def open_face(seconds: float | None, shown: Callable[[np.ndarray], None]) -> Portrait:
+    def open_face(seconds: float | None, shown: Callable[[Portrait], None]) -> Portrait:
         if seconds is None:
             return engine.open_portrait(photo)
         return engine.open_portrait(photo, seconds=seconds, shown=shown)
 
     return open_face
-
-
-def landmarks_of(portrait: Portrait) -> np.ndarray:
-    """(68, 2) in the crop's pixels."""
-    landmarks = portrait.faces[portrait.face].landmarks
-    return to_crop(landmarks, portrait.transform, len(portrait.crop))
 
 
 def evaluate(
@@ -142,10 +135,9 @@ def _entry(
     entries = [_measured(engine, stage, measures, refine) for stage in opening.stages]
     entry: dict[str, Any] = dict(entries[-1])
     if opening.first is not None:
-        picture, entry["first_seconds"] = opening.first
-        portrait = opening.stages[0].portrait
+        portrait, entry["first_seconds"] = opening.first.portrait, opening.first.seconds
         if measures.judge is not None:
-            cosine = measures.judge.cosine(portrait.crop, picture, landmarks_of(portrait))
+            cosine = measures.judge.cosine(portrait.crop, portrait.inversion, portrait.landmarks)
             entry["first_judge_cosine"] = cosine
     if times:
         entry["at"] = {f"{t:g}": found for t, found in zip(times, entries, strict=True)}
@@ -158,7 +150,7 @@ def _measured(engine: Engine, stage: Stage, measures: Measures, refine: Refine) 
         portrait = engine.refine(portrait, refine)
     seconds = stage.seconds + time.perf_counter() - start
     picture = engine.edit(portrait, EditRequest(refine=refine))
-    figures = measures.picture(portrait.crop, landmarks_of(portrait), picture)
+    figures = measures.picture(portrait.crop, portrait.landmarks, picture)
     return {**figures, **measures.code(portrait.w_plus), "seconds": seconds}
 
 

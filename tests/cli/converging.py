@@ -44,32 +44,28 @@ class ConvergingEngine:
         self.generator = SimpleNamespace(w_mean=mean, principal=lambda: basis)
 
     def open_portrait(
-        self, photo: np.ndarray, seconds: float = 12.0, shown: Callable[[np.ndarray], None] = lambda _: None
+        self, photo: np.ndarray, seconds: float = 12.0, shown: Callable[[Portrait], None] = lambda _: None
     ) -> Portrait:
         return self._open(self.inner.open_portrait(photo), seconds, shown)
 
-    def open_crop(self, crop: np.ndarray, landmarks: np.ndarray, seconds: float) -> Portrait:
+    def open_crop(
+        self, crop: np.ndarray, landmarks: np.ndarray, seconds: float, shown: Callable[[Portrait], None]
+    ) -> Portrait:
         """As if the crop were a photo with this face in it."""
         whole = self.inner.open_portrait(crop)
         face = dataclasses.replace(whole.faces[0], landmarks=landmarks.astype(np.float32))
-        return self._open(dataclasses.replace(whole, faces=(face,)), seconds, lambda _: None)
+        return self._open(dataclasses.replace(whole, faces=(face,)), seconds, shown)
 
-    def _open(self, portrait: Portrait, seconds: float, shown: Callable[[np.ndarray], None]) -> Portrait:
+    def _open(self, portrait: Portrait, seconds: float, shown: Callable[[Portrait], None]) -> Portrait:
         self.asked.append(("open", seconds))
         self.target = portrait.w_plus
         self.clock.now += 1.5
-        shown(np.full_like(portrait.crop, 77))
-        shown(np.full_like(portrait.crop, 99))
+        shown(self.at(portrait, 4.0))
+        shown(self.at(portrait, 2.0))
         self.clock.now += seconds - 0.5
         return self.at(portrait, 1.0)
 
-    def improve(
-        self,
-        portrait: Portrait,
-        seconds: float,
-        better: Callable[[Portrait], None],
-        cancelled: Callable[[], bool],
-    ) -> Portrait:
+    def improve(self, portrait: Portrait, seconds: float) -> Portrait:
         self.asked.append(("improve", seconds))
         self.clock.now += seconds
         return self.at(portrait, 0.0)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cli import evaluate as evaluation
 from cli import measures
-from cli.evaluate import evaluate, evenly, landmarks_of, photos_in
+from cli.evaluate import evaluate, evenly, photos_in
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadRequest
@@ -99,7 +99,7 @@ def test_figures_of_several_times_come_from_one_run(
         error = (portrait.crop.astype(float) - portrait.inversion) / 127.5
         assert found["mse"] == pytest.approx((error**2).mean(), rel=1e-4)
         assert found["lpips"] == pytest.approx(abs(error).max(), rel=1e-4)
-        cosine = judge.cosine(portrait.crop, portrait.inversion, landmarks_of(portrait))
+        cosine = judge.cosine(portrait.crop, portrait.inversion, portrait.landmarks)
         assert found["judge_cosine"] == pytest.approx(cosine, abs=1e-5)
     there = (whole.w_plus - converging.generator.w_mean) / 2
     rms = [float((there + 3 * left).square().mean().sqrt()) for left in (1, 0)]
@@ -113,7 +113,7 @@ def test_figures_of_several_times_come_from_one_run(
     assert {name: result["mean"][name] for name in last} == last
     # The first picture is the first of those that were shown.
     assert entry["first_seconds"] == result["mean"]["first_seconds"] == 1.5
-    first = judge.cosine(whole.crop, np.full_like(whole.crop, 77), landmarks_of(whole))
+    first = judge.cosine(whole.crop, converging.at(whole, 4.0).inversion, whole.landmarks)
     assert entry["first_judge_cosine"] == pytest.approx(first)
 
 

@@ -13,6 +13,7 @@ and in the first `--patch-shards`, for each size S of a preview head (R/8 and R/
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import safetensors.torch
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.generators.mobile.config import FFHQ_1024
-from core.generators.mobile.network import MobileGenerator, statistics
+from core.generators.mobile.network import Block, MobileGenerator, statistics
 from core.generators.mobile.package import read_weights
 from training.loops.loop import pick_device
 
@@ -88,7 +89,7 @@ def observe(
 
     hooks = [
         block.register_forward_hook(partial(keep, block.resolution))
-        for block in generator.blocks
+        for block in (cast(Block, module) for module in generator.blocks)
         if block.resolution in sizes
     ]
     try:

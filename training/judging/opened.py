@@ -15,7 +15,7 @@ DIR shows people who may not be passed on: no file of it belongs into a reposito
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,13 @@ import numpy as np
 from tqdm import tqdm
 
 from cli import options
-from cli.evaluate import Open, Opening, landmarks_of, open_photo, photos_in, watch
+from cli.evaluate import Open, Opening, open_photo, photos_in, watch
 from cli.measures import MEASURED_SIDE, Measures
 from core.engine import Engine
 from core.errors import VisagistError
 from core.faces.judge import IdentityJudge
 from core.images import open_image, save_image
-from core.session import EditRequest
+from core.session import EditRequest, Portrait
 from training.data.aligned import AlignedFace, AlignedFaces
 from training.judging.opened_summary import Entry, report, summary
 from training.judging.sheets import grid
@@ -58,7 +58,12 @@ class Task:
             return open_photo(engine, open_image(self.photo)), None
         assert self.faces is not None
         face = self.faces[self.name]
-        return lambda seconds, shown: engine.open_crop(face.crop, face.landmarks, seconds=seconds), face
+
+        def open_face(seconds: float | None, shown: Callable[[Portrait], None]) -> Portrait:
+            assert seconds is not None  # the command line has a default
+            return engine.open_crop(face.crop, face.landmarks, seconds=seconds, shown=shown)
+
+        return open_face, face
 
 
 def tasks(
@@ -81,7 +86,7 @@ def measured(
     open_face, face = task.open(engine)
     opening = watch(engine, open_face, times)
     portrait = opening.stages[0].portrait
-    crop, landmarks = (portrait.crop, landmarks_of(portrait)) if face is None else (face.crop, face.landmarks)
+    crop, landmarks = (portrait.crop, portrait.landmarks) if face is None else (face.crop, face.landmarks)
     shown = [engine.edit(stage.portrait, EditRequest()) for stage in opening.stages]
     entry: Entry = {"name": task.name, "source": task.source, "px": len(crop)}
     if face is not None:
@@ -106,9 +111,9 @@ def measured(
 def _first(opening: Opening, measures: Measures, crop: np.ndarray, landmarks: np.ndarray) -> Entry:
     if opening.first is None:
         return {}
-    picture, seconds = opening.first
-    figures = {"seconds": seconds}
+    figures = {"seconds": opening.first.seconds}
     if measures.judge is not None:
+        picture = opening.first.portrait.inversion
         figures["judge_cosine"] = measures.judge.cosine(crop, picture, landmarks)
     return {"first": figures}
 

@@ -110,7 +110,7 @@ def begin(head: PreviewHead, generator: MobileGenerator, data: Patches) -> None:
     gram.diagonal().add_(RIDGE * gram.diagonal().mean())
     solved = torch.linalg.solve(gram, x.T @ y)  # (9 * width + 1, 3)
     head.colour.weight.copy_(solved[:-1].T.unflatten(1, head.colour.weight.shape[1:]))
-    head.colour.bias.copy_(solved[-1])
+    cast(Tensor, head.colour.bias).copy_(solved[-1])
 
 
 def step(head: PreviewHead, optimizer: torch.optim.Optimizer, batch: Patches) -> float:
