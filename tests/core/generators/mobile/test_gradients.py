@@ -1,10 +1,10 @@
 import pytest
 import torch
+from core.generators.mobile.config import MobileConfig
+from core.generators.mobile.network import MobileGenerator
 from torch import Tensor, nn
 
-from core.generators.mobile.config import MobileConfig
 from core.generators.mobile.gradients import DescendedMobile
-from core.generators.mobile.network import MobileGenerator
 
 CONFIG = MobileConfig(
     resolution=64, channels=(16, 16, 12, 8), w_dim=12, z_dim=12, mapping_layers=2, previews=(8, 16)
