@@ -10,13 +10,13 @@ import argparse
 from pathlib import Path
 
 import torch
-from core.generators.family import GeneratorFamily
 from safetensors.torch import save_file
 from torch import Tensor
 
 from core.checkpoints import load_bundle
 from core.faces.alignment import model_file
 from core.faces.dlib_network import DlibFaceNetwork
+from core.generators.family import GeneratorFamily
 from core.inversion.start import Start, StartShape, group_sizes, start_features
 from core.inversion.whitening import Whitening
 from training.data.photo_variation import photo_variation

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from core.generators.mobile.folded import by_bands
 from core.generators.mobile.network import SLOPE, Block, MobileGenerator, ModulatedConv
 
 
@@ -163,9 +164,3 @@ class DescendedMobile:
             return self._head(x, w[None])
         with torch.autocast(w.device.type, self._dtype):
             return self._head(x, w[None]).float()
-
-
-def by_bands(channels: int, device: torch.device) -> Tensor:
-    """The order that puts Haar channels in four blocks: low, and then the high bands (were in threes)."""
-    group = torch.arange(channels // 4, device=device)
-    return torch.cat([group, *(len(group) + 3 * group + band for band in range(3))])

@@ -28,7 +28,7 @@ def test_it_finds_the_code_of_a_generated_picture(world: World) -> None:
     losses = [search.step() for _ in range(60)]
 
     assert losses[-1] < 0.1 * first
-    torch.testing.assert_close(search.coordinates.mean(0), wanted, rtol=0, atol=0.25)
+    assert float((search.coordinates.mean(0) - wanted).norm()) < 0.3 * float(wanted.norm())
     torch.testing.assert_close(search.codes, world.whitening.codes(search.coordinates[None])[0])
     assert search.steps == 61
 

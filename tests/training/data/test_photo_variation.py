@@ -23,7 +23,7 @@ def test_edges_are_softened_and_colours_cast() -> None:
 
     changed = photo_variation(steps, seed=0).mean(2)  # noise averaged out over rows: (B, 3, W)
 
-    edge = (changed[:, :, 15] - changed[:, :, 16]) / (changed[:, :, 4:12].mean(2) - changed[:, :, 20:28].mean(2))
+    left, right = changed[:, :, 4:12].mean(2), changed[:, :, 20:28].mean(2)
+    edge = (changed[:, :, 15] - changed[:, :, 16]) / (left - right)
     assert float(edge.mean(1).min()) < 0.7 < 0.9 < float(edge.mean(1).max())
-    cast = changed[:, :, 4:12].mean(2)
-    assert float((cast[:, 0] - cast[:, 2]).abs().max()) > 0.02
+    assert float((left[:, 0] - left[:, 2]).abs().max()) > 0.02

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from core.generators.mobile.config import MobileConfig
-from core.generators.mobile.network import MobileGenerator
 from torch import Tensor, nn
 
+from core.generators.mobile.config import MobileConfig
 from core.generators.mobile.gradients import DescendedMobile
+from core.generators.mobile.network import MobileGenerator
 
 CONFIG = MobileConfig(
     resolution=64, channels=(16, 16, 12, 8), w_dim=12, z_dim=12, mapping_layers=2, previews=(8, 16)
@@ -54,6 +54,15 @@ def test_bfloat16_gives_about_the_same_gradient(generator: MobileGenerator) -> N
     assert pictures[0].dtype == torch.float32
     found, expected = (torch.autograd.grad((p * wanted).sum(), w)[0].flatten() for p in pictures)
     assert float(torch.cosine_similarity(found, expected, 0)) > 0.98
+
+
+def test_the_family_takes_this_way_where_it_can(generator: MobileGenerator) -> None:
+    w = torch.randn(1, generator.layout.num_codes, 12, dtype=torch.float64)
+
+    assert isinstance(generator.descended(16, torch.float64), DescendedMobile)
+    for size in (16, 32, 64):
+        picture = generator.descended(size, torch.float64)(w)
+        torch.testing.assert_close(picture, generator.synthesis(w, size=size))
 
 
 def test_only_previews_can_be_descended_through(generator: MobileGenerator) -> None:
