@@ -1,4 +1,4 @@
-"""Glasses, beard, hat and make-up from masks and published attributes: a ridge probe on a frozen trunk.
+"""Glasses, beard, hat, make-up and fringe from masks and published attributes: a ridge probe on a frozen trunk.
 
     python -m training.data.attribute_probe --faces faces256 --trunk squeezenet --weights squeezenet11.safetensors \\
         --half 0 --out labels.safetensors
@@ -18,19 +18,22 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from training.data.trunks import TRUNKS, Trunk, grid_features, load_trunk
 
-ATTRIBUTES = ("glasses", "beard", "hat", "makeup", "female", "age")
+ATTRIBUTES = ("glasses", "beard", "hat", "makeup", "female", "age", "bangs")
+HAIR = 13  # CelebAMask-HQ's class
 RIDGE = 0.3  # of the mean diagonal of the features' Gram matrix
 
 
 @dataclass(frozen=True)
 class Probe:
     """Scores of features. `weights`: (F, A); `mean`: (F,) of the features; `offset`: (A,). A score is in the
-    published attribute's own unit: 0 or 1 for glasses, hat, make-up and female, 0 to 1 for beard, years for age."""
+    published attribute's own unit: 0 or 1 for glasses, hat, make-up and female, 0 to 1 for beard and fringe
+    (the share of the forehead that hair covers), years for age."""
 
     attributes: tuple[str, ...]
     weights: np.ndarray
@@ -81,9 +84,21 @@ def half_of(person: str) -> int:
     return hashlib.sha256(person.encode()).digest()[-1] % 2
 
 
-def published(row: dict[str, str], ffhq: dict[str, dict[str, str]]) -> list[float]:
+def fringe(mask: np.ndarray, landmarks: np.ndarray) -> float:
+    """The share of the forehead that hair covers: of the square on the brows, as high as the nose is long.
+
+    mask: (H, W) CelebAMask-HQ classes; landmarks: (68, 2) in its pixels.
+    """
+    right, left = landmarks[17:22].mean(0), landmarks[22:27].mean(0)
+    up = landmarks[27] - landmarks[33]
+    area = np.zeros(mask.shape, np.uint8)
+    cv2.fillConvexPoly(area, np.rint(np.stack([right, left, left + up, right + up])).astype(np.int32), 1)
+    return float((mask[area > 0] == HAIR).mean()) if area.any() else 0.0
+
+
+def published(row: dict[str, str], ffhq: dict[str, dict[str, str]], bangs: float = np.nan) -> list[float]:
     """What masks and published attributes say of one face, in the order of `ATTRIBUTES`; NaN where nothing."""
-    known = dict.fromkeys(ATTRIBUTES, np.nan)
+    known = {**dict.fromkeys(ATTRIBUTES, np.nan), "bangs": bangs}
     if row["mask"] == "1":
         known["glasses"], known["hat"] = float(row["mask_glasses"]), float(row["mask_hat"])
     if row["gender"]:
@@ -103,11 +118,17 @@ def _read(faces: Path, trunk: Trunk, rows: list[dict[str, str]]) -> tuple[np.nda
     """(N, F) features and (N, A) targets of faces of the index."""
     with (faces / "ffhq_attributes.csv").open() as file:
         ffhq = {row["name"]: row for row in csv.DictReader(file)}
-    features = []
+    landmarks = np.load(faces / "landmarks.npy")
+    features, targets = [], []
+    for row in rows:
+        mask = faces / "masks" / f"{row['name']}.png"
+        # Palette indices are the classes, which OpenCV would turn into colours.
+        bangs = fringe(np.array(Image.open(mask)), landmarks[int(row["order"])]) if row["mask"] == "1" else np.nan
+        targets.append(published(row, ffhq, bangs))
     for start in range(0, len(rows), 64):
         pictures = [cv2.imread(str(faces / f"{row['name']}.webp")) for row in rows[start : start + 64]]
         features.append(grid_features(trunk, np.stack(pictures)[..., ::-1]))
-    return np.concatenate(features), np.array([published(row, ffhq) for row in rows])
+    return np.concatenate(features), np.array(targets)
 
 
 def separation(scores: np.ndarray, target: np.ndarray) -> float:
@@ -131,7 +152,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     with (arguments.faces / "index.csv").open() as file:
-        rows = list(csv.DictReader(file))
+        rows = [{**row, "order": str(order)} for order, row in enumerate(csv.DictReader(file))]
     trunk = load_trunk(arguments.trunk, arguments.weights)
     own = [row for row in rows if row["split"] == "train" and half_of(row["person"]) == arguments.half]
     probe = fit_probe(*_read(arguments.faces, trunk, own), ATTRIBUTES)

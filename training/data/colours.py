@@ -7,6 +7,7 @@ import numpy as np
 CHEEKS = {"right": (50, 205), "left": (280, 425)}
 FOREHEAD_SKIN = (9, 151)
 CHIN, LIP, TEMPLES = (199, 200, 175), (164, 167, 393), (127, 356)
+EYES = (159, 145, 386, 374)  # lids, where dark glasses would lie
 BROW_LINE, HAIRLINE = (105, 334), 10
 SURROUND = 16  # px of the small picture whose rim stands for hair, background and clothes
 COLOUR_LABELS = (
@@ -15,6 +16,7 @@ COLOUR_LABELS = (
     "skin_yellow",
     "side_light",
     "chin_shadow",
+    "eye_shadow",
     "hair_brightness",
     "hair_red",
     "hair_yellow",
@@ -34,6 +36,7 @@ def colour_labels(picture: np.ndarray, points: np.ndarray, hair: np.ndarray) -> 
     cheeks = {side: _patch(lab, points[list(at), :2]) for side, at in CHEEKS.items()}
     skin = (cheeks["right"] + cheeks["left"] + _patch(lab, points[list(FOREHEAD_SKIN), :2])) / 3
     chin = (_patch(lab, points[list(CHIN), :2]) + _patch(lab, points[list(LIP), :2])) / 2
+    cheek = (cheeks["left"][0] + cheeks["right"][0]) / 2
     is_hair = hair > 0.8
     colour = np.median(lab[is_hair], 0) if is_hair.mean() > 0.01 else np.full(3, np.nan)
     return {
@@ -41,7 +44,8 @@ def colour_labels(picture: np.ndarray, points: np.ndarray, hair: np.ndarray) -> 
         "skin_red": float(skin[1]),
         "skin_yellow": float(skin[2]),
         "side_light": float(cheeks["left"][0] - cheeks["right"][0]),
-        "chin_shadow": float((cheeks["left"][0] + cheeks["right"][0]) / 2 - chin[0]),
+        "chin_shadow": float(cheek - chin[0]),
+        "eye_shadow": float(cheek - _patch(lab, points[list(EYES), :2], 7)[0]),
         "hair_brightness": float(colour[0]),
         "hair_red": float(colour[1]),
         "hair_yellow": float(colour[2]),

@@ -95,7 +95,7 @@ def fit_labels(
 def _profile(said: np.ndarray, label: np.ndarray, smoothness: float) -> np.ndarray:
     """(L,) weights >= 0 of the codes' own predictions `said` (N, L) that together tell `label` (N,), summing to 1.
 
-    Non-negative least squares by multiplicative-free projection: each negative weight is set to zero and the rest
+    Non-negative least squares by dropping: each negative weight is set to zero and the rest
     solved again, which ends after at most L rounds.
     """
     centred, target = said - said.mean(0), label - label.mean()

@@ -1,18 +1,17 @@
 """The sliders: which label each moves, at which codes, how far, and what must stay where it is."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from training.data.label import NAMES
-
-# Labels that describe an expression or a pose, not a person: what comes with them in photographs must not.
-EXPRESSION = ("smile", "squint", "pucker", "mouth_open", "mouth_width", "lips", "eyes_open", "brows", "frown")
 
 
 @dataclass(frozen=True)
 class Slider:
-    """One direction. `target`: the label it moves; `step`: by how much (the label's unit) at slider value 1, as the
-    regression says; `codes`: first and last (excluded) that it moves; `free`: labels that may go with it. The rest
-    of the labels is held, and so are the descriptor's and the rim's components, each group with its weight: 0 lets
+    """One direction. `target`: the label it moves; `step`: by how much (in the label's unit) at slider value 1, as
+    the regression says, corrected so that rendered faces look a natural step apart; `codes`: the first and last
+    (excluded) that it moves; `free`: labels that may go with it; `strict`: labels held ten times as firmly.
+
+    All other labels are held, the descriptor's components and the rim's too, each group with its weight: 0 lets
     go, 10 lets hardly anything through (`direction_fit.holding_step`).
     """
 
@@ -24,36 +23,234 @@ class Slider:
     step: float
     codes: tuple[int, int]
     free: tuple[str, ...] = ()
+    strict: tuple[str, ...] = ()
     labels_held: float = 4.0
     identity_held: float = 2.0
-    surround_held: float = 2.0
-    unit: float = field(default=1.0)  # a correction of `step` from rendered faces
+    surround_held: float = 4.0
 
     def __post_init__(self) -> None:
-        unknown = {self.target, *self.free} - set(NAMES)
+        unknown = {self.target, *self.free, *self.strict} - set(NAMES)
         if unknown:
             raise ValueError(f"Slider {self.name} speaks of labels that are none: {', '.join(sorted(unknown))}")
         if not 0 <= self.codes[0] < self.codes[1]:
             raise ValueError(f"Slider {self.name} moves the codes {self.codes[0]} up to {self.codes[1]}: none")
 
+    def weight(self, label: str) -> float:
+        """How firmly one label is held."""
+        if label == self.target or label in self.free:
+            return 0.0
+        return self.labels_held * (10.0 if label in self.strict else 1.0)
+
+
+# The head's shape in the picture, which turning it changes.
+TURNED = ("roll", "face_width", "jaw_width", "nose_width", "hair_area", "hair_length", "bangs")
 
 SLIDERS = (
-    Slider("smile", "Smile", "serious", "smiling", "smile", 0.3, (2, 7), ("squint", "mouth_width", "pucker", "lips", "chin_shadow", "mouth_open", "nose_width")),
-    Slider("mouth_open", "Mouth", "closed", "open", "mouth_open", 0.035, (3, 8), ("lips", "mouth_width", "pucker", "nose_length", "chin_shadow", "jaw_width")),
-    Slider("eyes_open", "Eyes", "narrow", "wide", "eyes_open", 0.035, (3, 9), ("squint", "gaze_up", "frown")),
-    Slider("yaw", "Turn", "left", "right", "yaw", 10.0, (0, 5), ("gaze", "side_light", "hair_area", "hair_length", "roll", "face_width", "jaw_width", "nose_width", "bangs"), identity_held=0.3, surround_held=0.3),
-    Slider("pitch", "Nod", "down", "up", "pitch", 6.0, (0, 8), ("gaze_up", "hair_area", "bangs", "chin_shadow", "nose_length", "brows", "face_width"), identity_held=0.5, surround_held=0.5),
-    Slider("age", "Age", "younger", "older", "age", 10.0, (0, 10), ("skin_red", "skin_yellow", "makeup", "hair_brightness", "hair_yellow", "hair_red", "frown", "face_width", "jaw_width", "nose_width", "lips"), identity_held=0.3),
-    Slider("gender", "Gender", "masculine", "feminine", "female", 4.0, (0, 10), ("beard", "makeup", "hair_length", "hair_area", "jaw_width", "face_width", "brows", "nose_width", "chin_shadow", "lips"), identity_held=0.3),
-    Slider("glasses", "Glasses", "without", "with", "glasses", 0.35, (0, 6), ("squint", "frown", "eyes_open"), identity_held=0.5),
-    Slider("beard", "Beard", "shaven", "bearded", "beard", 0.12, (3, 11), ("chin_shadow", "makeup", "lips"), identity_held=0.5),
-    Slider("hair_brightness", "Hair", "dark", "fair", "hair_brightness", 12.0, (8, 16), ("hair_red", "hair_yellow")),
-    Slider("skin_brightness", "Skin", "darker", "lighter", "skin_brightness", 7.0, (7, 16), ("skin_red", "skin_yellow", "chin_shadow")),
-    Slider("face_width", "Face width", "narrow", "wide", "face_width", 0.05, (0, 5), ("jaw_width", "hair_area", "nose_width"), identity_held=0.5),
-    Slider("brows", "Brows", "lowered", "raised", "brows", 0.022, (2, 8), ("frown", "gaze_up")),
-    Slider("lips", "Lips", "thin", "full", "lips", 0.018, (4, 9), ("pucker", "makeup", "mouth_width")),
-    Slider("gaze", "Gaze", "left", "right", "gaze", 0.08, (2, 8), ("gaze_up",)),
-    Slider("nose_width", "Nose", "narrow", "broad", "nose_width", 0.025, (2, 9), ("nose_length",)),
-    Slider("bangs", "Fringe", "none", "full", "bangs", 0.25, (0, 6), ("hair_area", "hair_length"), surround_held=1.0),
-    Slider("side_light", "Light", "from the left", "from the right", "side_light", 12.0, (0, 9), ()),
-)  # fmt: skip
+    Slider(
+        "smile",
+        "Smile",
+        "serious",
+        "smiling",
+        target="smile",
+        step=0.3,
+        codes=(2, 7),
+        free=("squint", "mouth_width", "pucker", "lips", "chin_shadow", "mouth_open", "nose_width"),
+        strict=("glasses", "female", "age"),
+    ),
+    Slider(
+        "mouth_open",
+        "Mouth",
+        "closed",
+        "open",
+        target="mouth_open",
+        step=0.035,
+        codes=(3, 8),
+        free=("lips", "mouth_width", "pucker", "nose_length", "chin_shadow", "jaw_width"),
+        strict=("smile",),
+    ),
+    Slider(
+        "eyes_open",
+        "Eyes",
+        "narrow",
+        "wide",
+        target="eyes_open",
+        step=0.02,
+        codes=(3, 9),
+        free=("squint", "frown"),
+        strict=("age", "gaze_up"),
+        surround_held=10.0,
+    ),
+    Slider(
+        "yaw",
+        "Turn",
+        "left",
+        "right",
+        target="yaw",
+        step=8.0,
+        codes=(0, 5),
+        free=(*TURNED, "gaze", "side_light"),
+        strict=("glasses",),
+        identity_held=0.3,
+        surround_held=0.5,
+    ),
+    Slider(
+        "pitch",
+        "Nod",
+        "down",
+        "up",
+        target="pitch",
+        step=4.0,
+        codes=(0, 7),
+        free=(*TURNED, "gaze_up", "chin_shadow", "nose_length"),
+        strict=("glasses", "female", "age"),
+        identity_held=0.5,
+        surround_held=1.0,
+    ),
+    Slider(
+        "age",
+        "Age",
+        "younger",
+        "older",
+        target="age",
+        step=9.0,
+        codes=(0, 10),
+        free=("skin_red", "skin_yellow", "makeup", "hair_brightness", "hair_yellow", "hair_red", "frown", "lips"),
+        strict=("glasses", "female", "hat"),
+        identity_held=0.3,
+    ),
+    Slider(
+        "gender",
+        "Gender",
+        "masculine",
+        "feminine",
+        target="female",
+        step=4.0,
+        codes=(0, 10),
+        free=("beard", "makeup", "hair_length", "hair_area", "jaw_width", "brows", "chin_shadow", "lips"),
+        strict=("glasses", "age", "hat"),
+        identity_held=0.3,
+    ),
+    Slider(
+        "glasses",
+        "Glasses",
+        "without",
+        "with",
+        target="glasses",
+        step=0.25,
+        codes=(0, 6),
+        strict=("eye_shadow", "hat", "age", "female", "hair_area"),
+        identity_held=1.0,
+    ),
+    Slider(
+        "beard",
+        "Beard",
+        "shaven",
+        "bearded",
+        target="beard",
+        step=0.1,
+        codes=(3, 11),
+        free=("chin_shadow", "makeup"),
+        strict=("female", "age", "glasses", "hair_length"),
+        identity_held=1.0,
+    ),
+    Slider(
+        "hair_brightness",
+        "Hair",
+        "dark",
+        "fair",
+        target="hair_brightness",
+        step=12.0,
+        codes=(8, 16),
+        free=("hair_red", "hair_yellow"),
+        strict=("skin_brightness", "skin_yellow"),
+        surround_held=10.0,
+    ),
+    Slider(
+        "skin_brightness",
+        "Skin",
+        "darker",
+        "lighter",
+        target="skin_brightness",
+        step=7.0,
+        codes=(7, 16),
+        free=("skin_red", "skin_yellow", "chin_shadow"),
+        strict=("hair_brightness",),
+        surround_held=10.0,
+    ),
+    Slider(
+        "face_width",
+        "Face width",
+        "narrow",
+        "wide",
+        target="face_width",
+        step=0.045,
+        codes=(0, 5),
+        free=("jaw_width", "hair_area", "nose_width"),
+        strict=("pitch", "age"),
+        identity_held=0.5,
+    ),
+    Slider(
+        "brows",
+        "Brows",
+        "lowered",
+        "raised",
+        target="brows",
+        step=0.015,
+        codes=(2, 8),
+        free=("frown",),
+        strict=("eyes_open",),
+    ),
+    Slider(
+        "lips",
+        "Lips",
+        "thin",
+        "full",
+        target="lips",
+        step=0.014,
+        codes=(4, 9),
+        free=("pucker", "makeup", "mouth_width"),
+    ),
+    Slider(
+        "gaze",
+        "Gaze",
+        "left",
+        "right",
+        target="gaze",
+        step=0.06,
+        codes=(2, 8),
+        strict=("yaw",),
+    ),
+    Slider(
+        "nose_width",
+        "Nose",
+        "narrow",
+        "broad",
+        target="nose_width",
+        step=0.02,
+        codes=(2, 9),
+        free=("nose_length",),
+        strict=("smile", "yaw"),
+    ),
+    Slider(
+        "bangs",
+        "Fringe",
+        "none",
+        "full",
+        target="bangs",
+        step=0.2,
+        codes=(0, 6),
+        free=("hair_area", "hair_length"),
+        strict=("hat", "age", "female"),
+        surround_held=2.0,
+    ),
+    Slider(
+        "side_light",
+        "Light",
+        "from the left",
+        "from the right",
+        target="side_light",
+        step=10.0,
+        codes=(0, 9),
+        strict=("yaw",),
+    ),
+)
