@@ -1,13 +1,14 @@
-"""Glasses, beard, hat, make-up and fringe from masks and published attributes: a ridge probe on a frozen trunk.
+"""Glasses, beard, hat, make-up and fringe from masks and published attributes: ridge on a frozen trunk.
 
-    python -m training.data.attribute_probe --faces faces256 --trunk squeezenet --weights squeezenet11.safetensors \\
-        --half 0 --out labels.safetensors
-    python -m training.data.attribute_probe --faces faces256 --trunk alexnet --weights lpips_alex.safetensors \\
-        --half 1 --out judge.safetensors
+    python -m training.data.attribute_probe --faces faces256 --half 0 \\
+        --trunk squeezenet --weights squeezenet11.safetensors --out labels.safetensors
+    python -m training.data.attribute_probe --faces faces256 --half 1 \\
+        --trunk alexnet --weights lpips_alex.safetensors --out judge.safetensors
 
-Learns from one half of the training faces, by the SHA-256 of the person, and prints how well it tells the test
-faces. The first makes labels for `training.loops.directions`; the second, of the other half and of another trunk,
-judges with `training.judging.sliders`. The weights inherit the data's licence (non-commercial) and are not shipped.
+Learns from one half of the training faces, by the SHA-256 of the person, and prints how well it tells the
+test faces. The first makes labels for `training.loops.directions`; the second, of the other half and of
+another trunk, judges with `training.judging.sliders`. The weights inherit the data's licence
+(non-commercial) and are not shipped.
 """
 
 import argparse
@@ -62,8 +63,8 @@ class Probe:
 def fit_probe(features: np.ndarray, targets: np.ndarray, attributes: tuple[str, ...]) -> Probe:
     """Ridge regression in dual form, each attribute on the rows that have it.
 
-    features: (N, F); targets: (N, A), NaN where unknown. With X the centred features of the known rows and y the
-    centred targets: weights = X^T (X X^T + lambda I)^-1 y.
+    features: (N, F); targets: (N, A), NaN where unknown. With X the centred features of the known rows and y
+    the centred targets: weights = X^T (X X^T + lambda I)^-1 y.
     """
     mean = features.mean(0)
     columns, offset = [], []
@@ -97,7 +98,8 @@ def fringe(mask: np.ndarray, landmarks: np.ndarray) -> float:
 
 
 def published(row: dict[str, str], ffhq: dict[str, dict[str, str]], bangs: float = np.nan) -> list[float]:
-    """What masks and published attributes say of one face, in the order of `ATTRIBUTES`; NaN where nothing."""
+    """What masks and published attributes say of one face, in the order of `ATTRIBUTES`; NaN where
+    nothing."""
     known = {**dict.fromkeys(ATTRIBUTES, np.nan), "bangs": bangs}
     if row["mask"] == "1":
         known["glasses"], known["hat"] = float(row["mask_glasses"]), float(row["mask_hat"])
@@ -123,11 +125,14 @@ def _read(faces: Path, trunk: Trunk, rows: list[dict[str, str]]) -> tuple[np.nda
     for row in rows:
         mask = faces / "masks" / f"{row['name']}.png"
         # Palette indices are the classes, which OpenCV would turn into colours.
-        bangs = fringe(np.array(Image.open(mask)), landmarks[int(row["order"])]) if row["mask"] == "1" else np.nan
+        bangs = (
+            fringe(np.array(Image.open(mask)), landmarks[int(row["order"])]) if row["mask"] == "1" else np.nan
+        )
         targets.append(published(row, ffhq, bangs))
     for start in range(0, len(rows), 64):
-        pictures = [cv2.imread(str(faces / f"{row['name']}.webp")) for row in rows[start : start + 64]]
-        features.append(grid_features(trunk, np.stack(pictures)[..., ::-1]))
+        names = [row["name"] for row in rows[start : start + 64]]
+        pictures = [np.array(Image.open(faces / f"{name}.webp").convert("RGB")) for name in names]
+        features.append(grid_features(trunk, np.stack(pictures)))
     return np.concatenate(features), np.array(targets)
 
 
@@ -144,7 +149,9 @@ def separation(scores: np.ndarray, target: np.ndarray) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--faces", type=Path, required=True, help="faces256, unpacked")
     parser.add_argument("--trunk", choices=TRUNKS, required=True)
     parser.add_argument("--weights", type=Path, required=True)

@@ -1,4 +1,5 @@
-"""Labels made of colours and of where the hair lies: skin, hair, light, background. Numpy and OpenCV alone."""
+"""Labels made of colours and of where the hair lies: skin, hair, light, background. Numpy and OpenCV
+alone."""
 
 import cv2
 import numpy as np

@@ -1,12 +1,12 @@
 """Label sampled faces by networks that judge nothing: the training data of `training.loops.directions`.
 
-    python -m training.data.label --faces gen --task face_landmarker.task --hair hair_segmentation.tflite \\
-        --age age-v1.onnx --gender gender-v1.onnx --probe labels.safetensors --trunk squeezenet11.safetensors \\
-        --out labels
+    python -m training.data.label --faces gen --out labels --task face_landmarker.task \\
+        --hair hair_segmentation.tflite --age age-v1.onnx --gender gender-v1.onnx \\
+        --probe labels.safetensors --trunk squeezenet11.safetensors
 
-`--faces` holds shards NNN.npz of `w` (n, L, D) and `pic` (n, 256, 256, 3) uint8 in FFHQ's own crop; `--out` gets a
-`LabelTable` for each that has none yet. Faces that FaceLandmarker does not find have NaN throughout. The packages
-are `training/requirements-labels.txt`; where the files come from, `training/PLAN.md` says.
+`--faces` holds shards NNN.npz of `w` (n, L, D) and `pic` (n, 256, 256, 3) uint8 in FFHQ's own crop; `--out`
+gets a `LabelTable` for each that has none yet. Faces that FaceLandmarker does not find have NaN throughout.
+The packages are `training/requirements-labels.txt`; where the files come from, `training/PLAN.md` says.
 """
 
 import argparse
@@ -107,9 +107,15 @@ class Labeller:
         female = np.clip(self.gender(picture, landmarks)[0], 1e-4, 1 - 1e-4)
         values = [shape[name] for name in SHAPE_LABELS] + [colours[name] for name in COLOUR_LABELS]
         # The logit, not the probability: most faces lie near 0 or 1, where a step could not be seen.
-        return [*values, float(self.age(picture, landmarks) @ AGES), float(np.log(female / (1 - female)))], landmarks
+        return [
+            *values,
+            float(self.age(picture, landmarks) @ AGES),
+            float(np.log(female / (1 - female))),
+        ], landmarks
 
-    def __call__(self, pictures: np.ndarray, describe: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> LabelTable:
+    def __call__(
+        self, pictures: np.ndarray, describe: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> LabelTable:
         """pictures: (N, 256, 256, 3) uint8; describe: (pictures, landmarks (N, 68, 2)) -> (N, 128)."""
         rows, landmarks = zip(*(self.face(picture) for picture in pictures), strict=True)
         probed = self.probe(grid_features(self.trunk, pictures))
@@ -153,7 +159,9 @@ def open_labeller(arguments: argparse.Namespace) -> Labeller:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--faces", type=Path, required=True, help="shards of sampled faces")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
@@ -169,7 +177,10 @@ def main() -> None:
         table = labeller(np.load(shard)["pic"], describe)
         table.save(arguments.out / shard.name)
         lost = int(np.isnan(table.column("yaw")).sum())
-        print(f"{shard.name}: {len(table)} faces, {lost} not found, {time.perf_counter() - started:.0f} s", flush=True)
+        print(
+            f"{shard.name}: {len(table)} faces, {lost} not found, {time.perf_counter() - started:.0f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

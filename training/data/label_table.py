@@ -17,7 +17,9 @@ class LabelTable:
     surround: np.ndarray
 
     def __post_init__(self) -> None:
-        if self.values.shape != (len(self.identity), len(self.names)) or len(self.surround) != len(self.values):
+        if self.values.shape != (len(self.identity), len(self.names)) or len(self.surround) != len(
+            self.values
+        ):
             raise ValueError(f"Labels of {self.values.shape} do not go with {len(self.names)} names")
 
     def __len__(self) -> int:

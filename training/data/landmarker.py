@@ -1,7 +1,7 @@
 """What MediaPipe's FaceLandmarker says of a face, and the labels made of it: pose, expression, proportions.
 
-A training aid. The network (`face_landmarker.task`, Apache-2.0) is given by path and runs in PyPI `mediapipe`,
-which is no requirement of the product; the formulas need numpy alone.
+A training aid. The network (`face_landmarker.task`, Apache-2.0) is given by path and runs in PyPI
+`mediapipe`, which is no requirement of the product; the formulas need numpy alone.
 """
 
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ SHAPE_LABELS = (
 @dataclass(frozen=True)
 class FacePoints:
     """One face. `points`: (478, 3) x right, y down, z away from the viewer, one unit for all three (pixels);
-    `blendshapes`: 52 scores in [0, 1] by name; `rotation`: (3, 3) from the upright head to the camera, whose axes
-    are x right, y up, z towards the viewer."""
+    `blendshapes`: 52 scores in [0, 1] by name; `rotation`: (3, 3) from the upright head to the camera, whose
+    axes are x right, y up, z towards the viewer."""
 
     points: np.ndarray
     blendshapes: dict[str, float]
@@ -52,7 +52,8 @@ class FacePoints:
 
 
 class Landmarker:
-    """FaceLandmarker for single pictures. Raises ImportError without mediapipe, ValueError for another file."""
+    """FaceLandmarker for single pictures. Raises ImportError without mediapipe, ValueError for another
+    file."""
 
     def __init__(self, task: Path) -> None:
         from mediapipe import Image, ImageFormat
@@ -68,7 +69,9 @@ class Landmarker:
 
     def __call__(self, picture: np.ndarray) -> FacePoints | None:
         """picture: HWC uint8 RGB. None where it finds no face."""
-        found = self._network.detect(self._image(image_format=self._format, data=np.ascontiguousarray(picture)))
+        found = self._network.detect(
+            self._image(image_format=self._format, data=np.ascontiguousarray(picture))
+        )
         if not found.face_landmarks:
             return None
         height, width = picture.shape[:2]
@@ -82,7 +85,8 @@ class Landmarker:
 
 
 def upright(face: FacePoints) -> np.ndarray:
-    """(478, 3) points turned back to an upright head that looks at the viewer: x right, y up, z to the viewer."""
+    """(478, 3) points turned back to an upright head that looks at the viewer: x right, y up, z to the
+    viewer."""
     camera = face.points * (1.0, -1.0, -1.0)
     return camera @ face.rotation  # rows: R^T p
 
@@ -90,9 +94,9 @@ def upright(face: FacePoints) -> np.ndarray:
 def shape_labels(face: FacePoints) -> dict[str, float]:
     """The numbers of `SHAPE_LABELS`: degrees, blendshape scores, and lengths as shares of other lengths.
 
-    Lengths are taken on the upright head, so that turning it changes none. yaw is positive where the head turns
-    to the picture's right, pitch where it looks up, roll where it tilts to the picture's left; gaze is positive
-    to the picture's right.
+    Lengths are taken on the upright head, so that turning it changes none. yaw is positive where the head
+    turns to the picture's right, pitch where it looks up, roll where it tilts to the picture's left; gaze is
+    positive to the picture's right.
     """
     q = upright(face)
     r = face.rotation

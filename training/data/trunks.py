@@ -1,7 +1,7 @@
 """Two small ImageNet trunks as features for probes: SqueezeNet 1.1 and AlexNet, weights given by path.
 
-Iandola et al. 2016 and Krizhevsky 2014 with torchvision's layer numbers. Labels are made with one and judged with
-the other, so that a slider is never judged by the features that found it.
+Iandola et al. 2016 and Krizhevsky 2014 with torchvision's layer numbers. Labels are made with one and judged
+with the other, so that a slider is never judged by the features that found it.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ Trunk = Callable[[Tensor], tuple[Tensor, ...]]
 
 
 def load_trunk(name: str, path: Path) -> Trunk:
-    """Faces (B, 3, 224, 224) in [0, 1] -> two feature maps. Raises ValueError for an unknown name, KeyError where
-    the file is not that network's."""
+    """Faces (B, 3, 224, 224) in [0, 1] -> two feature maps. Raises ValueError for an unknown name, KeyError
+    where the file is not that network's."""
     weights = {key.removeprefix("trunk."): value.float() for key, value in load_file(path).items()}
     if name == "squeezenet":
         return lambda x: _squeezenet(x, weights)
@@ -33,7 +33,8 @@ def load_trunk(name: str, path: Path) -> Trunk:
 
 @torch.no_grad()
 def grid_features(trunk: Trunk, pictures: np.ndarray, cells: int = 5) -> np.ndarray:
-    """(N, 256, 256, 3) uint8 crops -> (N, F) float32: both maps averaged to cells x cells, where things lie matters.
+    """(N, 256, 256, 3) uint8 crops -> (N, F) float32: both maps averaged to cells x cells, where things lie
+    matters.
 
     Each map is brought to unit root mean square, so that neither outweighs the other.
     """
@@ -51,7 +52,8 @@ def _conv(x: Tensor, weights: dict[str, Tensor], name: str, stride: int = 1, pad
 
 
 def _squeezenet(x: Tensor, weights: dict[str, Tensor]) -> tuple[Tensor, ...]:
-    """Maps of 13x13 after the fourth and the last fire module; mean and deviation are folded into the file."""
+    """Maps of 13x13 after the fourth and the last fire module; mean and deviation are folded into the
+    file."""
     x = _conv(x, weights, "features.0", stride=2)
     middle = x
     for layer in (None, 3, 4, None, 6, 7, None, 9, 10, 11, 12):

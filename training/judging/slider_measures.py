@@ -1,6 +1,7 @@
 """What dlib's 68 points and the colours between them say of an edit: judges that no label was made with.
 
-Lengths are in units of the distance between the outer corners of the eyes; colours are CIELAB's L* (0 to 100).
+Lengths are in units of the distance between the outer corners of the eyes; colours are CIELAB's L* (0 to
+100).
 """
 
 import cv2
@@ -28,19 +29,23 @@ def point_measures(points: np.ndarray) -> dict[str, float]:
         "brows": float(brows) / eyes,
         "lips": (_length(points, 51, 62) + _length(points, 66, 57)) / eyes,
         "nose_width": _length(points, 31, 35) / eyes,
-        "face_width": (_length(points, 1, 15) + _length(points, 3, 13)) / 2 / np.sqrt(eyes * _length(points, 27, 33)),
+        "face_width": (_length(points, 1, 15) + _length(points, 3, 13))
+        / 2
+        / np.sqrt(eyes * _length(points, 27, 33)),
     }
 
 
 def colour_measures(picture: np.ndarray, points: np.ndarray, hair_at: np.ndarray) -> dict[str, float]:
     """The numbers of `COLOUR_MEASURES`.
 
-    picture: HWC uint8 RGB; points: (68, 2) in its pixels; hair_at: (H, W) bool, where the unedited face has hair,
-    so that a picture and its edit are looked at in the same place (`hair_place`).
+    picture: HWC uint8 RGB; points: (68, 2) in its pixels; hair_at: (H, W) bool, where the unedited face has
+    hair, so that a picture and its edit are looked at in the same place (`hair_place`).
     """
     lightness = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 0]
     # Between the eye's outer corner, the nose's wing and the mouth's corner: the cheek.
-    right, left = (_patch(lightness, points[list(corners)].mean(0)) for corners in ((36, 31, 48), (45, 35, 54)))
+    right, left = (
+        _patch(lightness, points[list(corners)].mean(0)) for corners in ((36, 31, 48), (45, 35, 54))
+    )
     return {
         "skin_brightness": (right + left) / 2,
         "side_light": left - right,
@@ -52,15 +57,17 @@ def colour_measures(picture: np.ndarray, points: np.ndarray, hair_at: np.ndarray
 def hair_place(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(H, W) bool: where a face of these points (68, 2) has hair, found without a network.
 
-    A ring above the forehead: between 1.05 and 1.35 face heights (brows to chin) up from the chin, as wide as the
-    brows, and there the pixels that differ from the cheeks more than from each other's median.
+    A ring above the forehead: between 1.05 and 1.35 face heights (brows to chin) up from the chin, as wide
+    as the brows, and there the pixels that differ from the cheeks more than from each other's median.
     """
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     chin, brows = points[8], points[17:27].mean(0)
     up, half = brows - chin, (points[24] - points[19]) / 2
     low, high = chin + 1.42 * up, chin + 1.62 * up
     area = np.zeros(picture.shape[:2], np.uint8)
-    cv2.fillConvexPoly(area, np.rint(np.stack([low - half, low + half, high + half, high - half])).astype(np.int32), 1)
+    cv2.fillConvexPoly(
+        area, np.rint(np.stack([low - half, low + half, high + half, high - half])).astype(np.int32), 1
+    )
     skin = np.median([lab[tuple(_inside(points[i], lab.shape))] for i in (29, 30, 31, 35)], axis=0)
     place = area > 0
     if not place.any():
@@ -80,7 +87,11 @@ def _inside(point: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def _patch(lightness: np.ndarray, at: np.ndarray, radius: int = 5) -> float:
     row, column = _inside(at, lightness.shape)
-    return float(np.median(lightness[max(row - radius, 0) : row + radius + 1, max(column - radius, 0) : column + radius + 1]))
+    return float(
+        np.median(
+            lightness[max(row - radius, 0) : row + radius + 1, max(column - radius, 0) : column + radius + 1]
+        )
+    )
 
 
 def _gaze(lightness: np.ndarray, eye: np.ndarray) -> float:

@@ -2,14 +2,16 @@
 
     python -m training.judging.sliders --bundle checkpoints/portrait1024 --directions directions \\
         --faces gen --first 18 --last 20 --count 40 --identity mobilefacenet_arcface.safetensors \\
-        --probe judge.safetensors --trunk lpips_alex.safetensors --pose fr_pose.onnx [--published ffhq_directions.npz]
-    python -m training.judging.sliders --bundle ... --photos data/photos ... (opened portraits instead of samples)
+        --probe judge.safetensors --trunk lpips_alex.safetensors --pose fr_pose.onnx \\
+        [--published ffhq_directions.npz]
+    python -m training.judging.sliders --bundle ... --photos data/photos ... (opened portraits, not samples)
 
-Every slider goes to +VALUE and -VALUE on every face. Lengths and colours are judged by dlib's 68 points and what
-lies between them (`slider_measures`), yaw and pitch by `fr_pose`, the rest by a probe on masks and published
-attributes of faces that no label saw, on another trunk (`training.data.attribute_probe --half 1`). Identity is
-MobileFaceNet's cosine to the unedited picture, with its landmarks; found anew where the head turns. With
-`--published`, directions of the same W found elsewhere are stretched to the same move, and stand beside ours.
+Every slider goes to +VALUE and -VALUE on every face. Lengths and colours are judged by dlib's 68 points and
+what lies between them (`slider_measures`), yaw and pitch by `fr_pose`, the rest by a probe on masks and
+published attributes of faces that no label saw, on another trunk (`training.data.attribute_probe --half 1`).
+Identity is MobileFaceNet's cosine to the unedited picture, with its landmarks; found anew where the head
+turns. With `--published`, directions of the same W found elsewhere are stretched to the same move, and stand
+beside ours.
 """
 
 import argparse
@@ -44,7 +46,8 @@ JUDGED_AS = {"gender": "female"}
 TURNS = ("yaw", "pitch")
 # Over these the mean identity is asked for.
 KEPT_OVER = ("smile", "mouth_open", "eyes_open", "yaw", "pitch", "hair_brightness", "skin_brightness")
-# Only faces that can move are counted: glasses come to those without and leave those with (the probe's score).
+# Only faces that can move are counted: glasses come to those without and leave those with (the probe's
+# score).
 NOTHING_TO_TAKE = {"glasses": 0.4, "beard": 0.2, "bangs": 0.3}
 PUBLISHED = {
     "smile": "e4e__smile",
@@ -72,8 +75,8 @@ Render = Callable[[np.ndarray], np.ndarray]  # codes (N, L, D) -> pictures (N, 2
 
 @dataclass(frozen=True)
 class Judged:
-    """What the judges say of N pictures. `values`: (N, A) by `names`; `identity`: (N, 128) unit vectors with the
-    unedited landmarks, `turned`: the same with landmarks found anew."""
+    """What the judges say of N pictures. `values`: (N, A) by `names`; `identity`: (N, 128) unit vectors with
+    the unedited landmarks, `turned`: the same with landmarks found anew."""
 
     names: tuple[str, ...]
     values: np.ndarray
@@ -82,7 +85,8 @@ class Judged:
 
 
 class HeadPose:
-    """npm faceplugin-face-recognition-js 0.0.1's fr_pose.onnx: 66 bins of 3 degrees for yaw, pitch and roll."""
+    """npm faceplugin-face-recognition-js 0.0.1's fr_pose.onnx: 66 bins of 3 degrees for yaw, pitch and
+    roll."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
@@ -129,7 +133,9 @@ class Judges:
             by_points = point_measures(points)
             by_colour = colour_measures(picture, points, hair_place(original, place))
             turns = self.pose(picture, points)
-            rows.append([*(by_points[n] for n in POINT_MEASURES), *(by_colour[n] for n in COLOUR_MEASURES), *turns])
+            rows.append(
+                [*(by_points[n] for n in POINT_MEASURES), *(by_colour[n] for n in COLOUR_MEASURES), *turns]
+            )
         values = np.concatenate([np.array(rows), self.probe(grid_features(self.trunk, pictures))], 1)
         return Judged(self.names, values, self._embed(pictures, first), self._embed(pictures, anew))
 
@@ -140,9 +146,10 @@ class Judges:
 
 
 def figures(name: str, before: Judged, up: Judged, down: Judged, deviations: np.ndarray) -> dict[str, object]:
-    """One slider's row. `moved_up`, `moved_down`: shares of the faces that can, moved the right way; `move`: by how
-    much, in deviations between faces, half the way from down to up; `identity`: mean cosine of both edits to the
-    unedited; `else`: what else moves most, in the same deviations; `else_sum`: all of it together."""
+    """One slider's row. `moved_up`, `moved_down`: shares of the faces that can, moved the right way; `move`:
+    by how much, in deviations between faces, half the way from down to up; `identity`: mean cosine of both
+    edits to the unedited; `else`: what else moves most, in the same deviations; `else_sum`: all of it
+    together."""
     own = before.names.index(JUDGED_AS.get(name, name))
     base, high, low = (j.values[:, own] for j in (before, up, down))
     limit = NOTHING_TO_TAKE.get(name)
@@ -169,23 +176,31 @@ def figures(name: str, before: Judged, up: Judged, down: Judged, deviations: np.
 def judge_direction(
     judges: Judges, codes: np.ndarray, before: Judged, step: np.ndarray, name: str, pictures: np.ndarray
 ) -> dict[str, object]:
-    """codes: (N, L, D); step: (L, D), what the slider adds; pictures: (N, 256, 256, 3), the unedited faces."""
+    """codes: (N, L, D); step: (L, D), what the slider adds; pictures: (N, 256, 256, 3), the unedited
+    faces."""
     deviations = np.nanstd(before.values, 0)
     up, down = judges(codes + step, pictures), judges(codes - step, pictures)
     return figures(name, before, up, down, deviations)
 
 
 def placed(direction: np.ndarray, num_codes: int) -> np.ndarray:
-    """A published direction ([512] or [18, 512]) as (num_codes, 512): code i goes to code i, the last are left out."""
+    """A published direction ([512] or [18, 512]) as (num_codes, 512): code i goes to code i, the last are
+    left out."""
     if direction.ndim == 1:
         return np.repeat(direction[None], num_codes, 0)
     return direction[:num_codes]
 
 
 def judge_published(
-    judges: Judges, codes: np.ndarray, before: Judged, direction: np.ndarray, ours: dict[str, object], norm: float,
-    name: str, pictures: np.ndarray,
-) -> dict[str, object]:  # fmt: skip
+    judges: Judges,
+    codes: np.ndarray,
+    before: Judged,
+    direction: np.ndarray,
+    ours: dict[str, object],
+    norm: float,
+    name: str,
+    pictures: np.ndarray,
+) -> dict[str, object]:
     """The same row for a published direction, stretched (and turned) so that it moves as far as ours.
 
     One try at our step's own norm says how far it goes; the second, at most four times as long, is judged.
@@ -228,7 +243,9 @@ def opened_codes(bundle: Path, photos: Path, count: int) -> np.ndarray:
     from core.images import open_image
 
     engine = Engine.load(bundle)
-    files = [file for file in sorted(photos.iterdir()) if file.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")]
+    files = [
+        file for file in sorted(photos.iterdir()) if file.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
+    ]
     return np.stack([engine.open_portrait(open_image(file)).w_plus.cpu().numpy() for file in files[:count]])
 
 
@@ -272,7 +289,9 @@ def _softmax(x: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--directions", type=Path, required=True, help="what training.loops.directions wrote")
     source = parser.add_mutually_exclusive_group(required=True)
@@ -295,7 +314,9 @@ def main() -> None:
         MobileFaceNet.load(a.identity),
     )
     codes = (
-        sampled_codes(a.faces, a.first, a.last, a.count) if a.faces else opened_codes(a.bundle, a.photos, a.count)
+        sampled_codes(a.faces, a.first, a.last, a.count)
+        if a.faces
+        else opened_codes(a.bundle, a.photos, a.count)
     )
     rows = judge_all(judges, codes, a.directions, a.value, a.published)
     kept = [float(rows[name]["identity"]) for name in KEPT_OVER if name in rows]  # type: ignore[arg-type]

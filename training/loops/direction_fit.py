@@ -1,9 +1,10 @@
-"""Directions in W from labelled samples: ridge regression in whitened W, and steps that move one label and hold others.
+"""Directions in W from labelled samples: ridge regression in whitened W, and steps that move one label and
+hold others.
 
-The mathematics of `training.loops.directions`, in numpy float64. v = whitened code, (w - mean) U / sqrt(e), its
-first K components. A label's gradient b is what ridge regression says of it: standardised label = b . v + noise.
-Where codes differ (W+), a label follows the mean of the codes' v with weights of its own, its profile: it says at
-which codes the label is made.
+The mathematics of `training.loops.directions`, in numpy float64. v = whitened code, (w - mean) U / sqrt(e),
+its first K components. A label's gradient b is what ridge regression says of it: standardised label = b . v
++ noise. Where codes differ (W+), a label follows the mean of the codes' v with weights of its own, its
+profile: it says at which codes the label is made.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Whitening:
-    """`mean`: (D,) of w; `basis`: (D, K) principal directions; `deviation`: (K,) standard deviations along them."""
+    """`mean`: (D,) of w; `basis`: (D, K) principal directions; `deviation`: (K,) standard deviations along
+    them."""
 
     mean: np.ndarray
     basis: np.ndarray
@@ -39,7 +41,8 @@ class Whitening:
 @dataclass(frozen=True)
 class LinearLabels:
     """What regression says of A labels. `gradients`: (A, K), standard deviations of the label for one of v;
-    `profiles`: (A, L), how much of it each code makes, summing to 1; `mean`, `deviation`: (A,) of the labels."""
+    `profiles`: (A, L), how much of it each code makes, summing to 1; `mean`, `deviation`: (A,) of the
+    labels."""
 
     names: tuple[str, ...]
     gradients: np.ndarray
@@ -93,7 +96,8 @@ def fit_labels(
 
 
 def _profile(said: np.ndarray, label: np.ndarray, smoothness: float) -> np.ndarray:
-    """(L,) weights >= 0 of the codes' own predictions `said` (N, L) that together tell `label` (N,), summing to 1.
+    """(L,) weights >= 0 of the codes' own predictions `said` (N, L) that together tell `label` (N,), summing
+    to 1.
 
     Non-negative least squares by dropping: each negative weight is set to zero and the rest
     solved again, which ends after at most L rounds.
@@ -126,7 +130,8 @@ def holding_step(target: np.ndarray, held: np.ndarray, weights: np.ndarray) -> n
 
 
 def principal(values: np.ndarray, count: int) -> np.ndarray:
-    """(N, count) leading principal components of (N, F), rows with NaN left NaN; together of mean square `count`.
+    """(N, count) leading principal components of (N, F), rows with NaN left NaN; together of mean square
+    `count`.
 
     Their own proportions are kept: what varies most of a descriptor is what one sees most.
     """

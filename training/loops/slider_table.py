@@ -7,12 +7,13 @@ from training.data.label import NAMES
 
 @dataclass(frozen=True)
 class Slider:
-    """One direction. `target`: the label it moves; `step`: by how much (in the label's unit) at slider value 1, as
-    the regression says, corrected so that rendered faces look a natural step apart; `codes`: the first and last
-    (excluded) that it moves; `free`: labels that may go with it; `strict`: labels held ten times as firmly.
+    """One direction. `target`: the label it moves; `step`: by how much (in the label's unit) at slider value
+    1, as the regression says, corrected so that rendered faces look a natural step apart; `codes`: the first
+    and last (excluded) that it moves; `free`: labels that may go with it; `strict`: labels held ten times as
+    firmly.
 
-    All other labels are held, the descriptor's components and the rim's too, each group with its weight: 0 lets
-    go, 10 lets hardly anything through (`direction_fit.holding_step`).
+    All other labels are held, the descriptor's components and the rim's too, each group with its weight: 0
+    lets go, 10 lets hardly anything through (`direction_fit.holding_step`).
     """
 
     name: str
@@ -31,9 +32,13 @@ class Slider:
     def __post_init__(self) -> None:
         unknown = {self.target, *self.free, *self.strict} - set(NAMES)
         if unknown:
-            raise ValueError(f"Slider {self.name} speaks of labels that are none: {', '.join(sorted(unknown))}")
+            raise ValueError(
+                f"Slider {self.name} speaks of labels that are none: {', '.join(sorted(unknown))}"
+            )
         if not 0 <= self.codes[0] < self.codes[1]:
-            raise ValueError(f"Slider {self.name} moves the codes {self.codes[0]} up to {self.codes[1]}: none")
+            raise ValueError(
+                f"Slider {self.name} moves the codes {self.codes[0]} up to {self.codes[1]}: none"
+            )
 
     def weight(self, label: str) -> float:
         """How firmly one label is held."""
@@ -52,10 +57,11 @@ SLIDERS = (
         "serious",
         "smiling",
         target="smile",
-        step=0.3,
+        step=0.25,
         codes=(2, 7),
-        free=("squint", "mouth_width", "pucker", "lips", "chin_shadow", "mouth_open", "nose_width"),
+        free=("squint", "mouth_width", "pucker", "lips", "chin_shadow", "nose_width"),
         strict=("glasses", "female", "age"),
+        labels_held=2.0,
     ),
     Slider(
         "mouth_open",
@@ -112,10 +118,19 @@ SLIDERS = (
         "younger",
         "older",
         target="age",
-        step=9.0,
+        step=8.0,
         codes=(0, 10),
-        free=("skin_red", "skin_yellow", "makeup", "hair_brightness", "hair_yellow", "hair_red", "frown", "lips"),
-        strict=("glasses", "female", "hat"),
+        free=(
+            "skin_red",
+            "skin_yellow",
+            "makeup",
+            "hair_brightness",
+            "hair_yellow",
+            "hair_red",
+            "frown",
+            "lips",
+        ),
+        strict=("glasses", "eye_shadow", "female", "hat", "bangs"),
         identity_held=0.3,
     ),
     Slider(
@@ -136,10 +151,10 @@ SLIDERS = (
         "without",
         "with",
         target="glasses",
-        step=0.25,
+        step=0.2,
         codes=(0, 6),
         strict=("eye_shadow", "hat", "age", "female", "hair_area"),
-        identity_held=1.0,
+        identity_held=2.0,
     ),
     Slider(
         "beard",
@@ -147,10 +162,18 @@ SLIDERS = (
         "shaven",
         "bearded",
         target="beard",
-        step=0.1,
+        step=0.09,
         codes=(3, 11),
         free=("chin_shadow", "makeup"),
-        strict=("female", "age", "glasses", "hair_length"),
+        strict=(
+            "female",
+            "age",
+            "glasses",
+            "hair_length",
+            "eye_shadow",
+            "hair_brightness",
+            "skin_brightness",
+        ),
         identity_held=1.0,
     ),
     Slider(
@@ -159,8 +182,8 @@ SLIDERS = (
         "dark",
         "fair",
         target="hair_brightness",
-        step=12.0,
-        codes=(8, 16),
+        step=14.0,
+        codes=(5, 13),
         free=("hair_red", "hair_yellow"),
         strict=("skin_brightness", "skin_yellow"),
         surround_held=10.0,
@@ -186,7 +209,7 @@ SLIDERS = (
         step=0.045,
         codes=(0, 5),
         free=("jaw_width", "hair_area", "nose_width"),
-        strict=("pitch", "age"),
+        strict=("pitch", "age", "glasses"),
         identity_held=0.5,
     ),
     Slider(
@@ -226,10 +249,10 @@ SLIDERS = (
         "narrow",
         "broad",
         target="nose_width",
-        step=0.02,
-        codes=(2, 9),
+        step=0.014,
+        codes=(2, 7),
         free=("nose_length",),
-        strict=("smile", "yaw"),
+        strict=("smile", "yaw", "eyes_open", "mouth_width", "squint"),
     ),
     Slider(
         "bangs",
@@ -237,10 +260,10 @@ SLIDERS = (
         "none",
         "full",
         target="bangs",
-        step=0.2,
+        step=0.09,
         codes=(0, 6),
         free=("hair_area", "hair_length"),
-        strict=("hat", "age", "female"),
+        strict=("hat", "age", "female", "glasses", "eye_shadow"),
         surround_held=2.0,
     ),
     Slider(

@@ -47,8 +47,8 @@ def test_published_attributes_and_masks_say_what_they_know() -> None:
     assert (known["glasses"], known["hat"], known["age"], known["bangs"]) == (1, 0, 31, 0.2)
     assert np.isnan([known["female"], known["beard"], known["makeup"]]).all()
     face = {
-        "glasses": "Sunglasses", "accessories": "headwear", "eye_makeup": "1", "lip_makeup": "0", "beard": "0.8",
-        "moustache": "0.4",
+        "glasses": "Sunglasses", "accessories": "headwear", "eye_makeup": "1", "lip_makeup": "0", "beard":
+        "0.8", "moustache": "0.4",
     }  # fmt: skip
     known = dict(zip(ATTRIBUTES, published({**row, "mask": "0", "gender": "male"}, {"x": face}), strict=True))
     assert (known["glasses"], known["hat"], known["makeup"], known["female"]) == (1, 1, 0.5, 0)
@@ -83,16 +83,29 @@ def test_trunks_have_the_published_sizes(name: str, tmp_path: Path) -> None:
             weights[f"trunk.features.{layer}.weight"] = torch.randn(o, i, k, k) * (2 / (i * k * k)) ** 0.5
             weights[f"trunk.features.{layer}.bias"] = torch.zeros(o)
     else:
-        weights["features.0.weight"], weights["features.0.bias"] = torch.randn(64, 3, 3, 3) * 0.27, torch.zeros(64)
+        weights["features.0.weight"], weights["features.0.bias"] = (
+            torch.randn(64, 3, 3, 3) * 0.27,
+            torch.zeros(64),
+        )
         inputs = 64
-        widths = {3: (16, 64), 4: (16, 64), 6: (32, 128), 7: (32, 128), 9: (48, 192), 10: (48, 192), 11: (64, 256)}
+        widths = {
+            3: (16, 64),
+            4: (16, 64),
+            6: (32, 128),
+            7: (32, 128),
+            9: (48, 192),
+            10: (48, 192),
+            11: (64, 256),
+        }
         for layer, (s, e) in {**widths, 12: (64, 256)}.items():
             for part, (o, i, k) in {
                 "squeeze": (s, inputs, 1),
                 "expand1x1": (e, s, 1),
                 "expand3x3": (e, s, 3),
             }.items():
-                weights[f"features.{layer}.{part}.weight"] = torch.randn(o, i, k, k) * (2 / (i * k * k)) ** 0.5
+                weights[f"features.{layer}.{part}.weight"] = (
+                    torch.randn(o, i, k, k) * (2 / (i * k * k)) ** 0.5
+                )
                 weights[f"features.{layer}.{part}.bias"] = torch.zeros(o)
             inputs = 2 * e
     save_file(weights, tmp_path / "trunk.safetensors")

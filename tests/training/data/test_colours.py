@@ -6,7 +6,6 @@ import pytest
 from training.data.colours import COLOUR_LABELS, colour_labels, surround
 
 
-
 def lightness(grey: int) -> float:
     """L* of an sRGB grey, by the definitions of sRGB and CIELAB."""
     c = grey / 255

@@ -76,7 +76,11 @@ def test_effects_count_the_moved_codes_alone() -> None:
 
 
 def test_a_step_moves_its_label_by_one_and_is_the_cheapest(random: np.random.Generator) -> None:
-    target, held, weights = random.normal(size=WIDTH), random.normal(size=(3, WIDTH)), np.array([1.0, 5.0, 0.0])
+    target, held, weights = (
+        random.normal(size=WIDTH),
+        random.normal(size=(3, WIDTH)),
+        np.array([1.0, 5.0, 0.0]),
+    )
     d = holding_step(target, held, weights)
     assert target @ d == pytest.approx(1)
 
