@@ -31,6 +31,8 @@ DARK = 0.1  # the share of faces with the darkest eyes
 def held_labels(table: LabelTable) -> tuple[np.ndarray, tuple[str, ...]]:
     """(N, A + IDENTITY + SURROUND) float64 labels with the components that must not move, and their names."""
     values = table.values.astype(np.float64)
+    # A child's year shows as much as ten of a grown-up's: age is fitted and held as log(1 + years).
+    values[:, table.names.index("age")] = np.log1p(values[:, table.names.index("age")])
     # Dark glasses are glasses too: left out, so that what the others have in common is a clear pair.
     dark = table.column("eye_shadow") > np.nanquantile(table.column("eye_shadow"), 1 - DARK)
     values[dark, table.names.index("glasses")] = np.nan

@@ -118,7 +118,7 @@ SLIDERS = (
         "younger",
         "older",
         target="age",
-        step=8.0,
+        step=0.24,  # of log(1 + years)
         codes=(0, 10),
         free=(
             "skin_red",
@@ -182,7 +182,7 @@ SLIDERS = (
         "dark",
         "fair",
         target="hair_brightness",
-        step=14.0,
+        step=11.0,
         codes=(5, 13),
         free=("hair_red", "hair_yellow"),
         strict=("skin_brightness", "skin_yellow"),
