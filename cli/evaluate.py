@@ -15,8 +15,6 @@ from tqdm import tqdm
 
 from core.engine import Engine
 from core.errors import BadImage, BadRequest, NoFaceFound
-from core.faces.alignment import to_crop
-from core.faces.identity import descriptor, distance
 from core.images import open_image, to_tensor
 from core.session import EditRequest, Portrait, Refine
 
@@ -82,16 +80,6 @@ def _windowed(x: Tensor) -> Tensor:
     return F.conv2d(x, kernel.transpose(2, 3), groups=x.shape[1])
 
 
-def identity_distance(portrait: Portrait, picture: np.ndarray) -> float:
-    """dlib descriptor distance between the aligned crop and its reconstruction `picture`, (R, R, 3) uint8.
-
-    The landmarks are the photo's own for both: found anew, they would measure the detector as well.
-    """
-    face = portrait.faces[portrait.face]
-    landmarks = to_crop(face.landmarks, portrait.transform, len(portrait.crop))
-    return distance(descriptor(portrait.crop, landmarks), descriptor(picture, landmarks))
-
-
 def load_lpips(warn: Callable[[str], None]) -> Lpips | None:
     """LPIPS (Zhang et al. 2018) with AlexNet, on two (1, 3, H, W) images in [-1, 1].
 
@@ -123,7 +111,7 @@ def measure_portrait(portrait: Portrait, picture: np.ndarray, lpips: Lpips | Non
     return {
         "mse": mse(a, b),
         "ms_ssim": ms_ssim(a, b),
-        "dlib_distance": identity_distance(portrait, picture),
+        "dlib_distance": portrait.identity.distance(picture),
         "lpips": lpips(a, b) if lpips else None,
     }
 

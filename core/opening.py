@@ -1,7 +1,5 @@
 """From a photo to a Portrait: find the face, cut it out, invert it; or take a known one up again."""
 
-import copy
-import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +11,14 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import Bundle
-from core.editing.label import directions, unit_codes
-from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
-from core.faces import alignment, identity
+from core.editing.code_editor import CodeEditor
+from core.errors import BadRequest, NoFaceFound, SessionExpired
+from core.faces import alignment
 from core.faces.alignment import CropTransform, Face
+from core.faces.identity import Identity
 from core.generators.residual import Residual
 from core.images import to_array, to_tensor
+from core.keys import PortraitKey, content_hash
 from core.models.inverter import invert
 from core.paste import compositing
 from core.references import Reference
@@ -51,15 +51,10 @@ class Opener:
     The detector, whose scratch memory is shared, lets one thread at a time through.
     """
 
-    def __init__(self, bundle: Bundle, renderer: Renderer, device: DeviceThread) -> None:
+    def __init__(self, bundle: Bundle, renderer: Renderer, device: DeviceThread, editor: CodeEditor) -> None:
         self._config = bundle.config
-        self._renderer = renderer
+        self._renderer, self._device, self._editor = renderer, device, editor
         self._generator, self._inverter = bundle.generator, bundle.inverter
-        known = bundle.classifier
-        self._classifier = None if known is None else copy.deepcopy(known).to(renderer.device).double()
-        self._linear = unit_codes(bundle.linear_directions.to(renderer.device))
-        self._fixed = bundle.directions.to(renderer.device)
-        self._device = device
         self._detector_lock = threading.Lock()
         self._detections: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)
 
@@ -75,13 +70,13 @@ class Opener:
         self._detections.put(content, _Detection(faces))
         return faces
 
-    def open(self, photo: np.ndarray, content: str, face: int, key: str, progress: Steps) -> Portrait:
-        """`Engine.open_portrait` of a photo that is not remembered; content: its hash."""
+    def open(self, photo: np.ndarray, key: PortraitKey, progress: Steps) -> Portrait:
+        """`Engine.open_portrait` of a photo that is not remembered."""
         self._check_inverter()
         progress("Finding faces")
-        faces = self.find_faces(photo, content)
-        _check_face(face, len(faces))
-        return self._portrait(photo, faces, face, key, self._invert, {}, progress)
+        faces = self.find_faces(photo, key.photo)
+        _check_face(key.face, len(faces))
+        return self._portrait(photo, faces, key, self._invert, {}, progress)
 
     def resume(
         self,
@@ -92,18 +87,16 @@ class Opener:
         residuals: Mapping[str, Residual],
     ) -> Portrait:
         """`Engine.resume`."""
-        content = content_hash(photo)
         _check_face(face, len(faces))
         shape = (self._generator.config.num_codes, self._generator.config.w_dim)
         if w_plus.shape != shape or not all(r.fits(self._generator) for r in residuals.values()):
             raise BadRequest("This portrait was made with another model; open its photo instead.")
         # A stranger's file may say anything; nobody else who opens this photo shall be given that code.
-        told = hashlib.sha256(w_plus.tobytes() + faces[face].landmarks.tobytes())
-        key = f"{content}-{told.hexdigest()}"
+        key = PortraitKey.resumed(photo, face, faces[face].landmarks, w_plus)
         code = torch.tensor(w_plus, dtype=torch.float32, device=self._renderer.device)
         moved = {mode: residual.to(self._renderer.device) for mode, residual in residuals.items()}
         transform = self._whole(photo, code)
-        return self._portrait(photo, faces, face, key, lambda _: code, moved, lambda _: None, transform)
+        return self._portrait(photo, faces, key, lambda _: code, moved, lambda _: None, transform)
 
     def _whole(self, photo: np.ndarray, code: Tensor) -> CropTransform | None:
         """Of a picture that the generator made of this code: the square that is all of it."""
@@ -121,8 +114,7 @@ class Opener:
         self,
         photo: np.ndarray,
         faces: tuple[Face, ...],
-        face: int,
-        key: str,
+        key: PortraitKey,
         code: Callable[[np.ndarray], Tensor],
         residuals: Mapping[str, Residual],
         progress: Steps,
@@ -134,22 +126,22 @@ class Opener:
         """
         progress("Aligning")
         photo = np.array(photo, order="C")  # the portrait's own: the caller may write into theirs
-        landmarks = faces[face].landmarks
+        landmarks = faces[key.face].landmarks
         size = self._config.generator.resolution
         transform = transform or alignment.crop_transform(landmarks, self._config.template)
         crop = alignment.crop(photo, transform, size)
-        descriptor = identity.descriptor(photo, landmarks)
+        landmarks = alignment.to_crop(landmarks, transform, size)
         progress("Inverting")
         computed = self._device.run(lambda: self._computed(code(crop), residuals))
         return Portrait(
             key=key,
             photo=photo,
             faces=faces,
-            face=face,
+            face=key.face,
             transform=transform,
             crop=crop,
-            mask=compositing.face_mask(alignment.to_crop(landmarks, transform, size), size),
-            identity=descriptor,
+            mask=compositing.face_mask(landmarks, size),
+            identity=Identity(crop, landmarks),
             residuals=residuals,
             **computed,
         )
@@ -163,18 +155,8 @@ class Opener:
             "rendered": rendered,
             "inversion": to_array(rendered)[0],
             "bases": bases,
-            "directions": self._directions(w_plus),
+            "directions": self._editor.directions(w_plus),
         }
-
-    def _directions(self, w_plus: Tensor) -> dict[str, Tensor]:
-        """For each order (A + F, L, D): the classifier's A at this face, then the fixed ones."""
-        own = {"linear": self._linear}
-        if self._classifier is None:
-            own |= {"first": self._linear, "second": self._linear}
-        else:
-            for order in ("first", "second"):
-                own[order] = directions(self._classifier, w_plus, order)
-        return {order: torch.cat([steps, self._fixed]) for order, steps in own.items()}
 
     def _check_inverter(self) -> None:
         if self._inverter is None:
@@ -212,18 +194,6 @@ class Opener:
     def close(self) -> None:
         """Forget every photo."""
         self._detections.clear()
-
-
-def content_hash(photo: np.ndarray) -> str:
-    """SHA-256 of (H, W, 3) uint8, in hexadecimal.
-
-    Raises: BadImage if it is no RGB array.
-    """
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
-        raise BadImage("A photo must be an RGB picture with 8 bits for each colour.")
-    digest = hashlib.sha256(repr(photo.shape).encode())
-    digest.update(np.ascontiguousarray(photo).data)
-    return digest.hexdigest()
 
 
 def _check_face(face: int, found: int) -> None:

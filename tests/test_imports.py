@@ -13,7 +13,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("app", "cli", "core", "training")
 # Lowest first. A module imports from its own floor or from below, never from above; the longest name wins.
 FLOORS = (
-    ("core.config", "core.errors", "core.references", "core.projects.strict_json", "cli.options"),
+    (
+        "core.config",
+        "core.errors",
+        "core.keys",
+        "core.references",
+        "core.projects.strict_json",
+        "cli.options",
+    ),
     ("core.ops",),
     ("core.generators",),
     ("core.models",),
@@ -27,6 +34,7 @@ FLOORS = (
     ),
     (
         "core.session",
+        "core.memory",
         "core.projects.request_json",
         "core.rendering",
         "core.editing",

@@ -9,7 +9,7 @@ from scipy.ndimage import correlate
 from skimage.metrics import structural_similarity
 
 from cli import evaluate as evaluation
-from cli.evaluate import evaluate, evenly, identity_distance, load_lpips, ms_ssim, mse, photos_in
+from cli.evaluate import evaluate, evenly, load_lpips, ms_ssim, mse, photos_in
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadRequest
@@ -89,12 +89,6 @@ def test_mse_is_on_minus_one_to_one() -> None:
     assert mse(torch.full((1, 3, 4, 4), -1.0), torch.full((1, 3, 4, 4), 1.0)) == 4
 
 
-def test_identity_distance_is_zero_only_for_the_same_pixels(tiny_engine: Engine, photo: np.ndarray) -> None:
-    portrait = tiny_engine.open_portrait(photo)
-    assert identity_distance(portrait, portrait.crop) == 0
-    assert identity_distance(portrait, portrait.inversion) > 0.3  # random weights show nobody
-
-
 def test_lpips_that_cannot_be_had_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lpips", None)  # makes the import fail
     warnings: list[str] = []
@@ -126,7 +120,7 @@ def test_evaluate_counts_measures_and_averages(
     first = result["per_photo"][0]
     assert first["mse"] == pytest.approx((error**2).mean(), rel=1e-5)
     assert first["lpips"] == pytest.approx(abs(error).max(), rel=1e-5)
-    assert first["dlib_distance"] == identity_distance(portrait, portrait.inversion)
+    assert first["dlib_distance"] == portrait.identity.distance(portrait.inversion)
     for name in ("mse", "ms_ssim", "dlib_distance", "lpips", "seconds"):
         values = [entry[name] for entry in result["per_photo"]]
         assert result["mean"][name] == pytest.approx(sum(values) / 2)
