@@ -19,23 +19,26 @@ from core.faces.alignment import Face
 from core.generators.residual import Residual
 from core.generators.stylegan2.network import Generator
 from core.images import to_array, to_levels
+from core.inversion.pursuit import Begin
+from core.inversion.seeker import Seeker
 from core.keys import PortraitKey, content_hash
 from core.memory import PortraitMemory
-from core.models.gradual_encoder import GradualEncoder
-from core.opening import Opener
+from core.opening import OPENING_SECONDS, Opener, Wishes
 from core.paste import compositing
 from core.references import Reference
 from core.refinement.fade import fade
 from core.refinement.gradient_modules import GradientSettings
 from core.refinement.refiner import Refiner
-from core.refinement.running import Progress, Watcher
+from core.refinement.running import Precedence, Progress, Watcher
 from core.rendering.device_thread import DeviceThread
-from core.rendering.renderer import Renderer, lay_out, tune_allocator
+from core.rendering.renderer import Renderer, tune_allocator
 from core.session import EditRequest, Order, Portrait, View
 
 # Pictures rendered at once: eight of the built-in model's size, one of 1024 px.
 BATCH_PIXELS = 8 * 128**2
 GENERATED_PSI = 0.7
+# How long a portrait goes on improving once it is open.
+IMPROVING_SECONDS = 30.0
 
 T = TypeVar("T")
 
@@ -59,7 +62,7 @@ class Engine:
 
     refiner: the stage of the bundle's refiner that "fast" uses; None: the first that it lists.
     tuning: how long and how hard "best" fits; None: as it does best. thread: where the bundle was loaded, if
-    anywhere in particular.
+    anywhere in particular. descent: begins the descent to a face's code, in place of the bundle's own.
     Raises: BadRequest if the bundle has no such refiner.
     """
 
@@ -70,27 +73,24 @@ class Engine:
         refiner: str | None = None,
         tuning: GradientSettings | None = None,
         thread: DeviceThread | None = None,
+        descent: Begin | None = None,
     ) -> None:
         tune_allocator()
         self._thread = thread or DeviceThread()
-        self._memory = PortraitMemory()
-        self._thread.run(lambda: self._build(bundle, torch.device(device), refiner, tuning))
+        self._memory, self._precedence = PortraitMemory(), Precedence()
+        self.config: BundleConfig = bundle.config
+        self.device = torch.device(device)
+        self._thread.run(lambda: self._build(bundle, refiner, tuning, descent))
 
     def _build(
-        self, bundle: Bundle, device: torch.device, refiner: str | None, tuning: GradientSettings | None
+        self, bundle: Bundle, refiner: str | None, tuning: GradientSettings | None, descent: Begin | None
     ) -> None:
-        self.config: BundleConfig = bundle.config
-        self.device = device
         self._generator = bundle.generator.to(self.device)
-        self._inverter = bundle.inverter
         self._renderer = Renderer(bundle.generator, self.device)
-        if isinstance(self._inverter, GradualEncoder):
-            # A gigabyte in float32, and no refinement asks for their gradients, as it does for the trunk's.
-            self._inverter.heads.to(self._renderer.dtype)
-        if self._inverter is not None:
-            lay_out(self._inverter.to(self.device))
         self._editor = CodeEditor(bundle, self.device)
-        self._opener = Opener(bundle, self._renderer, self._thread, self._editor)
+        seeker = None if descent is None else Seeker(descent, self._thread, self._precedence)
+        parts = bundle, self._renderer, self._thread, self._editor
+        self._opener = Opener(*parts, self._memory, self._precedence, seeker)
         self._refiner = Refiner(bundle, self._renderer, self._thread, self._memory, refiner, tuning)
         self._gallery_codes = bundle.gallery
         self.fingerprint: str = bundle.fingerprint
@@ -114,19 +114,54 @@ class Engine:
         return self._opener.find_faces(photo, content_hash(photo))
 
     def open_portrait(
-        self, photo: np.ndarray, face: int = 0, progress: Callable[[str], None] | None = None
+        self,
+        photo: np.ndarray,
+        face: int = 0,
+        progress: Callable[[str], None] | None = None,
+        seconds: float = OPENING_SECONDS,
+        shown: Callable[[Portrait], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
     ) -> Portrait:
         """Detect, align and invert one face of (H, W, 3) uint8; the same pixels again cost nothing.
 
-        progress: is told "Finding faces", "Aligning", "Inverting" as each begins.
-        Raises: NoFaceFound if there is no face, or none with this number; BadImage if it is no RGB array.
+        progress: is told "Finding faces", "Aligning", "Inverting" as each begins. A model that finds codes by
+        descent takes at most so many seconds of an idle machine; `shown` is given a portrait to look at and
+        to edit within the first two, then better ones; `cancelled` is asked at every step. `improve` goes on
+        from there.
+        Raises: NoFaceFound if there is no face, or none with this number; BadImage if it is no RGB array;
+        BadRequest if the model opens no photos; Cancelled.
         """
-        key = PortraitKey.opened(photo, face)
-        portrait = self._memory.get(key)
-        if portrait is None:
-            portrait = self._opener.open(photo, key, progress or (lambda step: None))
-            self._memory.put(portrait)
-        return portrait
+        wishes = Wishes.of(seconds, progress, shown, cancelled)
+        return self._opener.open(photo, PortraitKey.opened(photo, face), wishes)
+
+    def open_crop(
+        self,
+        crop: np.ndarray,
+        landmarks: np.ndarray,
+        seconds: float = OPENING_SECONDS,
+        shown: Callable[[Portrait], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Portrait:
+        """`open_portrait` of a face that is cut out already, (S, S, 3) uint8 of any size; none is detected.
+
+        landmarks: (68, 2) in its pixels, iBUG order. The portrait's photo is the crop as it is.
+        """
+        return self._opener.open_crop(crop, landmarks, Wishes.of(seconds, None, shown, cancelled))
+
+    def improve(
+        self,
+        portrait: Portrait,
+        seconds: float = IMPROVING_SECONDS,
+        better: Callable[[Portrait], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Portrait:
+        """The portrait after at most so many seconds of further descent, from where opening it stopped.
+
+        Every edit and opening goes first. better: is given each better portrait; requests hold for all of
+        them, as they say nothing of codes. Ends early where nothing more is gained, or when it is cancelled.
+        A portrait that was refined stays as it is, as does any of a model that does not descend.
+        """
+        return self._opener.improve(portrait, seconds, better, cancelled or (lambda: False))
 
     def resume(
         self,
@@ -150,7 +185,7 @@ class Engine:
     def invert_picture(self, picture: np.ndarray) -> Reference:
         """A reference of a face that is aligned already, (R', R', 3) uint8 of any size.
 
-        Raises: BadImage if it is no RGB array.
+        Raises: BadImage if it is no RGB array; NoFaceFound where descent has to see the face, and does not.
         """
         return self._opener.invert_picture(picture)
 
@@ -165,8 +200,13 @@ class Engine:
 
     @property
     def opens_photos(self) -> bool:
-        """Whether the model has an encoder; without one, portraits are generated or resumed."""
-        return self._inverter is not None
+        """Whether the model finds codes of photos; if not, portraits are generated or resumed."""
+        return self._opener.possible
+
+    @property
+    def improves(self) -> bool:
+        """Whether the model descends, so that `improve` makes portraits better than opening them did."""
+        return self._opener.descends
 
     @property
     def orders(self) -> tuple[str, ...]:
@@ -234,7 +274,8 @@ class Engine:
         """
         view = request.view
         whole = view.output == "photo"
-        pictures = self._thread.run(lambda: _pictures(self._rendered(portrait, request), view))
+        with self._precedence.first():
+            pictures = self._thread.run(lambda: _pictures(self._rendered(portrait, request), view))
         if not pictures:
             return (portrait.photo if whole else portrait.crop).copy()
         if len(pictures) == 1:

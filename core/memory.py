@@ -2,6 +2,8 @@
 
 import threading
 
+import torch
+
 from core.errors import SessionExpired
 from core.keys import PortraitKey
 from core.session import Portrait, SessionStore
@@ -33,8 +35,21 @@ class PortraitMemory:
         """Add its refinements to what is remembered; of a photo that was forgotten nothing may stay."""
         with self._lock:
             known = self.get(refined.key)
-            if known is not None:
+            if known is None:
+                return
+            # Made for the code that it has: of a better one since, nothing is refined.
+            if torch.equal(known.w_plus, refined.w_plus):
                 self.put(known.refined(refined.residuals, refined.bases))
+
+    def replace(self, better: Portrait) -> None:
+        """Remember a better portrait of the same face in place of the one that is.
+
+        Not where that one was refined meanwhile, nor where the photo was forgotten.
+        """
+        with self._lock:
+            known = self.get(better.key)
+            if known is not None and not known.residuals:
+                self.put(better)
 
     def forget(self, photo: str) -> None:
         """Drop every portrait of the photo with this hash."""

@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from core.errors import BadRequest, SessionExpired
-from core.faces.alignment import CropTransform, Face
+from core.faces.alignment import CropTransform, Face, to_crop
 from core.faces.identity import Identity
 from core.generators.residual import Residual
 from core.keys import PortraitKey
@@ -68,6 +68,11 @@ class Portrait:
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
         return self.photo, self.crop, self.inversion, self.mask
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(68, 2) float32 of this face, in pixels of the crop."""
+        return to_crop(self.faces[self.face].landmarks, self.transform, len(self.crop))
 
     @property
     def reference(self) -> Reference:

@@ -40,6 +40,7 @@ FLOORS = (
         "core.editing",
         "core.checkpoints",
         "core.refinement",
+        "core.inversion",
     ),
     ("core.opening", "core.editing.code_editor", "core.importing"),
     ("core.engine",),
