@@ -16,8 +16,8 @@ from core.config import BundleConfig
 from core.editing.code_editor import CodeEditor
 from core.errors import BadRequest
 from core.faces.alignment import Face
+from core.generators.family import GeneratorFamily
 from core.generators.residual import Residual
-from core.generators.stylegan2.network import Generator
 from core.images import to_array, to_levels
 from core.inversion.pursuit import Begin
 from core.inversion.seeker import Seeker
@@ -30,8 +30,9 @@ from core.refinement.fade import fade
 from core.refinement.gradient_modules import GradientSettings
 from core.refinement.refiner import Refiner
 from core.refinement.running import Precedence, Progress, Watcher
+from core.rendering.allocator import tune_allocator
 from core.rendering.device_thread import DeviceThread
-from core.rendering.renderer import Renderer, tune_allocator
+from core.rendering.renderer import Renderer
 from core.session import EditRequest, Order, Portrait, View
 
 # Pictures rendered at once: eight of the built-in model's size, one of 1024 px.
@@ -349,7 +350,7 @@ class Engine:
         return self._thread.run(job)
 
     @property
-    def generator(self) -> Generator:
+    def generator(self) -> GeneratorFamily:
         """The generator as it was loaded, in float32, to compare with."""
         return self._generator
 

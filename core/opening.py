@@ -229,8 +229,8 @@ class Opener:
     ) -> Portrait:
         """`Engine.resume`."""
         _check_face(face, len(faces))
-        shape = (self._generator.config.num_codes, self._generator.config.w_dim)
-        if w_plus.shape != shape or not all(r.fits(self._generator) for r in residuals.values()):
+        shape = tuple(self._generator.w_mean.shape)
+        if w_plus.shape != shape or not all(self._generator.fits(r) for r in residuals.values()):
             raise BadRequest("This portrait was made with another model; open its photo instead.")
         # A stranger's file may say anything; nobody else who opens this photo shall be given that code.
         key = PortraitKey.resumed(photo, face, faces[face].landmarks, w_plus)

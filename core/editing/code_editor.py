@@ -21,7 +21,7 @@ class CodeEditor:
     """The sliders and reference editors of one bundle, on its device."""
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
-        axes, codes = bundle.config.axes, bundle.config.generator.num_codes
+        axes, self._layout = bundle.config.axes, bundle.generator.layout
         self._generator, self._device = bundle.generator, device
         known = bundle.classifier
         self._classifier = None if known is None else copy.deepcopy(known).to(device).double()
@@ -31,9 +31,9 @@ class CodeEditor:
         self._editors = {name: editor.to(device) for name, editor in bundle.reference_editors.items()}
         # What can be taken from a reference: attributes, as the sliders are ordered, then mixes.
         attributes = (name for name in self._sliders if name in self._editors)
-        self.takeable = (*attributes, *available_mixes(codes))
+        self.takeable = (*attributes, *available_mixes(self._layout))
         # Sliders that every generator has, unnamed.
-        self.explorable = tuple(explored.name for explored in explorations(codes))
+        self.explorable = tuple(explored.name for explored in explorations(self._layout))
 
     def directions(self, w_plus: Tensor) -> dict[str, Tensor]:
         """Of the face with this code (L, D), for each order (A + F, L, D).
@@ -89,5 +89,5 @@ class CodeEditor:
                 )
             if take.reference.w_plus.shape != w.shape:
                 raise BadRequest("That reference face was made with another model; open its photo again.")
-        moved = take_all(w, takes, self._editors)
+        moved = take_all(w, takes, self._editors, self._layout)
         return None if torch.equal(moved, w.expand(2, -1, -1)) else moved

@@ -9,12 +9,14 @@ import torch
 from tqdm import tqdm
 
 from core.checkpoints import Bundle
-from training.judging.faces import Opened, Order, edit, embed, face_axes, render
+from core.faces.judge import IdentityJudge, landmarks_anew
+from training.judging.faces import Opened, Order, edit, face_axes, render
 from training.judging.judge import Judge, judge_pictures
-from training.judging.mobilefacenet import MobileFaceNet
 
 # What geometry tells better than any network; all other attributes are the judge network's.
 BY_LANDMARKS = ("smile", "mouth_open", "eyes_open", "brow_raise", "yaw", "pitch", "face_width")
+# Turned heads have their points elsewhere than the photo.
+TURNING = ("yaw", "pitch")
 VALUE = 2.0
 
 Figures = dict[str, float | str]
@@ -95,7 +97,7 @@ def evaluate_sliders(
     bundle: Bundle,
     opened: Opened,
     judges: Judges,
-    network: MobileFaceNet,
+    network: IdentityJudge,
     order: Order,
     device: torch.device,
 ) -> dict[str, Figures]:
@@ -109,7 +111,7 @@ def evaluate_sliders(
     if unknown:
         raise ValueError(f"The judge does not know {', '.join(unknown)}; train it on data that has them")
     before = judges(opened.inversions, opened, names)
-    identity = embed(network, opened.inversions, opened.landmarks, device)
+    identity = network.embeddings(opened.inversions, opened.landmarks)
     axes = face_axes(bundle, opened.codes, order, device)
     table: dict[str, Figures] = {}
     for name in tqdm(names, desc="Sliders", disable=None):
@@ -117,7 +119,10 @@ def evaluate_sliders(
         for value in (VALUE, -VALUE):
             pictures = render(bundle.generator, edit(bundle, opened.codes, axes, name, value), device)
             found.append(judges(pictures, opened, [name])[name])
-            edited = embed(network, pictures, opened.landmarks, device)
+            points = opened.landmarks
+            if name in TURNING:
+                points = np.stack([landmarks_anew(*pair) for pair in zip(pictures, points, strict=True)])
+            edited = network.embeddings(pictures, points)
             kept.append(float((edited * identity).sum(1).mean()))
         table[name] = {
             "judge": "landmarks" if name in BY_LANDMARKS else "network",

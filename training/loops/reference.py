@@ -204,16 +204,9 @@ def main(argv: list[str] | None = None) -> None:
         gain = calibrate(*networks, editor, bundle.linear_directions[index], some)
         told = "  ".join(f"{loss} {value:.3f}" for loss, value in losses.items())
         print(f"{name:14}{told}  gain {gain:.2f}", flush=True)
+    described = dataclasses.replace(bundle.config, version=args.version, reference_editor=config)
     save_bundle(
-        args.out or args.bundle,
-        dataclasses.replace(bundle.config, version=args.version, reference_editor=config),
-        bundle.generator,
-        bundle.inverter,
-        bundle.classifier,
-        bundle.linear_directions,
-        bundle.refiners,
-        reference_editors=editors,
-        gallery=bundle.gallery,
+        args.out or args.bundle, dataclasses.replace(bundle, config=described, reference_editors=editors)
     )
 
 

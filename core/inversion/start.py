@@ -1,0 +1,90 @@
+"""Where a photo's descent starts: a linear guess of its code from what dlib's network sees, and a small picture.
+
+Ridge regression in closed form, fitted by `training.loops.start`; only its leading components are kept.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from core.errors import BadCheckpoint
+from core.faces.dlib_network import CHIP_SIZE, DlibFaceNetwork, Unit
+
+# Of the crop's side: left, top and side of the square around the face that is looked at besides the whole crop.
+FACE = (40 / 256, 56 / 256, 176 / 256)
+# Of dlib's five maps, those that are used, and the sides that they are averaged to.
+MAPS = ((1, 6), (2, 4))
+PICTURE = 24
+
+
+def start_features(network: DlibFaceNetwork, crops: Tensor) -> Tensor:
+    """(B, 3, S, S) aligned crops in [-1, 1] -> (B, F) float32: descriptors, maps and the picture of PICTURE px.
+
+    The chips are fixed squares of the crop, since its alignment has put the face there: the whole, and FACE.
+    """
+    side = crops.shape[-1]
+    left, top, width = (round(part * side) for part in FACE)
+    found = [F.adaptive_avg_pool2d(crops, PICTURE).flatten(1)]
+    for square in (crops[:, :, top : top + width, left : left + width], crops):
+        chips = F.interpolate(square, size=(CHIP_SIZE, CHIP_SIZE), mode="bilinear", antialias=True)
+        descriptor, maps = network(chips)
+        found.append(descriptor)
+        found += [F.adaptive_avg_pool2d(maps[i].float(), pooled).flatten(1) for i, pooled in MAPS]
+    return torch.cat(found, 1)
+
+
+def group_sizes(network: DlibFaceNetwork) -> list[int]:
+    """How many of `start_features` are the picture's, and then each descriptor's and each map's."""
+    widths = [cast(Unit, group[-1]).conv2.out_channels for group in network.groups]  # type: ignore[index]
+    chip = [network.last.out_features, *(widths[i] * pooled**2 for i, pooled in MAPS)]
+    return [3 * PICTURE**2, *chip, *chip]
+
+
+@dataclass(frozen=True)
+class StartShape:
+    """features: F; rank: components kept; coordinates: K, of the whitened codes."""
+
+    features: int
+    rank: int
+    coordinates: int
+
+
+class Start(nn.Module):
+    """Features -> coordinates: ((features - mean) / scale) @ reduce @ expand + bias; the matrices in half precision."""
+
+    def __init__(self, shape: StartShape) -> None:
+        super().__init__()
+        features, rank, coordinates = shape.features, shape.rank, shape.coordinates
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.register_buffer("reduce", torch.zeros(features, rank, dtype=torch.float16))
+        self.register_buffer("expand", torch.zeros(rank, coordinates, dtype=torch.float16))
+        self.register_buffer("bias", torch.zeros(coordinates))
+        self.mean: Tensor
+        self.scale: Tensor
+        self.reduce: Tensor
+        self.expand: Tensor
+        self.bias: Tensor
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, F) -> (B, K) float32."""
+        x = (features - self.mean) / self.scale
+        return x @ self.reduce.float() @ self.expand.float() + self.bias
+
+
+def load_start(path: Path) -> Start:
+    """Raises: BadCheckpoint if the file is damaged or is no start."""
+    try:
+        state = load_file(path)
+        (features, rank), (_, coordinates) = state["reduce"].shape, state["expand"].shape
+        start = Start(StartShape(features, rank, coordinates))
+        start.load_state_dict(state)
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise BadCheckpoint(f"{path.name} is damaged, or holds no start for opening photos.") from error
+    return start.eval()
