@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Channels, kernel, stride and padding of AlexNet's convolutions (Krizhevsky 2014, as torchvision has it); before
-# the second and third comes a maximum over 3x3 at half the size.
+# Channels; kernel, stride and padding of AlexNet's convolutions (Krizhevsky 2014, as torchvision has it).
+# Before the second and third comes a maximum over 3x3 at half the size.
 CHANNELS = (64, 192, 384, 256, 256)
 KERNELS = ((11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1))
 POOLED_BEFORE = (1, 2)

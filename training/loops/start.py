@@ -2,21 +2,21 @@
 
     python -m training.loops.start --bundle checkpoints/portrait1024 --samples 5000
 
-Pictures of sampled codes, changed as photos differ (`training.data.photo_variation`), are all it is fitted on. Writes
-start.safetensors into the bundle's folder. Half an hour on two cores.
+Fitted on pictures of sampled codes, changed as photos differ (`training.data.photo_variation`).
+Writes start.safetensors into the bundle's folder. Half an hour on two cores.
 """
 
 import argparse
 from pathlib import Path
 
 import torch
-from core.generators.family import GeneratorFamily
 from safetensors.torch import save_file
 from torch import Tensor
 
 from core.checkpoints import load_bundle
 from core.faces.alignment import model_file
 from core.faces.dlib_network import DlibFaceNetwork
+from core.generators.family import GeneratorFamily
 from core.inversion.start import Start, StartShape, group_sizes, start_features
 from core.inversion.whitening import Whitening
 from training.data.photo_variation import photo_variation
@@ -53,7 +53,8 @@ def fit_start(
     """Ridge regression in its dual form, N x N, as N is smaller than F; its leading components are kept.
 
     features: (N, F), in groups of these sizes that are to count alike, whatever their size and scale;
-    coordinates: (N, K); counts: (K,), what an error of each counts when components are left out. ridge: added to the kernel's diagonal, in units of its mean.
+    coordinates: (N, K). counts: (K,), what an error of each counts when components are left out. ridge: added
+    to the kernel's diagonal, in units of its mean.
     """
     mean, scale = features.mean(0), torch.empty(features.shape[1])
     for part, target in zip((features - mean).split(groups, 1), scale.split(groups), strict=True):

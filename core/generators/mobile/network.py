@@ -5,7 +5,7 @@ separable convolutions. Nothing is demodulated by the style: the kernels were no
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import cast
 
@@ -207,6 +207,14 @@ class MobileGenerator(GeneratorFamily):
         from core.generators.mobile.folded import FoldedMobile
 
         return FoldedMobile(self, dtype)
+
+    def descended(self, size: int, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """See `GeneratorFamily.descended`; through a preview, in fewer passes over memory."""
+        from core.generators.mobile.gradients import DescendedMobile
+
+        if size not in self.config.previews:
+            return super().descended(size, dtype)
+        return DescendedMobile(self, size, dtype)
 
 
 def joining(residual: Residual, strength: float = 1.0) -> list[Tensor | None]:
