@@ -1,7 +1,7 @@
 """dlib's face descriptor as a torch module with gradients, and the chip that it looks at.
 
-The network (King 2017, dlib_face_recognition_resnet_model_v1) is a residual network of 29 convolutions;
-its weights come from face_recognition_models' own file. `core.faces.identity` is its readable twin: dlib itself.
+The network (King 2017, dlib_face_recognition_resnet_model_v1) is a residual network of 29 convolutions; its
+weights come from face_recognition_models' own file. Its readable twin is dlib itself: `core.faces.identity`.
 """
 
 from collections.abc import Sequence
@@ -61,10 +61,9 @@ class DlibFaceNetwork(nn.Module):
         inputs = stem
         for channels, units, down in groups:
             sizes = [inputs] + [channels] * units
+            pairs = zip(sizes, sizes[1:], strict=False)
             self.groups.append(
-                nn.Sequential(
-                    *(Unit(a, b, down and i == 0) for i, (a, b) in enumerate(zip(sizes, sizes[1:])))
-                )
+                nn.Sequential(*(Unit(a, b, down and i == 0) for i, (a, b) in enumerate(pairs)))
             )
             inputs = channels
         self.last = nn.Linear(inputs, outputs, bias=False)
@@ -127,7 +126,7 @@ def chip_grid(landmarks: np.ndarray, size: int) -> Tensor:
     points = [dlib.point(int(x), int(y)) for x, y in np.rint(landmarks)]
     shape = dlib.full_object_detection(dlib.rectangle(0, 0, size - 1, size - 1), points)
     details = dlib.get_face_chip_details(shape, CHIP_SIZE, CHIP_PADDING)
-    # The rectangle's corners are the centres of the chip's corner pixels; the chip is turned about its centre.
+    # The rectangle's corners are the centres of the chip's corner pixels; it is turned about its own centre.
     centre, pixel = details.rect.dcenter(), details.rect.width() / (CHIP_SIZE - 1)
     turn = pixel * np.array(
         [[np.cos(details.angle), -np.sin(details.angle)], [np.sin(details.angle), np.cos(details.angle)]]
@@ -141,8 +140,8 @@ def chip_grid(landmarks: np.ndarray, size: int) -> Tensor:
 def chips(pictures: Tensor, theta: Tensor) -> Tensor:
     """Pictures (B, 3, S, S) -> what the network sees of them (B, 3, 150, 150); theta: (B, 2, 3).
 
-    Beyond the picture the edge is repeated. Bilinear, without dlib's pyramid: for pictures whose chip is about
-    as large as 150 px, such as crops of 256 px.
+    Beyond the picture the edge is repeated. Bilinear, without dlib's pyramid: for pictures whose chip is
+    about as large as 150 px, such as crops of 256 px.
     """
     grid = F.affine_grid(theta, [len(pictures), 3, CHIP_SIZE, CHIP_SIZE], align_corners=False)
     return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)

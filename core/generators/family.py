@@ -5,6 +5,7 @@ changed code lets the work begin again.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,6 +125,13 @@ class GeneratorFamily(nn.Module, ABC):
     @abstractmethod
     def folded(self, dtype: torch.dtype) -> Synthesizer:
         """A private copy made ready to render where the generator is, in `dtype` as far as it is safe."""
+
+    def descended(self, size: int, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """`synthesis` at `size` px for descent: codes (B, L, D) -> (B, 3, S, S), with gradients to codes alone.
+
+        dtype: to compute in where the family has a faster way; weights are those of now.
+        """
+        return lambda w: self.synthesis(w, size=size)
 
     def fits(self, residual: Residual) -> bool:
         """Whether the residual is of this generator's kernels."""

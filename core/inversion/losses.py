@@ -28,13 +28,13 @@ class OpeningWeights:
     squared, absolute: of the weighted error of pixels. coarse: of the squared error of means over 4x4 and
     16x16 px. descriptor: of the squared distance of dlib's descriptors; maps: of its maps. mean, equal: of
     the mean square of the coordinates, and of their differences between codes.
-    ground, face, part: what a pixel counts everywhere, on the face besides, and on each eye and the mouth besides.
+    ground, face, part: what a pixel counts everywhere; on the face besides; on eyes and mouth besides.
     """
 
     squared: float = 3.0
     absolute: float = 1.0
     coarse: float = 3.0
-    descriptor: float = 1.0
+    descriptor: float = 2.5
     maps: float = 0.1
     lpips: float = 2.0
     mean: float = 0.02
@@ -56,7 +56,7 @@ class OpeningLoss:
         weights: OpeningWeights = OpeningWeights(),  # frozen
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """photo: (1, 3, S, S) in [-1, 1]; landmarks: (68, 2) of it, in its pixels. dtype: networks compute in it."""
+        """photo: (1, 3, S, S) in [-1, 1]; landmarks: (68, 2) in its pixels; dtype: of the networks."""
         self._photo, self._weights, self._dtype = photo.float(), weights, dtype
         self._face_network, self._lpips = face_network, lpips
         side = photo.shape[-1]
@@ -130,7 +130,7 @@ def pixel_weights(landmarks: np.ndarray, side: int, weights: OpeningWeights) -> 
 
 
 def _soft_hull(points: np.ndarray, side: int, blur: float, margin: float) -> np.ndarray:
-    """(side, side) float32 in [0, 1]: the points' convex hull, grown by `margin` px and blurred by `blur` px."""
+    """(side, side) float32 in [0, 1]: the points' hull, grown by `margin` px and blurred by `blur` px."""
     mask = np.zeros((side, side), np.float32)
     hull = cv2.convexHull(np.rint(points).astype(np.int32))
     cv2.fillConvexPoly(mask, hull, 1.0)

@@ -1,4 +1,4 @@
-"""Where a photo's descent starts: a linear guess of its code from what dlib's network sees, and a small picture.
+"""Where a photo's descent starts: a linear guess of its code from what dlib's network sees of it.
 
 Ridge regression in closed form, fitted by `training.loops.start`; only its leading components are kept.
 """
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from core.config import StartConfig
 from core.faces.dlib_network import CHIP_SIZE, DlibFaceNetwork, Unit
 
-# Of the crop's side: left, top and side of the square around the face that is looked at besides the whole crop.
+# Left, top and side of the square around the face that is looked at besides the crop, in units of its side.
 FACE = (40 / 256, 56 / 256, 176 / 256)
 # Of dlib's five maps, those that are used, and the sides that they are averaged to.
 MAPS = ((1, 6), (2, 4))
@@ -20,7 +20,7 @@ PICTURE = 24
 
 
 def start_features(network: DlibFaceNetwork, crops: Tensor) -> Tensor:
-    """(B, 3, S, S) aligned crops in [-1, 1] -> (B, F) float32: descriptors, maps and the picture of PICTURE px.
+    """(B, 3, S, S) aligned crops in [-1, 1] -> (B, F) float32: the picture at PICTURE px, descriptors, maps.
 
     The chips are fixed squares of the crop, since its alignment has put the face there: the whole, and FACE.
     """
@@ -43,7 +43,7 @@ def group_sizes(network: DlibFaceNetwork) -> list[int]:
 
 
 class Start(nn.Module):
-    """Features -> coordinates: ((features - mean) / scale) @ reduce @ expand + bias; the matrices in half precision."""
+    """Features -> coordinates: ((features - mean) / scale) @ reduce @ expand + bias; matrices in float16."""
 
     def __init__(self, config: StartConfig) -> None:
         super().__init__()

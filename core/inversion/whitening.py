@@ -35,7 +35,7 @@ class Whitening:
         return self.mean + torch.einsum("blk,kld->bld", v, self.basis)
 
     def coordinates(self, w: Tensor) -> Tensor:
-        """Codes (B, L, D) -> coordinates (B, L, K); of what the basis does not span, the nearest (least squares).
+        """Codes (B, L, D) -> coordinates (B, L, K); of what the basis does not span, the nearest.
 
         Directions of (almost) no variance get coordinate zero.
         """
@@ -44,7 +44,7 @@ class Whitening:
 
 
 def spread(v: Tensor) -> tuple[float, float]:
-    """Root mean square over codes and components of (L, K) coordinates, and of their differences from the codes' mean.
+    """Root mean square of coordinates (L, K), and of their differences from the codes' mean.
 
     A sample of W has 1 and 0; one at psi .7 has .7 and 0.
     """

@@ -54,7 +54,8 @@ def fit_start(
     """Ridge regression in its dual form, N x N, as N is smaller than F; its leading components are kept.
 
     features: (N, F), in groups of these sizes that are to count alike, whatever their size and scale;
-    coordinates: (N, K); counts: (K,), what an error of each counts when components are left out. ridge: added to the kernel's diagonal, in units of its mean.
+    coordinates: (N, K). counts: (K,), what an error of each counts when components are left out. ridge: added
+    to the kernel's diagonal, in units of its mean.
     """
     mean, scale = features.mean(0), torch.empty(features.shape[1])
     for part, target in zip((features - mean).split(groups, 1), scale.split(groups), strict=True):

@@ -12,13 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from core.generators.mobile.folded import by_bands
 from core.generators.mobile.layers import SLOPE, Block, ModulatedConv
 from core.generators.mobile.network import MobileGenerator
 
 
 class Kernels(NamedTuple):
-    """Of a separable convolution I -> O: depthwise (I, 1, 3, 3), and turned by half; pointwise (O, I, 1, 1); bias (O,);
-    noise (1, 1, H, W). All in the dtype to compute in."""
+    """Of a separable convolution I -> O, in the dtype to compute in.
+
+    depthwise: (I, 1, 3, 3); turned: the same, turned by half; pointwise: (O, I, 1, 1); bias: (O,);
+    noise: (1, 1, H, W).
+    """
 
     depthwise: Tensor
     turned: Tensor
@@ -82,19 +86,13 @@ class _InverseHaar(torch.autograd.Function):
         gradient = gradient.permute(0, 2, 3, 1).contiguous()
         _, height, width, channels = gradient.shape
         corners = gradient.view(1, height // 2, 2, width // 2, 2, channels)
-        tops = (
-            corners[:, :, 0, :, 0] + corners[:, :, 0, :, 1],
-            corners[:, :, 0, :, 0] - corners[:, :, 0, :, 1],
-        )
-        rest = (
-            corners[:, :, 1, :, 0] + corners[:, :, 1, :, 1],
-            corners[:, :, 1, :, 0] - corners[:, :, 1, :, 1],
-        )
+        (p, q), (r, s) = (corners[:, :, row].unbind(3) for row in (0, 1))  # left and right, (1, H, W, C)
+        top, across, bottom, below = p + q, p - q, r + s, r - s
         back = gradient.new_empty(1, height // 2, width // 2, 4, channels)
-        torch.add(tops[0], rest[0], out=back[:, :, :, 0])
-        torch.sub(tops[0], rest[0], out=back[:, :, :, 1])
-        torch.add(tops[1], rest[1], out=back[:, :, :, 2])
-        torch.sub(tops[1], rest[1], out=back[:, :, :, 3])
+        torch.add(top, bottom, out=back[:, :, :, 0])
+        torch.sub(top, bottom, out=back[:, :, :, 1])
+        torch.add(across, below, out=back[:, :, :, 2])
+        torch.sub(across, below, out=back[:, :, :, 3])
         back = back.flatten(3).permute(0, 3, 1, 2)  # (1, 4C, H, W)
         to_style = (back * x).sum((0, 2, 3), dtype=style.dtype) / 2
         return back.mul_((style / 2).to(back.dtype)[:, None, None]), to_style
@@ -124,7 +122,7 @@ class DescendedConv:
 
 
 class DescendedMobile:
-    """`MobileGenerator.synthesis(w, size=size)`, differentiable in w only. Holds the generator's weights as they are now."""
+    """`MobileGenerator.synthesis(w, size=size)`, differentiable in w only, of the weights as they are now."""
 
     def __init__(self, generator: MobileGenerator, size: int, dtype: torch.dtype) -> None:
         """size: in px, of the generator's previews. dtype: of maps and kernels; styles stay as they are.
@@ -167,9 +165,3 @@ class DescendedMobile:
             return self._head(x, w[None])
         with torch.autocast(w.device.type, self._dtype):
             return self._head(x, w[None]).float()
-
-
-def by_bands(channels: int, device: torch.device) -> Tensor:
-    """The order that puts Haar channels in four blocks: low, and then each of the high bands (were in threes)."""
-    group = torch.arange(channels // 4, device=device)
-    return torch.cat([group, *(len(group) + 3 * group + band for band in range(3))])

@@ -4,7 +4,7 @@ A student of StyleGAN2: each block doubles the size by an inverse Haar transform
 separable convolutions. Nothing is demodulated by the style: the kernels were normalised when published.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import torch
@@ -111,6 +111,14 @@ class MobileGenerator(GeneratorFamily):
     def folded(self, dtype: torch.dtype) -> Synthesizer:
         """See `GeneratorFamily.folded`; weights that it computes with as they are, it shares."""
         return FoldedMobile(self, dtype)
+
+    def descended(self, size: int, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """See `GeneratorFamily.descended`; through a preview, in fewer passes over memory."""
+        from core.generators.mobile.gradients import DescendedMobile
+
+        if size not in self.config.previews:
+            return super().descended(size, dtype)
+        return DescendedMobile(self, size, dtype)
 
 
 def _styled(layer: ModulatedConv | ToImage) -> Tensor:

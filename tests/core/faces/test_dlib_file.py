@@ -52,5 +52,5 @@ def test_another_file_is_refused(tmp_path) -> None:
 
     assert len(read_tensors(path, hashlib.sha256(raw).hexdigest(), [12])) == 1
     path.write_bytes(raw + b"\0")
-    with pytest.raises(ValueError, match="network.dat is not the file"):
+    with pytest.raises(ValueError, match=r"network\.dat is not the file"):
         read_tensors(path, hashlib.sha256(raw).hexdigest(), [12])

@@ -56,7 +56,11 @@ class Pictures(nn.Module):
 def world() -> World:
     torch.manual_seed(0)
     whitening = Whitening(torch.randn(CODES, 8) / 4, torch.randn(COORDINATES, CODES, 8) / 4)
-    networks = DlibFaceNetwork(4, ((4, 1, False), (6, 1, True)), 8), Lpips((3, 4, 4, 4, 4)), Pictures()
+    networks = (
+        DlibFaceNetwork(4, ((4, 1, False), (6, 1, True), (7, 1, True)), 8),
+        Lpips((3, 4, 4, 4, 4)),
+        Pictures(),
+    )
     for network in networks:
         network.requires_grad_(False).eval()
     return World(whitening, networks[0], networks[1], face_points(), networks[2])

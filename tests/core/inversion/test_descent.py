@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from core.errors import RefinementFailed
 from core.inversion.descent import Descent, DescentSettings
 from core.inversion.losses import OpeningLoss, OpeningWeights
 
@@ -26,23 +25,26 @@ def descent(
 def test_it_finds_the_code_of_a_generated_picture(world: World) -> None:
     search, wanted = descent(world)
     first = search.step()
-    for _ in range(80):
-        search.step()
+    losses = [search.step() for _ in range(60)]
 
-    assert search.best.loss < 0.1 * first
-    torch.testing.assert_close(search.best.coordinates.mean(0), wanted, rtol=0, atol=0.25)
-    torch.testing.assert_close(search.best.codes, world.whitening.codes(search.best.coordinates[None])[0])
-    torch.testing.assert_close(search.best.picture, world.synthesis(search.best.codes[None]))
-    assert search.steps == 81
+    assert losses[-1] < 0.1 * first
+    assert float((search.coordinates.mean(0) - wanted).norm()) < 0.3 * float(wanted.norm())
+    torch.testing.assert_close(search.codes, world.whitening.codes(search.coordinates[None])[0])
+    assert search.steps == 61
 
 
-def test_the_first_judged_is_the_start_and_the_best_is_kept(world: World) -> None:
-    search, _ = descent(world, settings=DescentSettings(rate=50.0, own_rate=50.0))
-    losses = [search.step() for _ in range(4)]
+def test_the_loss_told_is_that_of_the_codes_before_the_move(world: World) -> None:
+    search, _ = descent(world)
+    search.step()
+    before = search.coordinates
 
-    assert search.best.loss == min(losses)
-    if min(losses) == losses[0]:
-        assert (search.best.coordinates == 0).all()
+    told = search.step()
+
+    picture = world.synthesis(world.whitening.codes(before[None]))
+    terms = search._loss(picture) | search._loss.pull(before[None])
+    assert told == pytest.approx(float(sum(terms.values())))
+    assert search.terms == pytest.approx({name: float(term) for name, term in terms.items()})
+    assert not torch.equal(search.coordinates, before)
 
 
 def test_stopping_and_going_on_changes_nothing(world: World) -> None:
@@ -51,35 +53,38 @@ def test_stopping_and_going_on_changes_nothing(world: World) -> None:
     expected = [whole.step() for _ in range(6)]
 
     found = [parts.step() for _ in range(3)]
-    kept = parts.best
     torch.randn(100)
     found += [parts.step() for _ in range(3)]
 
     assert found == expected
-    assert kept.loss == min(found[:3]), "what was found stays as it was"
 
 
 def test_codes_that_start_apart_start_there(world: World) -> None:
     search, _ = descent(world)
     apart = torch.randn(CODES, COORDINATES)
+
     other = Descent(world.synthesis, world.whitening, search._loss, apart)
 
-    other.step()
-
-    torch.testing.assert_close(other.best.coordinates, apart)
+    torch.testing.assert_close(other.coordinates, apart)
 
 
-def test_gain_says_what_the_last_steps_brought(world: World) -> None:
-    search, _ = descent(world)
-    losses = [search.step() for _ in range(3)]
-    assert search.gain(5) == 1.0
+def test_rates_are_the_size_of_the_first_step_and_fall(world: World) -> None:
+    """Adam's first step is its rate in every coordinate; the shared and the own part add up."""
+    search, _ = descent(world, settings=DescentSettings(rate=0.3, own_rate=0.0, falling=1.0))
+    search.step()
+    torch.testing.assert_close(search.coordinates.abs(), torch.full((CODES, COORDINATES), 0.3))
 
-    losses += [search.step() for _ in range(7)]
+    own, _ = descent(world, settings=DescentSettings(rate=0.0, own_rate=0.2, falling=1.0))
+    own.step()
+    torch.testing.assert_close(own.coordinates.abs(), torch.full((CODES, COORDINATES), 0.2))
+    for _ in range(99):
+        own.step()
+    before = own.coordinates
+    own.step()
+    assert float((own.coordinates - before).abs().max()) < 0.2 / 100 * 1.5
 
-    assert search.gain(5) == pytest.approx(1 - min(losses) / min(losses[:5]))
 
-
-def test_a_loss_that_is_not_finite_sends_it_back_to_the_best(world: World) -> None:
+def test_a_loss_that_is_not_finite_moves_nothing(world: World) -> None:
     broken = False
 
     def synthesis(w: torch.Tensor) -> torch.Tensor:
@@ -87,20 +92,10 @@ def test_a_loss_that_is_not_finite_sends_it_back_to_the_best(world: World) -> No
 
     search, _ = descent(world, synthesis)
     search.step()
-    best = search.best
-    search.step()
-    broken = True
-    search.step()
+    before, broken = search.coordinates, True
+
+    assert search.step() != search.step()  # not a number
+    torch.testing.assert_close(search.coordinates, before)
     broken = False
-
-    assert search.step() == pytest.approx(search.best.loss)
-    assert search.best.loss <= best.loss
-
-
-def test_a_start_without_a_finite_picture_is_told(world: World) -> None:
-    search, _ = descent(world, lambda w: world.synthesis(w) * float("nan"))
-
-    with pytest.raises(RefinementFailed):
-        search.step()
-    with pytest.raises(RuntimeError):
-        _ = search.best
+    search.step()
+    assert search.steps == 2

@@ -56,6 +56,15 @@ def test_bfloat16_gives_about_the_same_gradient(generator: MobileGenerator) -> N
     assert float(torch.cosine_similarity(found, expected, 0)) > 0.98
 
 
+def test_the_family_takes_this_way_where_it_can(generator: MobileGenerator) -> None:
+    w = torch.randn(1, generator.layout.num_codes, 12, dtype=torch.float64)
+
+    assert isinstance(generator.descended(16, torch.float64), DescendedMobile)
+    for size in (16, 32, 64):
+        picture = generator.descended(size, torch.float64)(w)
+        torch.testing.assert_close(picture, generator.synthesis(w, size=size))
+
+
 def test_only_previews_can_be_descended_through(generator: MobileGenerator) -> None:
     with pytest.raises(ValueError, match="not 64"):
         DescendedMobile(generator, 64, torch.float32)
