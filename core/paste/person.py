@@ -1,9 +1,9 @@
 """Whose pixels are these? A guess, by colour, of where the person is: the background stays the photo's.
 
 A paste needs no outline to the pixel: it needs to know that the wall is not hair. GrabCut (Rother, Kolmogorov
-and Blake 2004) knows that from two mixtures of colours and a cut along the picture's own edges. It starts from
-where a crop that stands upright has face and neck, and from what has the colour of the hair above the brow
-rather than of the upper corners.
+and Blake 2004) knows that from two mixtures of colours and a cut along the picture's own edges. It starts
+from where an upright crop has face and neck, and from what has the colour of the hair above the brow rather
+than of the corners.
 """
 
 import cv2
@@ -12,9 +12,9 @@ import numpy as np
 # The cut is made at this side: a few milliseconds a picture.
 SIDE = 128
 ROUNDS = 2
-# Where it starts, in units of the face's width: what is surely face lies that far inside the region; hair up to
-# that far from the middle of the brow, its colour learnt on the crown, that far on either side of the middle;
-# the neck below the chin.
+# Where it starts, in units of the face's width: what is surely face lies that far inside the region; hair up
+# to that far from the middle of the brow, its colour learnt on the crown, that far on either side of the
+# middle; the neck that far on either side too, from a bit above the chin.
 SURE, HAIR, CROWN, NECK, CHIN = 0.2, 0.62, 0.25, 0.22, 0.1
 # Squares in the upper corners that background is learnt from; their side as a share of the picture's. What
 # else is background (clothes) is learnt in the lower ones.
@@ -38,12 +38,15 @@ def person(image: np.ndarray, region: np.ndarray) -> np.ndarray:
     cv2.setRNGSeed(0)  # its mixtures begin with k-means: equal pictures, equal guesses
     cv2.grabCut(small, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK)
     inside = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    # What is not joined to the face is no part of it, whatever its colour.
+    parts = cv2.connectedComponents(inside)[1]
+    inside &= np.isin(parts, parts[marks == cv2.GC_FGD]).astype(np.uint8)
     inside = cv2.dilate(inside, np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8))
     return cv2.GaussianBlur(inside.astype(np.float32), (0, 0), MARGIN)
 
 
 def _start(image: np.ndarray, region: np.ndarray) -> np.ndarray | None:
-    """(SIDE, SIDE) uint8, GrabCut's marks: sure and probable foreground, probable background; None: no start."""
+    """(SIDE, SIDE) uint8, GrabCut's marks: person, probably person, probably not; None: no start is found."""
     face = region > 0.5
     if not face.any():
         return None
@@ -62,7 +65,9 @@ def _start(image: np.ndarray, region: np.ndarray) -> np.ndarray | None:
         return None
     ours = np.maximum(_likelihood(image, crown), _likelihood(image, sure))
     left = x < middle
-    theirs = np.max([_likelihood(image, part & half) for part in (above, below) for half in (left, ~left)], axis=0)
+    theirs = np.max(
+        [_likelihood(image, part & half) for part in (above, below) for half in (left, ~left)], axis=0
+    )
     likely = (ours > theirs) | hair | neck | (region > 0.9)
     marks = np.where(likely & ~above, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     marks[sure] = cv2.GC_FGD
@@ -70,7 +75,7 @@ def _start(image: np.ndarray, region: np.ndarray) -> np.ndarray | None:
 
 
 def _likelihood(image: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """(SIDE, SIDE): log likelihood, but for a constant, under the normal distribution of the colours there."""
+    """(SIDE, SIDE): twice the log likelihood, up to a constant, by the colours' normal distribution there."""
     colours = image[where].astype(np.float64)
     spread = np.cov(colours.T, bias=True) + NOISE**2 * np.eye(3)
     away = image - colours.mean(0)
