@@ -164,6 +164,14 @@ def _add_evaluate_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="measure N photos, spread over the folder",
     )
+    parser.add_argument(
+        "--seconds", type=options.times, default=(), metavar="N[,N...]",
+        help="seconds that opening may take; with more, what it has got to by then, all from one run",
+    )  # fmt: skip
+    parser.add_argument(
+        "--judge", type=Path, default=None, metavar="FILE",
+        help="weights of MobileFaceNet, which then says how much the person is kept",
+    )  # fmt: skip
 
 
 def _add_refine_options(parser: argparse.ArgumentParser, text: str) -> None:
@@ -196,12 +204,12 @@ def _edit(args: argparse.Namespace) -> Result:
     from cli.references import find_takes, picks
     from core.engine import Engine
     from core.images import open_image, save_image
-    from core.session import EditRequest
+    from core.session import EditRequest, View
 
     asked = picks(args.references)
     request = EditRequest(
-        dict(args.sliders), args.order, args.start, "face" if args.face_only else "photo",
-        args.refine, args.strength, args.keep_detail,
+        dict(args.sliders), args.order, args.refine, args.strength,
+        view=View(args.start, "face" if args.face_only else "photo", args.keep_detail),
     )  # fmt: skip
     photo = open_image(args.photo)
     engine = Engine.load(args.model, args.device, args.refiner)
@@ -274,7 +282,7 @@ def _open(args: argparse.Namespace) -> Result:
     if restored.notice is not None:
         _warn(restored.notice)
     shown = restored.history[restored.cursor]
-    request = dataclasses.replace(shown, output="face" if args.face_only else "photo")
+    request = shown.seen(output="face" if args.face_only else "photo")
     picture = engine.edit(restored.portrait, request)
     save_image(picture, args.out)
     height, width = picture.shape[:2]
@@ -301,10 +309,12 @@ def _describe_edit(result: Result) -> str:
 def _evaluate(args: argparse.Namespace) -> Result:
     from cli.evaluate import evaluate, photos_in
     from core.engine import Engine
+    from core.faces.judge import IdentityJudge
 
     files = photos_in(args.folder)
+    judge = IdentityJudge.load(args.judge) if args.judge else None
     engine = Engine.load(args.model, args.device, args.refiner)
-    return evaluate(engine, files, _warn, args.refine, args.limit)
+    return evaluate(engine, files, _warn, args.refine, args.limit, args.seconds, judge)
 
 
 def _describe_evaluation(result: Result) -> str:
@@ -312,8 +322,14 @@ def _describe_evaluation(result: Result) -> str:
         f"Refine {result['refine']}: {result['photos']} of {result['folder_photos']} photos, "
         f"{result['no_face']} of them without a face"
     )
-    mean = [f"  {name:14}{'-' if v is None else format(v, '.4f')}" for name, v in result["mean"].items()]
-    return "\n".join([head, *mean])
+    columns = [*result.get("at", {}).values()][:-1] + [result["mean"]]
+    times = ["".join(f"{f'{t} s':>10}" for t in result["at"])] if "at" in result else []
+    rows = [
+        f"  {name:19}"
+        + "".join(f"{'-' if (v := c.get(name)) is None else format(v, '.4f'):>10}" for c in columns)
+        for name in result["mean"]
+    ]
+    return "\n".join([head, *(" " * 21 + t for t in times), *rows])
 
 
 def _bench(args: argparse.Namespace) -> Result:
@@ -340,6 +356,8 @@ def _describe_bench(result: Result) -> str:
         for name, count in result["parameters"].items()
     ]
     faster = f"{'times faster':18}{result['times_faster']:9.1f} than the generator as the paper writes it"
+    if "of_openvino" in result:
+        faster += f"\n{'of OpenVINO':18}{result['of_openvino']:9.2f} of its own time"
     memory = (
         f"{'peak memory':18}{result['peak_mib']:9.0f} MiB on {result['device']}, "
         f"{result['peak_best_mib']:.0f} MiB with the best refinement"

@@ -21,35 +21,40 @@ from core.config import (
     PAPER_GENERATOR,
     PAPER_INVERTER,
     ClassifierConfig,
-    GeneratorConfig,
+    FamilyConfig,
     GradualEncoderConfig,
     InverterConfig,
     ReferenceEditorConfig,
     RefinerConfig,
 )
 from core.engine import Engine
-from core.errors import BadRequest, Cancelled, NoFaceFound
+from core.errors import BadCheckpoint, BadRequest, Cancelled, NoFaceFound
+from core.generators.mobile.config import FFHQ_1024
+from core.generators.mobile.package import package_folder
+from core.generators.registry import build_generator
 from core.generators.stylegan2.network import Generator
 from core.generators.stylegan2.plain import plain_synthesis
+from core.images import to_array
 from core.models.inverter import build_inverter
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 from core.references import Take
-from core.rendering.renderer import RESTARTED_FROM
-from core.session import EditRequest, Portrait
+from core.session import EditRequest, Portrait, View
 
 RUNS, WARM_UP = 21, 3
 # Of a run that is slow there are fewer.
 MOST_SECONDS = 20.0
-# The block that makes 128 px, the first that a picture can start from.
-RESTARTED_BLOCK = 5
+# Where codes act on fewer px there is nothing to gain from going on with what came before them.
+RESTARTED_FROM = 128
 # The classifier of the paper has a branch for each of CelebA's 40 attributes.
 PAPER_CLASSIFIER = ClassifierConfig(num_codes=18, attributes=tuple(f"attribute_{i}" for i in range(40)))
 # Xia et al. refine the last ten convolutions at the inverter's side, or all seventeen behind it.
 PAPER_REFINERS = (RefinerConfig("one_stage", layers=10), RefinerConfig("two_stage", layers=17))
 PAPER_EDITOR = ReferenceEditorConfig(num_codes=18, attributes=("attribute",))
 PHOTO_SIDE, FACE_SIDE = 640, 320
+# Fewer pixels than this are no picture to judge an edit by.
+PREVIEW = 256
 SAMPLES_TRIED = 16
 
 Cost = dict[str, int]
@@ -81,7 +86,7 @@ def macs(run: Callable[[], object]) -> int:
 
 
 def network_costs(
-    generator: GeneratorConfig,
+    generator: FamilyConfig,
     inverter: InverterConfig | GradualEncoderConfig | None,
     classifier: ClassifierConfig | None,
 ) -> Costs:
@@ -93,12 +98,12 @@ def network_costs(
     """
     # Not the meta device: the generator asks for autocast by its device, and that one has none.
     with FakeTensorMode():
-        g = Generator(generator).eval()
+        g = build_generator(generator).eval()
         codes = torch.empty(1, generator.num_codes, generator.w_dim)
         queries = torch.empty(generator.num_codes, generator.z_dim)
         runs: dict[str, tuple[nn.Module, Callable[[], object]]] = {
             "generator": (g, lambda: g.synthesis(codes)),
-            "mapping": (g.mapping, lambda: g.mapping(queries)),
+            "mapping": (g.mapping, lambda: g.mapped(queries)),
         }
         if inverter is not None:
             e = build_inverter(inverter).eval()
@@ -113,10 +118,10 @@ def network_costs(
         }
 
 
-def refiner_costs(refiner: RefinerConfig, generator: GeneratorConfig, inverter: InverterConfig) -> Cost:
+def refiner_costs(refiner: RefinerConfig, generator: FamilyConfig, inverter: InverterConfig) -> Cost:
     """What a refiner adds to inverter and generator for one image, counted without weights."""
     with FakeTensorMode():
-        module = RefineStyle(refiner, generator).eval()
+        module = RefineStyle(refiner, build_generator(generator).low_rank or ()).eval()
         if refiner.stage == "one_stage":
             side = inverter.input_resolution // 4
             finest = torch.empty(1, inverter.w_dim, side, side)
@@ -170,8 +175,12 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
     time over "render"'s. "peak_mib" is what all of this takes but best and the plain rendering,
     "peak_best_mib" with best. Where the model can: "open"; "best_step", one step of the best refinement;
     "open_fast", opening and refining, and "edit_fast"; "edit_reference", which takes all attributes from a
-    face of the gallery or, without one, from the mean face; "render_from_R", a picture whose codes are those
-    of the last one up to the block of R pixels.
+    face of the gallery or, without one, from the mean face; "render_R", the picture made with R pixels, for
+    every size but the full one, and "edit_preview", the least of PREVIEW or more with its way to an array;
+    "render_from_R", a picture whose codes are those of the last one
+    where they act on fewer than R pixels.
+    Where OpenVINO is installed and the generator is the published one of 1024 px: "render_openvino", its own
+    run of the generator's files, and "of_openvino", the time of "render" over that.
     Raises: NoFaceFound; BadRequest if no photo is given and none can be made.
     """
     if photo is None and engine.opens_photos:
@@ -190,9 +199,13 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
         times["best_step"] = _best_step_ms(engine, portrait)
     with_best = peak_mib()
     times["render_plain"] = engine.run(lambda: _median_ms(lambda _: _render_plain(engine)))
+    theirs = openvino_ms(engine)
+    if theirs is not None:
+        times["render_openvino"] = theirs
     return {
         "milliseconds": times,
         "times_faster": times["render_plain"] / times["render"],
+        **({} if theirs is None else {"of_openvino": times["render"] / theirs}),
         "peak_mib": peak,
         "peak_best_mib": with_best,
         "device": str(engine.device),
@@ -235,7 +248,7 @@ def _timings(engine: Engine, portrait: Portrait) -> dict[str, float]:
         engine.edit(portrait, EditRequest(sliders={name: 0.1 * (i + 1)}))
 
     def edit_photo(i: int) -> None:
-        engine.edit(portrait, EditRequest(sliders={name: -0.1 * (i + 1)}, output="photo"))
+        engine.edit(portrait, EditRequest(sliders={name: -0.1 * (i + 1)}, view=View(output="photo")))
 
     def open_fast(i: int) -> None:
         engine.refine(open_fresh(i, blue=1), "fast")
@@ -266,31 +279,71 @@ def _timings(engine: Engine, portrait: Portrait) -> dict[str, float]:
         runs["edit_reference"] = edit_reference
     times = {name: _median_ms(run) for name, run in runs.items()}
     times["render"] = engine.run(lambda: _median_ms(render))
+    times |= engine.run(lambda: _smaller(engine, portrait.w_plus[None]))
     return times | engine.run(lambda: _restarted(engine, portrait.w_plus[None]))
+
+
+def _smaller(engine: Engine, w: Tensor) -> dict[str, float]:
+    """Milliseconds of the pictures that are not full ones, w (1, L, D)."""
+    times = {}
+    for size in engine.generator.sizes[:-1]:
+
+        def run(i: int, size: int = size) -> None:
+            engine.renderer.render(w + 1e-3 * i, size=size)
+            _synchronize(engine)
+
+        def preview(i: int, size: int = size) -> None:
+            to_array(engine.renderer.render(w + 1e-3 * i, size=size))
+
+        times[f"render_{size}"] = _median_ms(run)
+        if size >= PREVIEW and "edit_preview" not in times:
+            times["edit_preview"] = _median_ms(preview)
+    return times
+
+
+def openvino_ms(engine: Engine) -> float | None:
+    """Milliseconds of OpenVINO on the files that the engine's generator was read from, in float32.
+
+    None where it is another generator, or OpenVINO or the files are not there.
+    """
+    if getattr(engine.config.generator, "channels", None) != FFHQ_1024.channels:
+        return None
+    try:
+        # Here, not above: nothing of the product needs it.
+        import openvino
+
+        files = package_folder()
+    except (ImportError, BadCheckpoint):
+        return None
+    core = openvino.Core()
+    hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    compiled = core.compile_model(core.read_model(files / "SynthesisNetwork.xml"), "CPU", hints)
+    w = engine.generator.w_mean[:1].cpu().numpy()  # (1, D): the files take one w for all codes
+    return _median_ms(lambda i: compiled([w + 1e-3 * i]))
 
 
 def _restarted(engine: Engine, w: Tensor) -> dict[str, float]:
     """Milliseconds of pictures whose codes, w (1, L, D), change from one resolution on."""
-    config = engine.config.generator
-    if config.resolution < RESTARTED_FROM:
-        return {}
+    acts_at = engine.generator.layout.acts_at
     engine.renderer.render(w)  # what the others go on from
     times = {}
-    for block in range(RESTARTED_BLOCK, config.num_blocks):
+    for side in sorted({side for side in acts_at if side >= RESTARTED_FROM}):
 
-        def run(i: int, first: int = 2 * block - 1) -> None:
+        def run(i: int, first: int = acts_at.index(side)) -> None:
             changed = w.clone()
             changed[:, first:] += 1e-3 * (i + 1)
             engine.renderer.render(changed)
             _synchronize(engine)
 
-        times[f"render_from_{4 * 2**block}"] = _median_ms(run)
+        times[f"render_from_{side}"] = _median_ms(run)
     return times
 
 
 @torch.inference_mode()
 def _render_plain(engine: Engine) -> None:
-    plain_synthesis(engine.generator, engine.generator.w_mean[None])
+    generator, w = engine.generator, engine.generator.w_mean[None]
+    # Of other families `synthesis` is what is written plainly.
+    plain_synthesis(generator, w) if isinstance(generator, Generator) else generator.synthesis(w)
     _synchronize(engine)
 
 

@@ -1,131 +1,81 @@
-"""How faithful portraits are, refined or not: MSE, MS-SSIM, identity distance, LPIPS, seconds."""
+"""How faithful the portraits of a folder's photos are, at once and after some seconds, refined or not."""
 
-import statistics
 import time
-import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 from tqdm import tqdm
 
+from cli.measures import Figures, Measures, means
 from core.engine import Engine
 from core.errors import BadImage, BadRequest, NoFaceFound
-from core.faces.alignment import to_crop
-from core.faces.identity import descriptor, distance
-from core.images import open_image, to_tensor
+from core.faces.judge import IdentityJudge
+from core.images import open_image
 from core.session import EditRequest, Portrait, Refine
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-MEASURES = ("mse", "ms_ssim", "dlib_distance", "lpips", "seconds")
-
-# Wang, Simoncelli, Bovik 2003: the weight of every scale, finest first, and SSIM's constants.
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-WINDOW, SIGMA = 11, 1.5
-K1, K2 = 0.01, 0.03
-
-Lpips = Callable[[Tensor, Tensor], float]
+MEASURES = ("mse", "ms_ssim", "dlib_distance", "lpips", "judge_cosine", "code_rms", "code_spread", "seconds")
+FIRST = ("first_seconds", "first_judge_cosine")
 
 
-def mse(a: Tensor, b: Tensor) -> float:
-    """Mean squared difference of two images in [-1, 1], so 4 at most."""
-    return float((a.double() - b.double()).square().mean())
+@dataclass(frozen=True)
+class Stage:
+    """A portrait, and how many seconds after its opening began it was there."""
+
+    portrait: Portrait
+    seconds: float
 
 
-def ms_ssim(a: Tensor, b: Tensor) -> float:
-    """Multi-scale structural similarity (Wang et al. 2003, Equation 7), 1 for equal images.
+@dataclass(frozen=True)
+class Opening:
+    """One face as its portrait got better.
 
-    a, b: (B, C, H, W) in [-1, 1]. Gaussian window of 11 px, sigma 1.5, no padding; contrast and structure
-    at every scale, luminance at the coarsest; negative terms count as zero. Five scales need 176 px a
-    side; a smaller image is judged at as many as hold one window (four at 128 px), their weights
-    renormalised to sum to one, so its figures compare only with others of the same size.
-
-    Raises: ValueError below 11 px.
+    stages: one for each time that was asked for, or one alone; first: what was shown first, None where
+    nothing was before the face was open.
     """
-    side = min(a.shape[-2:])
-    scales = sum(side >> s >= WINDOW for s in range(len(SCALE_WEIGHTS)))
-    if scales == 0:
-        raise ValueError(f"MS-SSIM needs at least {WINDOW} px a side, got {side}")
-    weights = [w / sum(SCALE_WEIGHTS[:scales]) for w in SCALE_WEIGHTS[:scales]]
-    x, y = a.double(), b.double()
-    product = torch.ones((), dtype=torch.float64, device=x.device)  # becomes (B, C)
-    for scale, weight in enumerate(weights):
-        luminance, contrast = _ssim_terms(x, y)
-        last = scale == scales - 1
-        similarity = (luminance * contrast if last else contrast).mean((2, 3))  # (B, C)
-        product = product * similarity.clamp(min=0) ** weight
-        x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
-    return float(product.mean())
+
+    stages: tuple[Stage, ...]
+    first: Stage | None = None
 
 
-def _ssim_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Luminance, and contrast times structure, at every window: (B, C, H - 10, W - 10) each."""
-    c1, c2 = (2 * K1) ** 2, (2 * K2) ** 2  # the dynamic range is 2
-    mean_x, mean_y = _windowed(x), _windowed(y)
-    var_x = _windowed(x * x) - mean_x**2
-    var_y = _windowed(y * y) - mean_y**2
-    covariance = _windowed(x * y) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-    return luminance, (2 * covariance + c2) / (var_x + var_y + c2)
+# From how many seconds it may take at most (None: as many as the engine thinks best), and who is given what
+# there is to see meanwhile, to the portrait.
+Open = Callable[[float | None, Callable[[Portrait], None]], Portrait]
 
 
-def _windowed(x: Tensor) -> Tensor:
-    """Gaussian mean over every whole window, rows and columns apart."""
-    offsets = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
-    row = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    kernel = (row / row.sum()).expand(x.shape[1], 1, 1, WINDOW)  # (C, 1, 1, 11)
-    x = F.conv2d(x, kernel, groups=x.shape[1])
-    return F.conv2d(x, kernel.transpose(2, 3), groups=x.shape[1])
-
-
-def identity_distance(portrait: Portrait, picture: np.ndarray) -> float:
-    """dlib descriptor distance between the aligned crop and its reconstruction `picture`, (R, R, 3) uint8.
-
-    The landmarks are the photo's own for both: found anew, they would measure the detector as well.
+def watch(engine: Engine, open_face: Open, times: Sequence[float] = ()) -> Opening:
+    """Open a face and improve it, in one run; times: ascending seconds since it began. Nothing is measured
+    in between, so that all the time is the descent's.
     """
-    face = portrait.faces[portrait.face]
-    landmarks = to_crop(face.landmarks, portrait.transform, len(portrait.crop))
-    return distance(descriptor(portrait.crop, landmarks), descriptor(picture, landmarks))
+    start = time.perf_counter()
+    first: list[Stage] = []
+
+    def shown(portrait: Portrait) -> None:
+        if not first:
+            first.append(Stage(portrait, time.perf_counter() - start))
+
+    portrait = open_face(times[0] if times else None, shown)
+    stages = [Stage(portrait, time.perf_counter() - start)]
+    for until in times[1:]:
+        left = until - (time.perf_counter() - start)
+        if left > 0:
+            portrait = engine.improve(portrait, left)
+        stages.append(Stage(portrait, time.perf_counter() - start))
+    return Opening(tuple(stages), first[0] if first else None)
 
 
-def load_lpips(warn: Callable[[str], None]) -> Lpips | None:
-    """LPIPS (Zhang et al. 2018) with AlexNet, on two (1, 3, H, W) images in [-1, 1].
+def open_photo(engine: Engine, photo: np.ndarray) -> Open:
+    """The largest face of (H, W, 3) uint8."""
 
-    None, and one warning, where the package, its torchvision or its weights cannot be had.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Here, not above: it brings torchvision, which nothing else in core may need.
-            import lpips
+    def open_face(seconds: float | None, shown: Callable[[Portrait], None]) -> Portrait:
+        if seconds is None:
+            return engine.open_portrait(photo)
+        return engine.open_portrait(photo, seconds=seconds, shown=shown)
 
-            network = lpips.LPIPS(net="alex", verbose=False)
-    # RuntimeError: a torchvision built for another torch. OSError: the weights cannot be downloaded.
-    except (ImportError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        warn(f"LPIPS is left out (null): {reason}.")
-        return None
-
-    def measure(a: Tensor, b: Tensor) -> float:
-        with torch.inference_mode():
-            return float(network(a, b))
-
-    return measure
-
-
-def measure_portrait(portrait: Portrait, picture: np.ndarray, lpips: Lpips | None) -> dict[str, float | None]:
-    """Every measure of MEASURES but the seconds, aligned crop against `picture`, (R, R, 3) uint8."""
-    a, b = to_tensor(portrait.crop), to_tensor(picture)
-    return {
-        "mse": mse(a, b),
-        "ms_ssim": ms_ssim(a, b),
-        "dlib_distance": identity_distance(portrait, picture),
-        "lpips": lpips(a, b) if lpips else None,
-    }
+    return open_face
 
 
 def evaluate(
@@ -134,42 +84,81 @@ def evaluate(
     warn: Callable[[str], None],
     refine: Refine = "off",
     limit: int | None = None,
+    times: Sequence[float] = (),
+    judge: IdentityJudge | None = None,
 ) -> dict[str, Any]:
     """Open every photo (its largest face), refine it, and compare the aligned crop with what is rendered.
 
-    limit: of so many files alone, spread evenly, since "best" takes a minute for each.
+    limit: of so many files alone, spread evenly, since "best" takes a minute for each. times: ascending
+    seconds: the first is what opening may take, then the portrait is improved until the others.
     Returns {"folder_photos": how many there are, "photos", "no_face", "refine",
-    "mean": {measure: number or None}, "per_photo": [{"file", measures}]}; seconds: to open and refine.
+    "mean": {measure: number or None}, "per_photo": [{"file", measures}]}. Measures: those of
+    `cli.measures.Measures`, at the last of the times; "seconds": really taken, to open, improve and refine;
+    where times are given, "at": {time: measures} in each entry and for the means; "first_seconds" and, with a
+    judge, "first_judge_cosine": of the first picture that is shown.
     Files that are no readable picture are named through `warn` and not counted.
     Raises: BadRequest if the model cannot refine so.
     """
     if (reason := engine.refinements.get(refine)) is not None:
         raise BadRequest(reason)
-    lpips = load_lpips(warn)
+    measures = Measures.of(engine, judge, warn)
     photos, no_face = 0, 0
     per_photo: list[dict[str, Any]] = []
     for file in tqdm(evenly(files, limit), desc="Evaluating", unit="photo", disable=None):
         try:
             photo = open_image(file)
             photos += 1
-            portrait, seconds = _open_timed(engine, photo, refine)
+            opening = watch(engine, open_photo(engine, photo), times)
         except BadImage as error:
             warn(f"{file.name} is left out: {error}")
         except NoFaceFound:
             no_face += 1
         else:
-            picture = engine.edit(portrait, EditRequest(refine=refine))
-            per_photo.append(
-                {"file": file.name, **measure_portrait(portrait, picture, lpips), "seconds": seconds}
-            )
-    return {
+            per_photo.append({"file": file.name, **_entry(engine, opening, measures, refine, times)})
+    result: dict[str, Any] = {
         "folder_photos": len(files),
         "photos": photos,
         "no_face": no_face,
         "refine": refine,
-        "mean": {name: _mean([entry[name] for entry in per_photo]) for name in MEASURES},
+        "mean": _mean(per_photo, judge is not None),
         "per_photo": per_photo,
     }
+    if times:
+        result["at"] = {f"{t:g}": means(entry["at"][f"{t:g}"] for entry in per_photo) for t in times}
+    return result
+
+
+def _entry(
+    engine: Engine, opening: Opening, measures: Measures, refine: Refine, times: Sequence[float]
+) -> dict[str, Any]:
+    """One photo's measures."""
+    entries = [_measured(engine, stage, measures, refine) for stage in opening.stages]
+    entry: dict[str, Any] = dict(entries[-1])
+    if opening.first is not None:
+        portrait, entry["first_seconds"] = opening.first.portrait, opening.first.seconds
+        if measures.judge is not None:
+            cosine = measures.judge.cosine(portrait.crop, portrait.inversion, portrait.landmarks)
+            entry["first_judge_cosine"] = cosine
+    if times:
+        entry["at"] = {f"{t:g}": found for t, found in zip(times, entries, strict=True)}
+    return entry
+
+
+def _measured(engine: Engine, stage: Stage, measures: Measures, refine: Refine) -> Figures:
+    portrait, start = stage.portrait, time.perf_counter()
+    if refine != "off":
+        portrait = engine.refine(portrait, refine)
+    seconds = stage.seconds + time.perf_counter() - start
+    picture = engine.edit(portrait, EditRequest(refine=refine))
+    figures = measures.picture(portrait.crop, portrait.landmarks, picture)
+    return {**figures, **measures.code(portrait.w_plus), "seconds": seconds}
+
+
+def _mean(entries: Sequence[dict[str, Any]], judged: bool) -> Figures:
+    """Of every measure, also of those that no entry knows."""
+    names = [name for name in MEASURES if judged or name != "judge_cosine"]
+    names += [name for name in FIRST if any(name in entry for entry in entries)]
+    return means([dict.fromkeys(names), *({name: entry.get(name) for name in names} for entry in entries)])
 
 
 def evenly(files: Sequence[Path], limit: int | None) -> Sequence[Path]:
@@ -191,16 +180,3 @@ def photos_in(folder: Path) -> list[Path]:
     if not files:
         raise BadRequest(f"The folder {str(folder)!r} holds no photos; give one with JPEG or PNG files.")
     return files
-
-
-def _open_timed(engine: Engine, photo: np.ndarray, refine: Refine) -> tuple[Portrait, float]:
-    start = time.perf_counter()
-    portrait = engine.open_portrait(photo)
-    if refine != "off":
-        portrait = engine.refine(portrait, refine)
-    return portrait, time.perf_counter() - start
-
-
-def _mean(values: list[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return statistics.fmean(known) if known else None

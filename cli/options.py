@@ -1,6 +1,7 @@
 """What the words of the command line mean; mistakes are argparse's own errors."""
 
 import argparse
+import itertools
 from typing import Any
 
 
@@ -46,6 +47,17 @@ def count(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of photos, 1 or more")
     return int(text)
+
+
+def times(text: str) -> tuple[float, ...]:
+    """N or N,N,...: seconds, each more than the one before."""
+    try:
+        found = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or found[0] <= 0 or found[-1] > 3600 or any(a >= b for a, b in itertools.pairwise(found)):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds, or several that rise: 12,40")
+    return found
 
 
 def port(text: str) -> int:

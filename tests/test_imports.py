@@ -13,13 +13,24 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("app", "cli", "core", "training")
 # Lowest first. A module imports from its own floor or from below, never from above; the longest name wins.
 FLOORS = (
-    ("core.config", "core.errors", "core.references", "core.projects.strict_json", "cli.options"),
+    (
+        "core.config",
+        "core.errors",
+        "core.generators.mobile.config",
+        "core.generators.stylegan2.config",
+        "core.keys",
+        "core.precision",
+        "core.projects.strict_json",
+        "core.references",
+        "cli.options",
+    ),
     ("core.ops",),
     ("core.generators",),
     ("core.models",),
     (
         "core.faces",
         "core.images",
+        "core.inversion",
         "core.paste",
         "core.projects.archive",
         "core.projects.tensor_file",
@@ -27,11 +38,13 @@ FLOORS = (
     ),
     (
         "core.session",
+        "core.memory",
         "core.projects.request_json",
         "core.rendering",
         "core.editing",
         "core.checkpoints",
         "core.refinement",
+        "core.inversion",
     ),
     ("core.opening", "core.editing.code_editor", "core.importing"),
     ("core.engine",),
@@ -93,6 +106,14 @@ def test_app_and_training_do_not_know_each_other(part: str, other: str) -> None:
 def test_no_module_imports_itself_round_a_corner() -> None:
     graph = {name: set(ours(path)) - {name} for name, path in MODULES.items()}
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+def test_the_judge_of_identity_is_seen_by_what_measures_alone() -> None:
+    """A loss, a start or a stopping rule that saw it would make its verdict worthless."""
+    seeing = [name for name, path in MODULES.items() if "core.faces.judge" in ours(path)]
+    measuring = ("launch", "cli.evaluate", "cli.measures", "training.judging")
+    assert "cli.evaluate" in seeing
+    assert not [name for name in seeing if not any(within(name, m) for m in measuring)]
 
 
 def test_the_layout_of_the_page_knows_no_tensors() -> None:

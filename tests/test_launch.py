@@ -228,6 +228,7 @@ def test_edit_from_the_photo_without_sliders_changes_nothing(launch, work: Path,
         (["open", "astronaut.png", "--out", "x.png"], ["no Visagist project"]),
         (["evaluate", "nowhere"], ["nowhere"]),
         (["evaluate", "home", "--json"], ["no photos"]),
+        (["evaluate", PORTRAITS, "--judge", "astronaut.png"], ["judge"]),
         (["evaluate", PORTRAITS, "--refine", "fast"], ["no refiner"]),
         (["evaluate", PORTRAITS, "--refiner", "two_stage"], ["no refiner two_stage"]),
         (["bench"], ["--photo"]),
@@ -264,6 +265,8 @@ def test_bad_input_leaves_standard_output_empty(launch) -> None:
         (["evaluate", "folder", "--share"], ["--share"]),
         (["evaluate", "folder", "--limit", "0"], ["'0'", "number of photos"]),
         (["evaluate", "folder", "--refine", "better"], ["better"]),
+        (["evaluate", "folder", "--seconds", "40,12"], ["'40,12'", "rise"]),
+        (["evaluate", "folder", "--seconds", "0"], ["'0'", "seconds"]),
     ],
     ids=" ".join,
 )
@@ -281,7 +284,7 @@ def test_evaluate_prints_json_alone(launch) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["photos"], result["no_face"]) == (1, 0)
-    measures = {"mse", "ms_ssim", "dlib_distance", "lpips", "seconds"}
+    measures = {"mse", "ms_ssim", "dlib_distance", "lpips", "code_rms", "code_spread", "seconds"}
     assert set(result["mean"]) == measures
     assert set(result["per_photo"][0]) == measures | {"file"}
     if result["mean"]["lpips"] is None:

@@ -40,8 +40,9 @@ class SlowEngine:
         if mode != "best" or mode in portrait.residuals:
             return self._engine.refine(portrait, mode)
         self.computed += 1
-        convolutions = self._engine._generator.convolutions()
-        shifts = WeightShift(tuple(0.2 * conv.weight * conv.gain for conv in convolutions))
+        # Not in proportion to the kernels: demodulation takes their common scale away again.
+        kernels = self._engine.generator.kernels().values()
+        shifts = WeightShift(tuple(0.2 * kernel.flip(0) for kernel in kernels))
         base = self._engine.renderer.render(portrait.w_plus[None], shifts)
         refined = portrait.refined({"best": shifts}, {"best": base})
         progress(Progress("Refining", 0.5, 7.5))
@@ -232,7 +233,7 @@ def test_a_photo_that_was_refined_before_opens_with_it(
     portrait = engine.open_portrait(photo)
     engine.go_on.set()
     refined = engine.refine(portrait, "best", lambda _: None, lambda: False, lambda _: None)
-    engine._engine._portraits.put(portrait.key, refined)
+    engine._engine._memory.put(refined)
     try:
         assert upload(handlers, BEST)[-1][1] == BEST
     finally:
@@ -285,7 +286,7 @@ def test_a_stream_that_nobody_reads_any_more_ends_its_refinement(
 def test_strength_and_detail_are_part_of_the_history(handlers: Handlers, upload) -> None:
     upload(handlers, FAST)
     weak = dataclasses.replace(FAST, strength=0.4)
-    plain = dataclasses.replace(weak, keep_detail=False)
+    plain = weak.seen(keep_detail=False)
     handlers.settle("me", weak)
     assert handlers.settle("me", plain)["history"] == {"length": 3, "cursor": 2}
     assert handlers.undo("me", plain)[1] == weak

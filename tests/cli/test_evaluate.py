@@ -1,112 +1,35 @@
-import sys
+"""cli.evaluate: what is opened, at which times, and what is reported of it."""
+
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.ndimage import correlate
-from skimage.metrics import structural_similarity
 
 from cli import evaluate as evaluation
-from cli.evaluate import evaluate, evenly, identity_distance, load_lpips, ms_ssim, mse, photos_in
+from cli import measures
+from cli.evaluate import evaluate, evenly, photos_in
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadRequest
+from core.faces.judge import IdentityJudge
 from core.session import Portrait
+from tests.cli.converging import Clock, ConvergingEngine
+from tests.core.faces.test_judge import random_network
 
 
-def pair(side: int, noise: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two (side, side, 3) float64 images in [-1, 1]: smooth waves, and the same with noise."""
-    random = np.random.default_rng(seed)
-    x, y = np.meshgrid(np.linspace(0, 7, side), np.linspace(0, 5, side))
-    a = np.stack([np.sin(x + k) * np.cos(y - k) for k in range(3)], axis=-1) * 0.8
-    return a, np.clip(a + noise * random.standard_normal(a.shape), -1, 1)
-
-
-def tensor(image: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(image).permute(2, 0, 1)[None]
-
-
-def plain_ms_ssim(a: np.ndarray, b: np.ndarray, scales: int) -> float:
-    """Wang et al. 2003 with scipy: a full 2-D window, one channel after the other."""
-    all_weights = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333][:scales]
-    weights = [w / sum(all_weights) for w in all_weights]
-    grid = np.arange(-5, 6)
-    window = np.exp(-(grid[:, None] ** 2 + grid[None] ** 2) / (2 * 1.5**2))
-    window /= window.sum()
-    channels = []
-    for c in range(3):
-        x, y, product = a[..., c], b[..., c], 1.0
-        for s in range(scales):
-
-            def mean(z: np.ndarray) -> np.ndarray:
-                return correlate(z, window)[5:-5, 5:-5]
-
-            mx, my = mean(x), mean(y)
-            vx, vy, vxy = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
-            term = (2 * vxy + 0.06**2) / (vx + vy + 0.06**2)
-            if s == scales - 1:
-                term = term * (2 * mx * my + 0.02**2) / (mx**2 + my**2 + 0.02**2)
-            product *= max(term.mean(), 0.0) ** weights[s]
-            even = len(x) // 2 * 2
-            x, y = ((z[::2, ::2] + z[1::2, ::2] + z[::2, 1::2] + z[1::2, 1::2]) / 4
-                    for z in (x[:even, :even], y[:even, :even]))  # fmt: skip
-        channels.append(product)
-    return float(np.mean(channels))
-
-
-# 0.02 and 0.06 above: K1 and K2 times the range 2; K2 = 0.03.
-@pytest.mark.parametrize(("side", "scales"), [(256, 5), (176, 5), (128, 4), (64, 3), (16, 1)])
-def test_ms_ssim_matches_a_plain_formula_at_as_many_scales_as_fit(side: int, scales: int) -> None:
-    a, b = pair(side)
-    assert ms_ssim(tensor(a), tensor(b)) == pytest.approx(plain_ms_ssim(a, b, scales), abs=1e-9)
-
-
-def test_one_scale_is_the_ssim_of_skimage() -> None:
-    a, b = pair(20)
-    plain = structural_similarity(
-        a, b, data_range=2, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-    )
-    assert ms_ssim(tensor(a), tensor(b)) == pytest.approx(plain, abs=1e-9)
-
-
-def test_ms_ssim_is_one_for_equal_images_zero_for_opposite_ones_and_falls_with_noise() -> None:
-    a, _ = pair(128)
-    values = [ms_ssim(tensor(a), tensor(pair(128, noise)[1])) for noise in (0.0, 0.1, 0.5)]
-    assert values[0] == pytest.approx(1)
-    assert values[0] > values[1] > values[2]
-    checks = np.sign(np.random.default_rng(1).standard_normal(a.shape))
-    assert ms_ssim(tensor(checks), tensor(-checks)) == 0
-
-
-def test_ms_ssim_refuses_what_is_smaller_than_its_window() -> None:
-    with pytest.raises(ValueError, match="11 px"):
-        ms_ssim(torch.zeros(1, 3, 10, 64), torch.zeros(1, 3, 10, 64))
-
-
-def test_mse_is_on_minus_one_to_one() -> None:
-    assert mse(torch.full((1, 3, 4, 4), -1.0), torch.full((1, 3, 4, 4), 1.0)) == 4
-
-
-def test_identity_distance_is_zero_only_for_the_same_pixels(tiny_engine: Engine, photo: np.ndarray) -> None:
-    portrait = tiny_engine.open_portrait(photo)
-    assert identity_distance(portrait, portrait.crop) == 0
-    assert identity_distance(portrait, portrait.inversion) > 0.3  # random weights show nobody
-
-
-def test_lpips_that_cannot_be_had_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "lpips", None)  # makes the import fail
-    warnings: list[str] = []
-    assert load_lpips(warnings.append) is None
-    assert len(warnings) == 1
-    assert "LPIPS" in warnings[0]
+@pytest.fixture
+def converging(tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> ConvergingEngine:
+    clock = Clock()
+    monkeypatch.setattr(evaluation, "time", clock)
+    return ConvergingEngine(tiny_engine, clock)
 
 
 def test_evaluate_counts_measures_and_averages(
     tiny_engine: Engine, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "load_lpips", lambda warn: lambda a, b: float((a - b).abs().max()))
+    monkeypatch.setattr(measures, "perception_of", lambda *_: lambda a, b: float((a - b).abs().max()))
     Image.fromarray(photo).save(tmp_path / "a.png")
     Image.fromarray(np.ascontiguousarray(photo[:, ::-1])).save(tmp_path / "b.JPG")
     Image.new("RGB", (200, 200), "grey").save(tmp_path / "empty.png")
@@ -126,8 +49,10 @@ def test_evaluate_counts_measures_and_averages(
     first = result["per_photo"][0]
     assert first["mse"] == pytest.approx((error**2).mean(), rel=1e-5)
     assert first["lpips"] == pytest.approx(abs(error).max(), rel=1e-5)
-    assert first["dlib_distance"] == identity_distance(portrait, portrait.inversion)
-    for name in ("mse", "ms_ssim", "dlib_distance", "lpips", "seconds"):
+    assert first["dlib_distance"] > 0.3  # random weights show nobody
+    known = {"mse", "ms_ssim", "dlib_distance", "lpips", "code_rms", "code_spread", "seconds"}
+    assert set(result["mean"]) == known
+    for name in known:
         values = [entry[name] for entry in result["per_photo"]]
         assert result["mean"][name] == pytest.approx(sum(values) / 2)
 
@@ -135,7 +60,7 @@ def test_evaluate_counts_measures_and_averages(
 def test_a_refined_portrait_is_measured_as_refined_and_timed_with_it(
     refining_bundle: Bundle, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "load_lpips", lambda warn: None)
+    monkeypatch.setattr(measures, "perception_of", lambda *_: None)
     Image.fromarray(photo).save(tmp_path / "a.png")
     engine = Engine(refining_bundle)
     clock = iter(range(100))
@@ -155,7 +80,51 @@ def test_a_refined_portrait_is_measured_as_refined_and_timed_with_it(
     crop = torch.from_numpy(portrait.crop / 127.5 - 1).permute(2, 0, 1)[None]
     assert found["mse"] == pytest.approx(float((rendered - crop).square().mean()), rel=0.01)
     assert found["mse"] != pytest.approx(float((portrait.rendered - crop).square().mean()), rel=0.02)
-    assert found["seconds"] == 11
+    assert found["seconds"] == 12  # a tick for opening, eleven for refining
+
+
+def test_figures_of_several_times_come_from_one_run(
+    converging: ConvergingEngine, photo: np.ndarray, tmp_path: Path
+) -> None:
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    judge = IdentityJudge(random_network())
+    result = evaluate(converging, photos_in(tmp_path), pytest.fail, times=(12, 20, 40), judge=judge)
+    (entry,) = result["per_photo"]
+    # Opening was late by a second, which the next gets less.
+    assert converging.asked == [("open", 12), ("improve", 7), ("improve", 20)]
+    assert {t: found["seconds"] for t, found in entry["at"].items()} == {"12": 13, "20": 20, "40": 40}
+    whole = converging.inner.open_portrait(photo)
+    for time, left in (("12", 1.0), ("20", 0.0), ("40", 0.0)):
+        portrait, found = converging.at(whole, left), entry["at"][time]
+        error = (portrait.crop.astype(float) - portrait.inversion) / 127.5
+        assert found["mse"] == pytest.approx((error**2).mean(), rel=1e-4)
+        assert found["lpips"] == pytest.approx(abs(error).max(), rel=1e-4)
+        cosine = judge.cosine(portrait.crop, portrait.inversion, portrait.landmarks)
+        assert found["judge_cosine"] == pytest.approx(cosine, abs=1e-5)
+    there = (whole.w_plus - converging.generator.w_mean) / 2
+    rms = [float((there + 3 * left).square().mean().sqrt()) for left in (1, 0)]
+    assert [entry["at"][t]["code_rms"] for t in ("12", "40")] == pytest.approx(rms, rel=1e-4)
+    spread = float((there - there.mean(0)).square().mean().sqrt())
+    assert entry["code_spread"] == pytest.approx(spread, rel=1e-4)
+    # What stands alone is of the last.
+    last = entry["at"]["40"]
+    assert {name: entry[name] for name in last} == last
+    assert result["at"] == entry["at"]
+    assert {name: result["mean"][name] for name in last} == last
+    # The first picture is the first of those that were shown.
+    assert entry["first_seconds"] == result["mean"]["first_seconds"] == 1.5
+    first = judge.cosine(whole.crop, converging.at(whole, 4.0).inversion, whole.landmarks)
+    assert entry["first_judge_cosine"] == pytest.approx(first)
+
+
+def test_a_time_that_opening_has_used_up_is_not_improved_in(
+    converging: ConvergingEngine, photo: np.ndarray, tmp_path: Path
+) -> None:
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    (entry,) = evaluate(converging, photos_in(tmp_path), pytest.fail, times=(12, 13))["per_photo"]
+    assert converging.asked == [("open", 12)]
+    assert entry["at"]["13"] == entry["at"]["12"]
+    assert "judge_cosine" not in entry
 
 
 def test_a_refinement_that_the_model_lacks_is_refused(tiny_engine: Engine, tmp_path: Path) -> None:
@@ -166,7 +135,7 @@ def test_a_refinement_that_the_model_lacks_is_refused(tiny_engine: Engine, tmp_p
 def test_a_limit_takes_photos_from_the_whole_folder(
     tiny_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "load_lpips", lambda warn: None)
+    monkeypatch.setattr(measures, "perception_of", lambda *_: None)
     files = [tmp_path / f"{i}.png" for i in range(9)]
     assert [f.name for f in evenly(files, 3)] == ["0.png", "4.png", "8.png"]
     assert evenly(files, None) == evenly(files, 9) == evenly(files, 12) == files
@@ -179,7 +148,7 @@ def test_a_limit_takes_photos_from_the_whole_folder(
 def test_evaluate_without_any_face_has_no_means(
     tiny_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "load_lpips", lambda warn: None)
+    monkeypatch.setattr(measures, "perception_of", lambda *_: None)
     Image.new("RGB", (100, 100), "grey").save(tmp_path / "empty.png")
     result = evaluate(tiny_engine, photos_in(tmp_path), pytest.fail)
     assert result["photos"] == result["no_face"] == 1

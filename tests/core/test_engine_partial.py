@@ -61,10 +61,8 @@ def fixed_dir(
     folder = tmp_path_factory.mktemp("partial") / "fixed"
     torch.manual_seed(6)
     encoder = GradualEncoder(ENCODER)
-    save_bundle(
-        folder, fixed_config, tiny_bundle.generator, encoder, None, None,
-        directions=directions, dtype=torch.float32,
-    )  # fmt: skip
+    bundle = Bundle.of(fixed_config, tiny_bundle.generator, encoder, directions=directions)
+    save_bundle(folder, bundle, torch.float32)
     return folder
 
 
@@ -82,7 +80,7 @@ def bare(
     """A generator and nothing else."""
     folder = tmp_path_factory.mktemp("partial") / "bare"
     config = dataclasses.replace(tiny_config, name="bare", inverter=None, classifier=None, attributes=())
-    save_bundle(folder, config, tiny_bundle.generator, None, None, None)
+    save_bundle(folder, Bundle.of(config, tiny_bundle.generator))
     engine = Engine(load_bundle(folder))
     yield engine
     engine.close()
@@ -107,7 +105,7 @@ def test_fixed_directions_move_the_code_by_value_times_unit(
     portrait = fixed.open_portrait(photo)
     request = EditRequest({"age": 0.5, "hair": -1.0})
     wanted = portrait.w_plus + 0.5 * 3.0 * directions[0] - 2.0 * directions[1]
-    code = fixed._mover.edited_code(portrait, request)
+    code = fixed._editor.edited_code(portrait.w_plus, portrait.directions, request)
     torch.testing.assert_close(code, wanted.expand(2, -1, -1))
     face = fixed.edit(portrait, EditRequest({"hair": 3.0}))
     assert not np.array_equal(face, portrait.inversion)
@@ -121,7 +119,7 @@ def test_explored_directions_join_the_named_ones(fixed: Engine, photo: np.ndarra
     assert not set(fixed.explorable) & {"age", "hair"}
     name, steps = fixed.explorable[2], explore_steps(fixed.generator)
     alone, both = (
-        fixed._mover.edited_code(portrait, EditRequest(sliders))
+        fixed._editor.edited_code(portrait.w_plus, portrait.directions, EditRequest(sliders))
         for sliders in ({name: 2.0}, {name: 2.0, "age": 1.0})
     )
     assert alone is not None
@@ -146,15 +144,17 @@ def test_a_classifiers_directions_come_before_the_fixed_ones(
 ) -> None:
     sliders = (*tiny_config.attributes, AttributeConfig("hair", "Hair", unit=2.0))
     config = dataclasses.replace(tiny_config, attributes=sliders, directions=("age", "hair"))
-    parts = tiny_bundle.generator, tiny_bundle.inverter, tiny_bundle.classifier, tiny_bundle.linear_directions
-    save_bundle(tmp_path / "both", config, *parts, directions=directions, dtype=torch.float32)
+    bundle = dataclasses.replace(tiny_bundle, config=config, directions=directions)
+    save_bundle(tmp_path / "both", bundle, torch.float32)
     engine = Engine(load_bundle(tmp_path / "both"))
     portrait = engine.open_portrait(photo)
     own = label_directions(tiny_bundle.classifier, portrait.w_plus, "first")
     assert torch.equal(portrait.directions["first"][:4], own)
     for order in ("first", "second", "linear"):
         torch.testing.assert_close(portrait.directions[order][4:], directions)
-    code = engine._mover.edited_code(portrait, EditRequest({"smile": 1.0, "hair": 1.0}))
+    code = engine._editor.edited_code(
+        portrait.w_plus, portrait.directions, EditRequest({"smile": 1.0, "hair": 1.0})
+    )
     smile = config.axes.index("smile")
     wanted = portrait.w_plus + 2.0 * own[smile] + 2.0 * directions[1]
     torch.testing.assert_close(code, wanted.expand(2, -1, -1))
@@ -246,6 +246,6 @@ def test_saving_again_removes_the_parts_that_are_gone(
 ) -> None:
     folder = Path(shutil.copytree(fixed_dir, tmp_path / "b"))
     config = dataclasses.replace(fixed_config, inverter=None, attributes=(), directions=())
-    save_bundle(folder, config, tiny_bundle.generator, None, None, None)
+    save_bundle(folder, Bundle.of(config, tiny_bundle.generator))
     assert {f.name for f in folder.iterdir()} == {"generator.safetensors", "model.json"}
     assert load_bundle(folder).inverter is None

@@ -1,4 +1,4 @@
-"""Batches of aligned faces with the grids that the identity loss needs."""
+"""Batches of aligned faces with the grids of dlib's chips, which the identity loss needs."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.faces.dlib_network import chip_grid
 from training.data.packs import Faces
-from training.judging.mobilefacenet import sampling_grids
 
 # iBUG indices after mirroring a face.
 MIRROR = np.array(
@@ -27,7 +27,7 @@ class Batches:
         size = faces.images.shape[1]
         mirrored = faces.landmarks[:, MIRROR] * (-1, 1) + (size - 1, 0)
         self.images = faces.images
-        self.theta = np.stack([sampling_grids(faces.landmarks, size), sampling_grids(mirrored, size)])
+        self.theta = torch.stack([_grids(faces.landmarks, size), _grids(mirrored, size)])  # (2, N, 2, 3)
         self.batch, self.device = batch, device
         self.random = np.random.default_rng(seed)
 
@@ -44,5 +44,10 @@ class Batches:
         pictures = self.images[index]  # (B, S, S, 3) uint8
         pictures[mirror] = pictures[mirror][:, :, ::-1]
         images = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        theta = torch.from_numpy(self.theta[mirror.astype(int), index]).to(self.device)
+        theta = self.theta[mirror.astype(int), index].to(self.device)
         return images, theta
+
+
+def _grids(landmarks: np.ndarray, size: int) -> Tensor:
+    """(N, 68, 2) in pixels of a crop of `size` -> (N, 2, 3)."""
+    return torch.cat([chip_grid(points, size) for points in landmarks])

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import Bundle, load_bundle
+from core.faces.judge import IdentityJudge
 from core.generators.residual import WeightShift
 from core.refinement.gradient_modules import GradientSettings, refine_weights
 from core.refinement.optimise import TuningSettings
@@ -30,7 +31,6 @@ from core.rendering.renderer import Renderer
 from training.data.packs import load
 from training.judging.faces import Opened, open_split
 from training.judging.inversion import inversion_measures
-from training.judging.mobilefacenet import MobileFaceNet
 from training.judging.refined_faces import Refined, Solver, refine_faces
 from training.judging.sheets import spread
 from training.loops.loop import pick_device
@@ -92,7 +92,7 @@ def compare(args: argparse.Namespace, settings: GradientSettings) -> dict[str, d
     """A row of figures for every way to refine."""
     device = pick_device(args.device)
     bundle = load_bundle(args.bundle, device)
-    network = MobileFaceNet.load(args.identity).to(device)
+    network = IdentityJudge.load(args.identity, device)
     renderer = Renderer(bundle.generator, device)
     opened = open_split(bundle, load(args.data, args.split), device)
     opened = opened.pick(spread(len(opened), args.faces).tolist())
@@ -111,7 +111,7 @@ def compare(args: argparse.Namespace, settings: GradientSettings) -> dict[str, d
         start = time.process_time()
         refined = refine_faces(opened, solve, renderer, name)
         spent = time.process_time() - start
-        measures = inversion_measures(refined.opened, network, device)
+        measures = inversion_measures(refined.opened, network)
         rows[name] = {
             **{k: float(v.mean()) for k, v in measures.items() if k != "ms_ssim"},
             "drift": drift(renderer, refined, others),

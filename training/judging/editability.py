@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from core.config import ClassifierConfig
 from core.editing.label import unit_codes
+from core.faces.dlib_network import DlibFaceNetwork
 from core.generators.stylegan2.network import Generator
 from core.models.inverter import invert
 from core.models.style_transformer import StyleTransformer
@@ -19,7 +20,6 @@ from training.data.codes import encode, fit_gaussian
 from training.data.known_codes import STATISTICS_DRAWS, KnownCodes
 from training.data.offsets import offset_penalty
 from training.data.packs import Faces
-from training.judging.mobilefacenet import MobileFaceNet
 from training.loops.classifier import fit_classifier, fit_linear, targets
 from training.loops.loop import autocast
 from training.loops.losses import reconstruction_losses
@@ -32,10 +32,10 @@ DEVIATIONS = 2.0  # how far an edit goes, in the attribute's deviations between 
 
 @torch.no_grad()
 def distortion(
-    generator: Generator, inverter: StyleTransformer, faces: Batches, network: MobileFaceNet
+    generator: Generator, inverter: StyleTransformer, faces: Batches, network: DlibFaceNetwork
 ) -> dict[str, float]:
-    """Mean squared error on [-1, 1] and MobileFaceNet's cosine, over all faces, unmirrored."""
-    sums = {"mse": 0.0, "cosine": 0.0}
+    """MSE on [-1, 1] and the squared distance of dlib's descriptors, over all faces, unmirrored."""
+    sums = {"mse": 0.0, "identity": 0.0}
     count = len(faces.images)
     for start in range(0, count, BATCH):
         index = np.arange(start, min(start + BATCH, count))
@@ -44,7 +44,7 @@ def distortion(
             output = generator.synthesis(invert(generator, inverter, images))
             terms = reconstruction_losses(output, images, theta, network)
         sums["mse"] += terms["squared"].item() * len(index)
-        sums["cosine"] += (1 - terms["identity"].item()) * len(index)
+        sums["identity"] += terms["identity"].item() * len(index)
     return {name: value / count for name, value in sums.items()}
 
 
@@ -107,7 +107,11 @@ def mahalanobis(codes: Tensor, mean: Tensor, basis: Tensor) -> Tensor:
 
 
 def trade(
-    generator: Generator, inverter: StyleTransformer, train: Faces, validation: Faces, network: MobileFaceNet
+    generator: Generator,
+    inverter: StyleTransformer,
+    train: Faces,
+    validation: Faces,
+    network: DlibFaceNetwork,
 ) -> dict[str, float]:
     """`distortion`, then the mean and the least of `moved`, then how far codes lie from the generator's own.
 

@@ -9,12 +9,14 @@ import torch
 from tqdm import tqdm
 
 from core.checkpoints import Bundle
-from training.judging.faces import Opened, Order, edit, embed, face_axes, render
+from core.faces.judge import IdentityJudge, landmarks_anew
+from training.judging.faces import Opened, Order, edit, face_axes, render
 from training.judging.judge import Judge, judge_pictures
-from training.judging.mobilefacenet import MobileFaceNet
 
 # What geometry tells better than any network; all other attributes are the judge network's.
 BY_LANDMARKS = ("smile", "mouth_open", "eyes_open", "brow_raise", "yaw", "pitch", "face_width")
+# Turned heads have their points elsewhere than the photo.
+TURNING = ("yaw", "pitch")
 VALUE = 2.0
 
 Figures = dict[str, float | str]
@@ -38,6 +40,16 @@ def landmark_columns(
         box = (int(left), int(top), int(right), int(bottom))
         rows.append(landmark_scores(find_landmarks(picture, box)))
     return {name: np.array([row[name] for row in rows]) for name in names}
+
+
+def points_after(slider: str, pictures: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """(N, 68, 2) where identity is to be judged in edits: the photos' landmarks, but of a turned head its own.
+
+    pictures: (N, R, R, 3) uint8, moved by this slider; landmarks: (N, 68, 2), the photos', in their pixels.
+    """
+    if slider not in TURNING:
+        return landmarks
+    return np.stack([landmarks_anew(*pair) for pair in zip(pictures, landmarks, strict=True)])
 
 
 class Judges:
@@ -95,7 +107,7 @@ def evaluate_sliders(
     bundle: Bundle,
     opened: Opened,
     judges: Judges,
-    network: MobileFaceNet,
+    network: IdentityJudge,
     order: Order,
     device: torch.device,
 ) -> dict[str, Figures]:
@@ -109,7 +121,7 @@ def evaluate_sliders(
     if unknown:
         raise ValueError(f"The judge does not know {', '.join(unknown)}; train it on data that has them")
     before = judges(opened.inversions, opened, names)
-    identity = embed(network, opened.inversions, opened.landmarks, device)
+    identity = network.embeddings(opened.inversions, opened.landmarks)
     axes = face_axes(bundle, opened.codes, order, device)
     table: dict[str, Figures] = {}
     for name in tqdm(names, desc="Sliders", disable=None):
@@ -117,7 +129,7 @@ def evaluate_sliders(
         for value in (VALUE, -VALUE):
             pictures = render(bundle.generator, edit(bundle, opened.codes, axes, name, value), device)
             found.append(judges(pictures, opened, [name])[name])
-            edited = embed(network, pictures, opened.landmarks, device)
+            edited = network.embeddings(pictures, points_after(name, pictures, opened.landmarks))
             kept.append(float((edited * identity).sum(1).mean()))
         table[name] = {
             "judge": "landmarks" if name in BY_LANDMARKS else "network",

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 from core.checkpoints import Bundle, load_bundle
+from core.faces.judge import IdentityJudge
 from training.data.packs import load
 from training.judging.attribute_dependency import measure_dependency
 from training.judging.edits import Figures, Judges, evaluate_sliders, real_deviations
 from training.judging.faces import Opened, Order, open_photos, open_split
 from training.judging.inversion import breakdown, groups, inversion_measures
 from training.judging.judge import Judge, judge_pictures
-from training.judging.mobilefacenet import MobileFaceNet
 from training.judging.sheets import inversion_sheet, slider_sheets
 from training.judging.tables import report
 from training.loops.loop import pick_device
@@ -55,7 +55,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     device = pick_device(args.device)
     bundle = load_bundle(args.bundle, device)
     judge = Judge.load(args.judge).to(device)
-    network = MobileFaceNet.load(args.identity).to(device)
+    network = IdentityJudge.load(args.identity, device)
     faces = load(args.data, "test", args.limit)
     sets, no_face = {"test": open_split(bundle, faces, device)}, {}
     if args.photos:
@@ -69,7 +69,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     judges = Judges(judge, real_deviations(args.data, judge, faces.images, device), device)
     inversion, sliders = {}, {}
     for name, opened in sets.items():
-        inversion[name] = breakdown(inversion_measures(opened, network, device), members.get(name, {}))
+        inversion[name] = breakdown(inversion_measures(opened, network), members.get(name, {}))
         rows = evaluate_sliders(bundle, opened, judges, network, args.order, device)
         sliders[name] = {"sliders": rows, "mean": mean_row(rows)}
     return {

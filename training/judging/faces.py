@@ -1,4 +1,4 @@
-"""The faces that an evaluation edits, and what it does with them in batches: render, edit, embed."""
+"""The faces that an evaluation edits, and what it does with them in batches: render, edit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,10 @@ from tqdm import tqdm
 
 from core.checkpoints import Bundle
 from core.editing.label import directions, edit_step, unit_codes
-from core.generators.stylegan2.network import Generator
-from core.images import open_image, to_array, to_tensor
+from core.generators.family import GeneratorFamily
+from core.images import open_image, to_array
 from training.data.codes import encode
 from training.data.packs import Faces
-from training.judging.mobilefacenet import MobileFaceNet, align, sampling_grids
 from training.loops.loop import autocast
 from training.loops.trained import classifier_of, inverter_of
 
@@ -100,7 +99,7 @@ def open_photos(
 
 
 @torch.no_grad()
-def render(generator: Generator, codes: Tensor, device: torch.device) -> np.ndarray:
+def render(generator: GeneratorFamily, codes: Tensor, device: torch.device) -> np.ndarray:
     """Codes (N, L, D) -> pictures (N, R, R, 3) uint8, as a visitor would see them."""
     pictures = []
     for part in codes.split(BATCH):
@@ -121,17 +120,3 @@ def edit(bundle: Bundle, codes: Tensor, axes: Tensor, name: str, value: float) -
     unit = next(a.unit for a in bundle.config.attributes if a.name == name)
     index = classifier_of(bundle).config.attributes.index(name)
     return codes + edit_step(axes, [(index, value * unit)])
-
-
-@torch.no_grad()
-def embed(
-    network: MobileFaceNet, pictures: np.ndarray, landmarks: np.ndarray, device: torch.device
-) -> np.ndarray:
-    """(N, 128) unit embeddings. pictures: (N, R, R, 3) uint8; landmarks: (N, 68, 2) in their pixels."""
-    theta = torch.from_numpy(sampling_grids(landmarks, pictures.shape[1]))
-    found = []
-    for start in range(0, len(pictures), BATCH):
-        part = slice(start, start + BATCH)
-        aligned = align(to_tensor(pictures[part], device), theta[part].to(device))
-        found.append(network(aligned)[0].cpu())
-    return torch.cat(found).numpy()

@@ -25,13 +25,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from core.checkpoints import load_bundle
-from core.generators.stylegan2.network import Generator
-from core.images import save_image, to_array, to_tensor
+from core.faces.judge import IdentityJudge
+from core.generators.family import GeneratorFamily
+from core.images import save_image, to_array
 from training.data.packs import load
-from training.judging.mobilefacenet import MobileFaceNet, align, sampling_grids
 from training.loops.loop import autocast, pick_device
 
 BATCH = 64
@@ -69,21 +68,14 @@ def find_anew(images: np.ndarray, box: np.ndarray) -> np.ndarray:
     return np.stack([find_landmarks(image, (left, top, right, bottom)) for image in images])
 
 
-@torch.no_grad()
-def describe(network: MobileFaceNet, images: np.ndarray, box: np.ndarray, device: torch.device) -> Described:
+def describe(network: IdentityJudge, images: np.ndarray, box: np.ndarray) -> Described:
     """images: (N, S, S, 3) uint8 RGB, aligned crops; box: from `face_box`. The result is on the CPU."""
-    identity, pooled = [], []
-    for start in tqdm(range(0, len(images), BATCH), desc="Describing", disable=None):
-        pictures = images[start : start + BATCH]
-        theta = torch.from_numpy(sampling_grids(find_anew(pictures, box), images.shape[1])).to(device)
-        found = network.pooled(align(to_tensor(pictures, device), theta))
-        identity.append(found[0].cpu())
-        pooled.append(found[1].cpu())
-    return Described(torch.cat(identity), torch.cat(pooled))
+    identity, pooled = network.described(images, find_anew(images, box))
+    return Described(torch.from_numpy(identity), torch.from_numpy(pooled))
 
 
 @torch.no_grad()
-def draw(generator: Generator, count: int, psi: float, seed: int) -> np.ndarray:
+def draw(generator: GeneratorFamily, count: int, psi: float, seed: int) -> np.ndarray:
     """(count, R, R, 3) uint8 samples from the Gaussian of codes that the bundle carries."""
     pictures = []
     for codes in generator.sample(count, psi, seed).split(BATCH):
@@ -167,7 +159,7 @@ def table(figures: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def write_sheets(generator: Generator, seed: int, out: Path) -> None:
+def write_sheets(generator: GeneratorFamily, seed: int, out: Path) -> None:
     """64 samples at each of SHEET_PSI, at their own size."""
     for psi in SHEET_PSI:
         pictures = draw(generator, SHEET_SIDE**2, psi, seed)
@@ -194,13 +186,13 @@ def main(argv: list[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     bundle = load_bundle(args.bundle, device)
     write_sheets(bundle.generator, args.seed, args.out)
-    network = MobileFaceNet.load(args.identity).to(device)
+    network = IdentityJudge.load(args.identity, device)
     train, test = load(args.data, "train", args.limit), load(args.data, "test", args.limit)
     box = face_box(train.landmarks, train.images.shape[1])
     # Never more than the floor has: their biases would differ.
     samples = draw(bundle.generator, min(args.samples, len(train)), args.psi, args.seed)
     made, known, held_out = (
-        describe(network, images, box, device) for images in (samples, train.images, test.images)
+        describe(network, images, box) for images in (samples, train.images, test.images)
     )
     figures = measure(made, known, held_out, args.seed)
     report = {

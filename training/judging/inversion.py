@@ -3,25 +3,24 @@
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
+from core.faces.judge import IdentityJudge
 from core.images import to_tensor
 from training.data.packs import Faces
-from training.judging.faces import Opened, embed
-from training.judging.mobilefacenet import MobileFaceNet
+from training.judging.faces import Opened
 
 AGE_BANDS = ((0, 12), (13, 29), (30, 49), (50, 69), (70, None))
 
 
-def inversion_measures(opened: Opened, network: MobileFaceNet, device: torch.device) -> dict[str, np.ndarray]:
+def inversion_measures(opened: Opened, network: IdentityJudge) -> dict[str, np.ndarray]:
     """(N,) each: MSE on [-1, 1], MS-SSIM, dlib descriptor distance, MobileFaceNet cosine.
 
     Both identity measures take the original's landmarks for both pictures: found anew, they would measure
     the detector as well.
     """
     # Imported here: dlib is a need of evaluation alone.
-    from cli.evaluate import ms_ssim, mse
+    from cli.measures import ms_ssim, mse
     from core.faces.identity import descriptor, distance
 
     rows = []
@@ -31,8 +30,8 @@ def inversion_measures(opened: Opened, network: MobileFaceNet, device: torch.dev
         identity = distance(descriptor(crop, points), descriptor(inversion, points))
         rows.append((mse(a, b), ms_ssim(a, b), identity))
     squared, similarity, identity_distance = np.array(rows).T
-    originals = embed(network, opened.crops, opened.landmarks, device)
-    copies = embed(network, opened.inversions, opened.landmarks, device)
+    originals = network.embeddings(opened.crops, opened.landmarks)
+    copies = network.embeddings(opened.inversions, opened.landmarks)
     return {
         "mse": squared,
         "ms_ssim": similarity,

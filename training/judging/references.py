@@ -22,13 +22,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core.checkpoints import Bundle, load_bundle
+from core.faces.judge import IdentityJudge
 from core.images import save_image
 from training.data.packs import load
 from training.judging.attribute_dependency import at_move, curve
-from training.judging.edits import Judges, real_deviations
-from training.judging.faces import Opened, edit, embed, face_axes, open_photos, open_split, render
+from training.judging.edits import Judges, points_after, real_deviations
+from training.judging.faces import Opened, edit, face_axes, open_photos, open_split, render
 from training.judging.judge import Judge, judge_pictures
-from training.judging.mobilefacenet import MobileFaceNet
 from training.judging.sheets import grid, spread
 from training.judging.tables import number, percent, table
 from training.loops.loop import pick_device
@@ -78,7 +78,7 @@ class Pairs:
     """Sources and references, and all that is measured of them once."""
 
     def __init__(
-        self, bundle: Bundle, opened: Opened, pairs: np.ndarray, judges: Judges, network: MobileFaceNet
+        self, bundle: Bundle, opened: Opened, pairs: np.ndarray, judges: Judges, network: IdentityJudge
     ) -> None:
         self.bundle, self.judges, self.network = bundle, judges, network
         self.source, self.reference = opened.pick(pairs[:, 0].tolist()), opened.pick(pairs[:, 1].tolist())
@@ -88,10 +88,8 @@ class Pairs:
         self.sigma = judge_pictures(judges.judge, opened.inversions, judges.device).std(0)
         self.start = judge_pictures(judges.judge, self.source.inversions, judges.device)
         self.axes = face_axes(bundle, self.source.codes, "first", judges.device)
-        self.identities = [self._embed(p) for p in (self.source.inversions, self.source.crops)]
-
-    def _embed(self, pictures: np.ndarray) -> np.ndarray:
-        return embed(self.network, pictures, self.source.landmarks, self.judges.device)
+        unedited = (self.source.inversions, self.source.crops)
+        self.identities = [network.embeddings(p, self.source.landmarks) for p in unedited]
 
     def _render(self, codes: Tensor) -> np.ndarray:
         return render(self.bundle.generator, codes, self.judges.device)
@@ -105,7 +103,8 @@ class Pairs:
         """
         pictures = self._render(taken(self.bundle, name, self.source.codes, self.reference.codes))
         after = self.judges(pictures, self.source, [name])[name]
-        embedded = self._embed(pictures)
+        points = points_after(name, pictures, self.source.landmarks)
+        embedded = self.network.embeddings(pictures, points)
         to_inversion, to_photo = (float((embedded * i).sum(1).mean()) for i in self.identities)
         sign = np.sign(self.wanted[name] - self.before[name])
         told = np.abs(self.wanted[name] - self.before[name]) >= LEAST_GAP
@@ -205,7 +204,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
 
     device = pick_device(args.device)
     bundle = load_bundle(args.bundle, device)
-    judge, network = Judge.load(args.judge).to(device), MobileFaceNet.load(args.identity).to(device)
+    judge, network = Judge.load(args.judge).to(device), IdentityJudge.load(args.identity, device)
     faces = load(args.data, args.split, args.limit)
     judges = Judges(judge, real_deviations(args.data, judge, faces.images, device), device)
     opened = open_split(bundle, faces, device)

@@ -6,11 +6,11 @@ import torch
 from tqdm import tqdm
 
 from core.checkpoints import Bundle
+from core.faces.judge import IdentityJudge
 from core.images import to_array
 from core.rendering.renderer import Renderer
-from training.judging.edits import BY_LANDMARKS, VALUE, Figures, Judges, slider_figures
-from training.judging.faces import Order, edit, embed, face_axes
-from training.judging.mobilefacenet import MobileFaceNet
+from training.judging.edits import BY_LANDMARKS, VALUE, Figures, Judges, points_after, slider_figures
+from training.judging.faces import Order, edit, face_axes
 from training.judging.refined_faces import Refined, edited, render_each
 
 Rows = dict[str, dict[str, Figures]]
@@ -21,7 +21,7 @@ def evaluate_refined_edits(
     settings: Mapping[str, Refined],
     renderer: Renderer,
     judges: Judges,
-    network: MobileFaceNet,
+    network: IdentityJudge,
     sliders: Sequence[str],
     order: Order,
     device: torch.device,
@@ -29,12 +29,12 @@ def evaluate_refined_edits(
     """{variant: {slider: figures}} for sliders at +VALUE and -VALUE under each of the settings.
 
     settings: the same faces under each, "off" among them; variants: see `judging.refined_faces.edited`.
-    To `slider_figures`, from the setting's own unedited picture, comes `identity`: MobileFaceNet's cosine of
+    To `slider_figures`, from the setting's own unedited picture, comes `identity`: IdentityJudge's cosine of
     the edit to the photo, mean over both edits.
     """
     opened = settings["off"].opened
     axes = face_axes(bundle, opened.codes, order, device)
-    photos = embed(network, opened.crops, opened.landmarks, device)
+    photos = network.embeddings(opened.crops, opened.landmarks)
     reference = render_each(renderer, opened.codes, [None] * len(opened))
     before = {name: judges(s.opened.inversions, opened, sliders) for name, s in settings.items()}
     rows: Rows = {}
@@ -46,7 +46,7 @@ def evaluate_refined_edits(
             for variant, tensor in edited(renderer, settings, codes, reference).items():
                 pictures = to_array(tensor)
                 found.setdefault(variant, []).append(judges(pictures, opened, [slider])[slider])
-                people = embed(network, pictures, opened.landmarks, device)
+                people = network.embeddings(pictures, points_after(slider, pictures, opened.landmarks))
                 kept[variant] = kept.get(variant, 0.0) + float((people * photos).sum(1).mean()) / 2
         for variant, scores in found.items():
             start = before[variant.removesuffix(", not faded")][slider]

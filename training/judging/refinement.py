@@ -26,6 +26,7 @@ import torch
 
 from core.checkpoints import Bundle, load_bundle
 from core.config import BundleConfig, InverterConfig
+from core.faces.judge import IdentityJudge
 from core.images import to_tensor
 from core.rendering.renderer import Renderer
 from training.data.packs import load
@@ -33,7 +34,6 @@ from training.judging.edits import Judges, real_deviations
 from training.judging.faces import Opened, Order, open_photos, open_split
 from training.judging.inversion import inversion_measures
 from training.judging.judge import Judge
-from training.judging.mobilefacenet import MobileFaceNet
 from training.judging.refined_edits import compared, evaluate_refined_edits
 from training.judging.refined_faces import PREDICTED, SLOW, Refined, refine_faces, solver, subset
 from training.judging.refinement_sheets import edit_sheets, portrait_sheet
@@ -63,17 +63,17 @@ def refine_set(
 
 
 def fidelity(
-    settings: Settings, network: MobileFaceNet, open_seconds: float | None, device: torch.device
+    settings: Settings, network: IdentityJudge, open_seconds: float | None, device: torch.device
 ) -> dict[str, dict[str, float | None]]:
     """Means of every measure under each setting; seconds is None where opening was not timed."""
     # Imported here, as in all that it calls: dlib is a need of evaluation alone.
-    from cli.evaluate import load_lpips
+    from cli.measures import load_lpips
 
     lpips = load_lpips(lambda words: print(words, file=sys.stderr))
     rows: dict[str, dict[str, float | None]] = {}
     for name, refined in settings.items():
         opened = refined.opened
-        means = {k: float(v.mean()) for k, v in inversion_measures(opened, network, device).items()}
+        means = {k: float(v.mean()) for k, v in inversion_measures(opened, network).items()}
         pairs = zip(opened.crops, opened.inversions, strict=True)
         rows[name] = {
             **means,
@@ -141,7 +141,7 @@ class Tools:
     bundle: Bundle
     renderer: Renderer
     judges: Judges
-    network: MobileFaceNet
+    network: IdentityJudge
     device: torch.device
 
     @classmethod
@@ -151,7 +151,7 @@ class Tools:
         """real: (N, S, S, 3) uint8, faces between which the judge's outputs are seen to vary."""
         judge = Judge.load(args.judge).to(device)
         judges = Judges(judge, real_deviations(args.data, judge, real, device), device)
-        network = MobileFaceNet.load(args.identity).to(device)
+        network = IdentityJudge.load(args.identity, device)
         return cls(bundle, Renderer(bundle.generator, device), judges, network, device)
 
 

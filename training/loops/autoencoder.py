@@ -1,6 +1,6 @@
 """Train a generator together with its inverter: the way to a face model where there is no GPU.
 
-    python -m training.loops.autoencoder --data DIR --identity mobilefacenet.safetensors --out runs/a \
+    python -m training.loops.autoencoder --data DIR --out runs/a \
         --resolution 64 --minutes 50
     python -m training.loops.autoencoder ... --resume --resolution 128 --adversarial --minutes 35
 
@@ -20,17 +20,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.checkpoints import load_bundle
-from core.generators.stylegan2.network import Generator, ToRGB
+from core.faces.dlib_network import DlibFaceNetwork
+from core.generators.stylegan2.layers import ToRGB
+from core.generators.stylegan2.network import Generator
 from core.models.inverter import invert
 from core.models.style_transformer import StyleTransformer
 from training.data.batches import Batches
 from training.data.packs import load
-from training.judging.mobilefacenet import MobileFaceNet
 from training.loops.loop import Average, Log, autocast, pick_device, restore, save, sheet
 from training.loops.losses import (
     PatchDiscriminator,
     Weights,
     hinge_discriminator,
+    load_face_network,
     reconstruction_losses,
     total,
 )
@@ -56,7 +58,7 @@ class Autoencoder(nn.Module):
 
     def forward(self, images: Tensor, resolution: int) -> Tensor:
         """(B, 3, S, S) -> (B, 3, resolution, resolution)."""
-        return self.generator.synthesis(invert(self.generator, self.inverter, images), resolution)
+        return self.generator.synthesis(invert(self.generator, self.inverter, images), size=resolution)
 
 
 def shrink(images: Tensor, resolution: int) -> Tensor:
@@ -70,10 +72,10 @@ def shrink(images: Tensor, resolution: int) -> Tensor:
 
 @torch.no_grad()
 def evaluate(
-    model: Autoencoder, batches: Batches, network: MobileFaceNet, resolution: int
+    model: Autoencoder, batches: Batches, network: DlibFaceNetwork, resolution: int
 ) -> dict[str, float]:
-    """Mean squared error and identity cosine on the first 192 validation faces, unmirrored."""
-    sums = {"mse": 0.0, "cosine": 0.0}
+    """Mean squared error and identity term on the first 192 validation faces, unmirrored."""
+    sums = {"mse": 0.0, "identity": 0.0}
     count = min(192, len(batches.images))
     for start in range(0, count, 32):
         index = np.arange(start, min(start + 32, count))
@@ -82,7 +84,7 @@ def evaluate(
             output = model(images, resolution).float()
             terms = reconstruction_losses(output, shrink(images, resolution), theta, network)
         sums["mse"] += F.mse_loss(output, shrink(images, resolution)).item() * len(index)
-        sums["cosine"] += (1 - terms["identity"].item()) * len(index)
+        sums["identity"] += terms["identity"].item() * len(index)
     return {name: value / count for name, value in sums.items()}
 
 
@@ -92,7 +94,7 @@ def train(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     faces = Batches(load(args.data, "train", args.limit), args.batch, device, args.seed)
     validation = Batches(load(args.data, "validation", args.limit), args.batch, device, 0)
-    network = MobileFaceNet.load(args.identity).to(device, memory_format=torch.channels_last)
+    network = load_face_network(device)
     model = Autoencoder()
     if args.start:
         bundle = load_bundle(args.start)
@@ -170,7 +172,7 @@ def train(args: argparse.Namespace) -> None:
 
 @torch.no_grad()
 def report(
-    args: argparse.Namespace, model: Autoencoder, faces: Batches, network: MobileFaceNet, step: int
+    args: argparse.Namespace, model: Autoencoder, faces: Batches, network: DlibFaceNetwork, step: int
 ) -> None:
     """Validation figures into their own CSV, a sheet of originals above reconstructions, averaged weights."""
     figures = evaluate(model, faces, network, args.resolution)
@@ -188,7 +190,6 @@ def main(argv: list[str] | None = None) -> None:
         prog="python -m training.loops.autoencoder", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--identity", type=Path, required=True, help="MobileFaceNet weights (safetensors)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="bundle whose weights to go on from")
     parser.add_argument("--resolution", type=int, default=128)

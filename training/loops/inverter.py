@@ -1,14 +1,14 @@
 """Train the Style Transformer inverter against a frozen generator.
 
     python -m training.loops.inverter --data DIR --generator runs/g/generator-average.pt \
-        --identity mobilefacenet.safetensors --out runs/i --minutes 20
+        --out runs/i --minutes 20
     python -m training.loops.inverter --data DIR --bundle checkpoints/portrait128 --continue --samples 0.5 ...
 
-The paper's objective (section 3.2) is L2 + LPIPS + identity; MobileFaceNet's features take the place of
-LPIPS, whose weights cannot be assumed. The MLP that maps z starts as the generator's, and is trained.
+The paper's objective (section 3.2) is L2 + LPIPS + identity; the features of dlib's face network take
+the place of LPIPS. The MLP that maps z starts as the generator's, and is trained.
 
 A share of each batch (`--samples`) may be the generator's own pictures, whose codes are known: they are
-judged by pixels and by their codes. They have no landmarks, so MobileFaceNet does not judge them. e4e's
+judged by pixels and by their codes. They have no landmarks, so no identity is compared. e4e's
 principles (`training.data.offsets`, `training.loops.latent_discriminator`) are options. The last line, in
 `trade.csv` too, is what the options trade: distortion against editability (`training.judging.editability`).
 """
@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.checkpoints import load_bundle
+from core.faces.dlib_network import DlibFaceNetwork
 from core.generators.stylegan2.network import Generator
 from core.models.inverter import invert
 from core.models.style_transformer import StyleTransformer
@@ -33,10 +34,9 @@ from training.data.known_codes import KnownCodes
 from training.data.offsets import free_codes, offset_penalty, tie_codes
 from training.data.packs import load
 from training.judging.editability import trade
-from training.judging.mobilefacenet import MobileFaceNet
 from training.loops.latent_discriminator import LatentAdversary
 from training.loops.loop import Average, Log, autocast, pick_device, restore, save, sheet
-from training.loops.losses import Weights, reconstruction_losses, total
+from training.loops.losses import Weights, load_face_network, reconstruction_losses, total
 from training.loops.presets import PORTRAIT128_GENERATOR, PORTRAIT128_INVERTER
 from training.loops.trained import inverter_of
 from training.loops.weights import load_half, load_started, save_half
@@ -102,7 +102,7 @@ class Trainer:
         args: argparse.Namespace,
         generator: Generator,
         inverter: StyleTransformer,
-        network: MobileFaceNet,
+        network: DlibFaceNetwork,
     ) -> None:
         self.generator, self.inverter, self.network = generator, inverter, network
         self.device = generator.w_mean.device
@@ -134,7 +134,7 @@ class Trainer:
     def losses(self, images: Tensor, theta: Tensor, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """Unweighted terms, and the codes (B, L, D) of the real faces.
 
-        images: (B, 3, R, R) in [-1, 1]; theta: (B, 2, 3) of `sampling_grids`; step: counted from 0.
+        images: (B, 3, R, R) in [-1, 1]; theta: (B, 2, 3) of `chip_grid`; step: counted from 0.
         """
         real = len(images)
         if self.samples:
@@ -171,7 +171,7 @@ def train(args: argparse.Namespace) -> None:
     device = pick_device(args.device)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    network = MobileFaceNet.load(args.identity).to(device, memory_format=torch.channels_last)
+    network = load_face_network(device)
     trainer = Trainer(args, *load_networks(args, device), network)
     train_faces, validation_faces = (load(args.data, split, args.limit) for split in ("train", "validation"))
     faces = Batches(train_faces, args.batch - trainer.samples, device, args.seed)
@@ -222,7 +222,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--continue", dest="go_on", action="store_true", help="start as the bundle's inverter"
     )
-    parser.add_argument("--identity", type=Path, required=True, help="MobileFaceNet weights (safetensors)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
         "--samples", type=float, default=0.0, help="share of each batch: generator's pictures"

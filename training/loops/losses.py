@@ -1,13 +1,18 @@
-"""Losses of the generator and the inverter: pixels, identity and features, adversary."""
+"""Losses of the generator and the inverter: pixels, identity and features, adversary.
+
+Identity and features are those of dlib's face network. MobileFaceNet judges, so no loss may see it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.judging.mobilefacenet import MobileFaceNet, align
+from core.faces.alignment import model_file
+from core.faces.dlib_network import DlibFaceNetwork, chips
 
 
 @dataclass(frozen=True)
@@ -21,19 +26,28 @@ class Weights:
     adversarial: float = 0.2
 
 
+def load_face_network(device: torch.device) -> DlibFaceNetwork:
+    """dlib's network, frozen, from the file that comes with its package."""
+    network = DlibFaceNetwork.load(Path(model_file("dlib_face_recognition_resnet_model_v1.dat")))
+    return network.to(device, memory_format=torch.channels_last)
+
+
 def reconstruction_losses(
-    image: Tensor, target: Tensor, theta: Tensor, network: MobileFaceNet
+    image: Tensor, target: Tensor, theta: Tensor, network: DlibFaceNetwork
 ) -> dict[str, Tensor]:
-    """Unweighted terms. image, target: (B, 3, S, S) in [-1, 1]; theta: (B, 2, 3) of `sampling_grids`."""
+    """Unweighted terms. image, target: (B, 3, S, S) in [-1, 1]; theta: (B, 2, 3) of `chip_grid`.
+
+    identity: the squared distance of dlib's descriptors, .36 where it would no longer say the same person.
+    """
     with torch.no_grad():
-        wanted, wanted_features = network(align(target, theta))
-    found, found_features = network(align(image, theta))
+        wanted, wanted_features = network(chips(target, theta))
+    found, found_features = network(chips(image, theta))
     features = [_normalised_distance(a, b) for a, b in zip(found_features, wanted_features, strict=True)]
     return {
         "pixel": F.l1_loss(image, target),
         "squared": F.mse_loss(image, target),
         "features": torch.stack(features).mean(),
-        "identity": 1 - (found * wanted).sum(1).mean(),
+        "identity": (found - wanted).square().sum(1).mean(),
     }
 
 

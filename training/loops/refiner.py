@@ -1,6 +1,6 @@
 """Train RefineStyle refiners for a bundle whose generator and inverter stay frozen.
 
-    python -m training.loops.refiner --data DIR --identity mobilefacenet.safetensors \
+    python -m training.loops.refiner --data DIR \
         --bundle checkpoints/portrait128 --out runs/r --minutes 60
 
 One- and two-stage refiners share a step's batch, its codes and its inversion. The losses are the inverter's
@@ -21,15 +21,16 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.checkpoints import load_bundle
+from core.faces.dlib_network import DlibFaceNetwork
+from core.generators.residual import LowRank
 from core.generators.stylegan2.network import Generator
 from core.models.refine_style import RefineStyle, resize
 from core.models.style_transformer import StyleTransformer
 from core.ops.modulated_conv import LowRankPair
 from training.data.batches import Batches
 from training.data.packs import load
-from training.judging.mobilefacenet import MobileFaceNet
 from training.loops.loop import Average, Log, autocast, pick_device, restore, save, sheet
-from training.loops.losses import Weights, reconstruction_losses, total
+from training.loops.losses import Weights, load_face_network, reconstruction_losses, total
 from training.loops.presets import PORTRAIT128_REFINERS
 from training.loops.trained import inverter_of
 from training.loops.weights import save_half
@@ -70,9 +71,9 @@ def residuals(
 
 @torch.no_grad()
 def evaluate(
-    frozen: Frozen, refiners: Sequence[RefineStyle], faces: Batches, network: MobileFaceNet
+    frozen: Frozen, refiners: Sequence[RefineStyle], faces: Batches, network: DlibFaceNetwork
 ) -> dict[str, float]:
-    """MSE and identity cosine of 192 spread validation faces: without refinement, and with each."""
+    """MSE and identity term of 192 spread validation faces: without refinement, and with each."""
     index = np.linspace(0, len(faces.images) - 1, min(192, len(faces.images))).astype(int)
     sums: dict[str, float] = {}
     for part in np.array_split(index, max(1, len(index) // 16)):
@@ -81,17 +82,17 @@ def evaluate(
             codes, finest, inversions = frozen.invert(images)
             outputs = {"off": inversions}
             for refiner in refiners:
-                pairs = residuals(refiner, images, finest, inversions)
-                outputs[refiner.config.stage] = frozen.generator.synthesis(codes, residuals=pairs)
+                found = LowRank(tuple(residuals(refiner, images, finest, inversions)))
+                outputs[refiner.config.stage] = frozen.generator.synthesis(codes, residual=found)
             for name, output in outputs.items():
                 terms = reconstruction_losses(output.float(), images, theta, network)
-                for key, value in (("mse", terms["squared"]), ("cosine", 1 - terms["identity"])):
+                for key, value in (("mse", terms["squared"]), ("identity", terms["identity"])):
                     sums[f"{name}_{key}"] = sums.get(f"{name}_{key}", 0.0) + value.item() * len(part)
     return {name: value / len(index) for name, value in sums.items()}
 
 
 def loss_of(
-    output: Tensor, images: Tensor, theta: Tensor, network: MobileFaceNet, judged: int
+    output: Tensor, images: Tensor, theta: Tensor, network: DlibFaceNetwork, judged: int
 ) -> dict[str, Tensor]:
     """Terms of one batch; the first `judged` of its faces count for identity and features."""
     faces = reconstruction_losses(output[:judged], images[:judged], theta[:judged], network)
@@ -104,15 +105,15 @@ def train(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     faces = Batches(load(args.data, "train", args.limit), args.batch, device, args.seed)
     validation = Batches(load(args.data, "validation", args.limit), args.batch, device, 0)
-    network = MobileFaceNet.load(args.identity).to(device, memory_format=torch.channels_last)
+    network = load_face_network(device)
     bundle = load_bundle(args.bundle, device)
     frozen = Frozen(
         bundle.generator.to(memory_format=torch.channels_last),
         inverter_of(bundle).to(memory_format=torch.channels_last),
     )
-    config = bundle.config.generator
+    kernels = bundle.generator.low_rank or ()
     chosen = [c for c in PORTRAIT128_REFINERS if c.stage in args.stages]
-    refiners = [RefineStyle(c, config).to(device, memory_format=torch.channels_last) for c in chosen]
+    refiners = [RefineStyle(c, kernels).to(device, memory_format=torch.channels_last) for c in chosen]
     averages = [Average(refiner, args.decay) for refiner in refiners]
     optimizers = [torch.optim.Adam(r.parameters(), LEARNING_RATE, (0.9, 0.99), fused=True) for r in refiners]
     parts: dict[str, nn.Module | torch.optim.Optimizer] = {}
@@ -135,7 +136,7 @@ def train(args: argparse.Namespace) -> None:
             # The default attention kernel's backward pass takes three times as long on a CPU.
             with autocast(device), sdpa_kernel(SDPBackend.MATH):
                 pairs = residuals(refiner, images, finest, inversions)
-                output = frozen.generator.synthesis(codes, residuals=pairs).float()
+                output = frozen.generator.synthesis(codes, residual=LowRank(tuple(pairs))).float()
                 terms = loss_of(output, images, theta, network, args.judged)
                 loss = total(terms, WEIGHTS)
             optimizer.zero_grad(set_to_none=True)
@@ -167,7 +168,7 @@ def report(
     frozen: Frozen,
     refiners: Sequence[RefineStyle],
     faces: Batches,
-    network: MobileFaceNet,
+    network: DlibFaceNetwork,
     step: int,
 ) -> None:
     """Validation figures, a sheet (originals, inversions, one row for each refiner), averaged weights."""
@@ -179,7 +180,7 @@ def report(
         rows = [images, inversions]
         for refiner in refiners:
             pairs = residuals(refiner, images, finest, inversions)
-            rows.append(frozen.generator.synthesis(codes, residuals=pairs))
+            rows.append(frozen.generator.synthesis(codes, residual=LowRank(tuple(pairs))))
     sheet(out / f"sheet-{step:06d}.jpg", rows)
     for refiner in refiners:
         save_half(out / f"{refiner.config.stage}-average.pt", refiner)
@@ -190,7 +191,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         prog="python -m training.loops.refiner", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--identity", type=Path, required=True, help="MobileFaceNet weights (safetensors)")
     parser.add_argument("--bundle", type=Path, required=True, help="whose generator and inverter to refine")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(

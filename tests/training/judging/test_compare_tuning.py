@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 from core.checkpoints import Bundle
+from core.faces.judge import MobileFaceNet
 from core.generators.residual import WeightShift
 from core.refinement.gradient_modules import GradientSettings
 from core.rendering.renderer import Renderer
 from tests.training.judging.test_evaluate import data  # noqa: F401, the fixture
 from training.judging import compare_tuning
 from training.judging.compare_tuning import drift, plain_settings, read_settings, without
-from training.judging.mobilefacenet import MobileFaceNet
 from training.judging.refined_faces import Refined
 
 

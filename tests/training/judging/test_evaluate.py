@@ -12,17 +12,18 @@ from safetensors.torch import save_file
 from core.checkpoints import Bundle
 from core.editing.label import directions
 from core.engine import Engine
+from core.faces.alignment import find_faces
+from core.faces.judge import IdentityJudge, MobileFaceNet
 from core.images import to_array
 from core.session import EditRequest
 from training.data.packs import Faces
 from training.judging import edits as evaluate_edits
 from training.judging import evaluate
 from training.judging.attribute_dependency import at_move, compare, curve
-from training.judging.edits import Judges, landmark_columns, real_deviations, slider_figures
-from training.judging.faces import edit, embed, face_axes, open_photos, render
+from training.judging.edits import Judges, landmark_columns, points_after, real_deviations, slider_figures
+from training.judging.faces import edit, face_axes, open_photos, render
 from training.judging.inversion import breakdown, groups
 from training.judging.judge import Judge, judge_pictures
-from training.judging.mobilefacenet import MobileFaceNet, align, sampling_grids
 from training.judging.sheets import grid, spread
 from training.judging.tables import report, table
 
@@ -128,18 +129,6 @@ def test_first_order_axes_are_each_faces_own(tiny_bundle: Bundle) -> None:
         torch.testing.assert_close(found, directions(tiny_bundle.classifier, w, "first"))
 
 
-def test_embeddings_take_the_given_landmarks() -> None:
-    torch.manual_seed(0)
-    network = MobileFaceNet().eval().requires_grad_(False)
-    random = np.random.default_rng(0)
-    pictures = random.integers(0, 256, (34, 32, 32, 3), dtype=np.uint8)  # more than one batch
-    landmarks = random.uniform(4, 28, (34, 68, 2)).astype(np.float32)
-    found = embed(network, pictures, landmarks, CPU)
-    image = torch.from_numpy(pictures[33:]).permute(0, 3, 1, 2) / 127.5 - 1
-    wanted = network(align(image, torch.from_numpy(sampling_grids(landmarks[33:], 32))))[0]
-    np.testing.assert_allclose(found[33:], wanted.numpy(), atol=1e-5)
-
-
 def test_landmarks_are_found_anew_in_the_originals_box(tiny_engine: Engine, photo: np.ndarray) -> None:
     face = tiny_engine.find_faces(photo)[0]
     there = landmark_columns(photo[None], face.landmarks[None], ("smile", "yaw"))
@@ -148,6 +137,16 @@ def test_landmarks_are_found_anew_in_the_originals_box(tiny_engine: Engine, phot
     # dlib is not quite symmetric; the nose must point to the other side all the same.
     assert turned["yaw"][0] == pytest.approx(-there["yaw"][0], abs=0.1)
     assert turned["smile"][0] == pytest.approx(there["smile"][0], abs=0.1)
+
+
+def test_identity_is_judged_at_the_photos_points_unless_the_slider_turns_the_head(photo: np.ndarray) -> None:
+    face = find_faces(photo)[0]
+    pictures = np.stack([photo, np.roll(photo, 10, axis=1)])
+    landmarks = np.stack([face.landmarks, face.landmarks])
+    assert points_after("smile", pictures, landmarks) is landmarks
+    for slider in ("yaw", "pitch"):
+        moved = points_after(slider, pictures, landmarks)[1] - landmarks[1]
+        assert np.abs(moved.mean(0) - (10, 0)).max() < 3
 
 
 @pytest.fixture
@@ -237,4 +236,6 @@ def test_a_slider_without_a_judge_is_named(tiny_bundle: Bundle, photo: np.ndarra
     opened, _ = open_photos(tiny_bundle, [tmp_path / "a.png"], CPU, print)
     judges = Judges(Judge(("young",)).eval(), {}, CPU)
     with pytest.raises(ValueError, match="does not know male;"):
-        evaluate_edits.evaluate_sliders(tiny_bundle, opened, judges, MobileFaceNet().eval(), "first", CPU)
+        evaluate_edits.evaluate_sliders(
+            tiny_bundle, opened, judges, IdentityJudge(MobileFaceNet()), "first", CPU
+        )

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from core.faces.judge import IdentityJudge, MobileFaceNet
 from core.images import open_image
 from training.judging.generator import (
     Described,
@@ -23,7 +24,6 @@ from training.judging.generator import (
     measure,
     memorised,
 )
-from training.judging.mobilefacenet import MobileFaceNet
 
 
 def with_moments(mean: torch.Tensor, cov: torch.Tensor, count: int) -> torch.Tensor:
@@ -133,21 +133,6 @@ def test_floor_takes_as_many_faces_as_there_are_samples() -> None:
     assert floors[0] == floors[1] != floors[2]
 
 
-def test_pooled_is_the_mean_of_the_map_that_the_embedding_sees() -> None:
-    torch.manual_seed(0)
-    network = MobileFaceNet().eval()
-    maps: list[torch.Tensor] = []
-    network.conv2.register_forward_hook(lambda module, inputs, output: maps.append(output))
-    x = torch.randn(2, 3, 112, 96)
-    with torch.no_grad():
-        identity, pooled = network.pooled(x)
-        embedding, features = network(x)
-    assert maps[0].shape == (2, 512, 7, 6)
-    torch.testing.assert_close(pooled, maps[0].flatten(2).sum(2) / 42)
-    torch.testing.assert_close(identity, embedding)
-    assert [tuple(f.shape[2:]) for f in features] == [(56, 48), (28, 24), (14, 12), (7, 6)]
-
-
 def crops(photo: np.ndarray, count: int) -> np.ndarray:
     """(count, 128, 128, 3) uint8: the astronaut's face, a pixel further each time."""
     return np.stack([cv2.resize(photo[20 + i : 212 + i, 128:320], (128, 128)) for i in range(count)])
@@ -177,12 +162,12 @@ def test_samples_and_their_description_come_in_batches(tiny_bundle, photo: np.nd
     assert np.array_equal(mean[0], mean[1])
 
     torch.manual_seed(0)
-    network = MobileFaceNet().eval()
+    network = IdentityJudge(MobileFaceNet())
     box = np.array([0.0, 0.1, 1.0, 1.0])
     images = crops(photo, 66)
-    all_of_them = describe(network, images, box, torch.device("cpu"))
+    all_of_them = describe(network, images, box)
     assert (all_of_them.identity.shape, all_of_them.pooled.shape) == ((66, 128), (66, 512))
-    last = describe(network, images[65:], box, torch.device("cpu"))
+    last = describe(network, images[65:], box)
     torch.testing.assert_close(all_of_them.pooled[65:], last.pooled)
 
 

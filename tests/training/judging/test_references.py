@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from core.faces.judge import MobileFaceNet
 from tests.training.judging.test_evaluate import COLUMNS, data  # noqa: F401, the fixture
 from training.judging import faces as evaluate_faces
 from training.judging import references as evaluate_references
 from training.judging.judge import Judge
-from training.judging.mobilefacenet import MobileFaceNet
 from training.judging.references import CHANGED, diversity, random_pairs, report, towards
 
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cli import evaluate as evaluation
+from cli import measures
 from cli.bench import parameters
 from core.checkpoints import Bundle
 from core.engine import Engine
+from core.faces.judge import MobileFaceNet
 from core.generators.residual import WeightShift
 from core.images import to_array
 from core.refinement import gradient_modules
@@ -25,7 +26,6 @@ from tests.training.judging.test_evaluate import COLUMNS, data  # noqa: F401, th
 from training.judging import refinement as evaluate_refinement
 from training.judging.faces import Opened, edit, face_axes, open_photos
 from training.judging.judge import Judge
-from training.judging.mobilefacenet import MobileFaceNet
 from training.judging.refined_edits import compared
 from training.judging.refined_faces import Refined, edited, refine_faces, solver, subset
 from training.judging.refinement import costs
@@ -120,7 +120,7 @@ def test_a_prediction_alone_takes_no_steps(refining_bundle: Bundle, renderer: Re
     polishing = copy.copy(refiner)
     polishing.config = config
     bundle = dataclasses.replace(refining_bundle, refiners={"two_stage": polishing})
-    image, codes = torch.rand(1, 3, 32, 32) * 2 - 1, renderer._generator.w_mean
+    image, codes = torch.rand(1, 3, 32, 32) * 2 - 1, refining_bundle.generator.w_mean
     inversion = renderer.render(codes[None])
     with torch.inference_mode(), renderer.autocast():
         wanted = predict(refiner, refining_bundle.inverter, image, inversion)
@@ -163,7 +163,7 @@ def test_the_whole_evaluation_of_a_tiny_model(
         return WeightShift(tuple(0.3 * c.weight.detach() * c.gain for c in generator.convolutions()))
 
     monkeypatch.setattr(gradient_modules, "refine_weights", nudge)
-    monkeypatch.setattr(evaluation, "load_lpips", lambda warn: None)
+    monkeypatch.setattr(measures, "load_lpips", lambda warn: None)
     torch.manual_seed(0)
     Judge(COLUMNS).save(tmp_path / "judge.safetensors")
     save_file(MobileFaceNet().state_dict(), tmp_path / "identity.safetensors")

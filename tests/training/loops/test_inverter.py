@@ -10,27 +10,17 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from core.checkpoints import Bundle
 from core.models.inverter import invert
 from training.data.packs import build, split_of
-from training.judging.mobilefacenet import MobileFaceNet
 from training.loops import inverter as module
 from training.loops.inverter import Trainer, load_networks, main, parse, sample_losses
+from training.loops.losses import load_face_network
 
+CPU = torch.device("cpu")
 OPTIONS = ["--samples=0.5", "--offset-penalty=0.1", "--progressive=1", "--latent-adversarial=0.1"]
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MobileFaceNet with random weights."""
-    path = tmp_path_factory.mktemp("identity") / "mobilefacenet.safetensors"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        save_file(MobileFaceNet().state_dict(), path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +41,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def arguments(bundle: Path, identity: Path, out: Path, *more: str) -> list[str]:
-    given = {"--data": "unused", "--bundle": bundle, "--identity": identity, "--out": out, "--batch": 4}
+def arguments(bundle: Path, out: Path, *more: str) -> list[str]:
+    given = {"--data": "unused", "--bundle": bundle, "--out": out, "--batch": 4}
     return [str(x) for pair in given.items() for x in pair] + ["--device", "cpu", *more]
 
 
-def trainer(bundle: Path, identity: Path, out: Path, *more: str) -> Trainer:
-    args = parse(arguments(bundle, identity, out, *more))
+def trainer(bundle: Path, out: Path, *more: str) -> Trainer:
+    args = parse(arguments(bundle, out, *more))
     torch.manual_seed(0)
-    return Trainer(args, *load_networks(args, torch.device("cpu")), MobileFaceNet.load(identity))
+    return Trainer(args, *load_networks(args, CPU), load_face_network(CPU))
 
 
 def batch(faces: int) -> tuple[Tensor, Tensor]:
@@ -72,9 +62,9 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def test_samples_come_with_the_codes_they_are_made_of(
-    tiny_bundle_dir: Path, identity: Path, tmp_path: Path
+    tiny_bundle_dir: Path, tmp_path: Path
 ) -> None:
-    it = trainer(tiny_bundle_dir, identity, tmp_path, "--samples", "0.5")
+    it = trainer(tiny_bundle_dir, tmp_path, "--samples", "0.5")
     pictures, codes = it.sample()
     assert (len(pictures), len(codes)) == (2, 2)
     with torch.no_grad():
@@ -84,9 +74,9 @@ def test_samples_come_with_the_codes_they_are_made_of(
 
 
 def test_sample_terms_are_plain_differences_in_units_of_the_deviation(
-    tiny_bundle_dir: Path, identity: Path, tmp_path: Path
+    tiny_bundle_dir: Path, tmp_path: Path
 ) -> None:
-    known = trainer(tiny_bundle_dir, identity, tmp_path).known
+    known = trainer(tiny_bundle_dir, tmp_path).known
     codes, wanted = torch.randn(2, 8, 32), torch.randn(2, 8, 32)
     pictures = torch.rand(2, 3, 4, 4)
     terms = sample_losses(pictures + 0.25, pictures, codes, wanted, known)
@@ -96,22 +86,22 @@ def test_sample_terms_are_plain_differences_in_units_of_the_deviation(
 
 
 def test_terms_are_those_that_the_options_ask_for(
-    tiny_bundle_dir: Path, identity: Path, tmp_path: Path
+    tiny_bundle_dir: Path, tmp_path: Path
 ) -> None:
     plain = {"pixel", "squared", "features", "identity"}
-    terms = trainer(tiny_bundle_dir, identity, tmp_path).step(*batch(4), step=0)
+    terms = trainer(tiny_bundle_dir, tmp_path).step(*batch(4), step=0)
     assert set(terms) == plain
-    terms = trainer(tiny_bundle_dir, identity, tmp_path, *OPTIONS).step(*batch(2), step=0)
+    terms = trainer(tiny_bundle_dir, tmp_path, *OPTIONS).step(*batch(2), step=0)
     assert set(terms) == plain | {"sample_pixel", "sample_codes", "offset", "latent", "judge", "judge_r1"}
     assert terms["offset"].item() == pytest.approx(0, abs=1e-5)  # the base code alone, at first
-    terms = trainer(tiny_bundle_dir, identity, tmp_path, *OPTIONS).step(*batch(2), step=9)
+    terms = trainer(tiny_bundle_dir, tmp_path, *OPTIONS).step(*batch(2), step=9)
     assert terms["offset"].item() > 0.1
 
 
 def test_steps_teach_the_inverter_and_leave_the_generator_alone(
-    tiny_bundle_dir: Path, identity: Path, tmp_path: Path
+    tiny_bundle_dir: Path, tmp_path: Path
 ) -> None:
-    it = trainer(tiny_bundle_dir, identity, tmp_path, "--samples", "0.5", "--rate", "3e-3")
+    it = trainer(tiny_bundle_dir, tmp_path, "--samples", "0.5", "--rate", "3e-3")
     before = {k: v.clone() for k, v in it.generator.state_dict().items()}
     theta = batch(2)[1]
     images, _ = it.sample()  # pictures that the generator can make
@@ -121,13 +111,13 @@ def test_steps_teach_the_inverter_and_leave_the_generator_alone(
 
 
 def test_continue_starts_as_the_bundles_inverter(
-    tiny_bundle: Bundle, tiny_bundle_dir: Path, identity: Path, tmp_path: Path
+    tiny_bundle: Bundle, tiny_bundle_dir: Path, tmp_path: Path
 ) -> None:
     images, _ = batch(2)
     with torch.no_grad():
         wanted = invert(tiny_bundle.generator, tiny_bundle.inverter, images)
         for options, same in ((("--continue",), True), ((), False)):
-            it = trainer(tiny_bundle_dir, identity, tmp_path, *options)
+            it = trainer(tiny_bundle_dir, tmp_path, *options)
             found = invert(it.generator, it.inverter.eval(), images)
             # The bundle has no dense head; a new one adds nothing yet.
             assert torch.allclose(found, wanted, atol=1e-4) == same
@@ -136,13 +126,12 @@ def test_continue_starts_as_the_bundles_inverter(
 def test_a_run_with_every_option_leaves_loadable_files(
     tiny_bundle: Bundle,
     tiny_bundle_dir: Path,
-    identity: Path,
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "REPORT", 1)
-    command = arguments(tiny_bundle_dir, identity, tmp_path, "--continue", *OPTIONS, "--steps", "3")
+    command = arguments(tiny_bundle_dir, tmp_path, "--continue", *OPTIONS, "--steps", "3")
     command[command.index("unused")] = str(data)
     main(command)
     main([*command, "--resume"])
@@ -168,4 +157,4 @@ def test_a_run_with_every_option_leaves_loadable_files(
 )
 def test_senseless_options_are_refused(more: list[str]) -> None:
     with pytest.raises(SystemExit):
-        parse(["--data", "d", "--identity", "i", "--out", "o", *more])
+        parse(["--data", "d", "--out", "o", *more])

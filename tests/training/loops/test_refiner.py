@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 
 from core.checkpoints import Bundle, load_bundle
 from core.config import RefinerConfig
+from core.faces.dlib_network import DlibFaceNetwork
 from core.models.inverter import invert
 from tests.training.judging.test_evaluate import data  # noqa: F401, the fixture
-from training.judging.mobilefacenet import MobileFaceNet
 from training.loops import add_refiners, refiner
 from training.loops.losses import reconstruction_losses
 from training.loops.refiner import Frozen, loss_of
@@ -36,7 +35,7 @@ def test_inputs_are_those_of_opening_a_portrait(tiny_bundle: Bundle) -> None:
 
 def test_only_some_faces_count_for_identity_and_all_for_pixels() -> None:
     torch.manual_seed(0)
-    network = MobileFaceNet().eval()
+    network = DlibFaceNetwork().eval()
     output, images = torch.rand(3, 3, 64, 64), torch.rand(3, 3, 64, 64)
     theta = ALIGNED.expand(3, -1, -1)
     terms = loss_of(output, images, theta, network, 1)
@@ -61,9 +60,8 @@ def test_a_run_makes_weights_that_a_bundle_takes(
     )
     for module in (refiner, add_refiners):
         monkeypatch.setattr(module, "PORTRAIT128_REFINERS", configs)
-    identity, out, made = tmp_path / "identity.safetensors", tmp_path / "run", tmp_path / "made"
-    save_file(MobileFaceNet().state_dict(), identity)
-    common = ["--data", str(data), "--identity", str(identity), "--bundle", str(taking_bundle_dir)]
+    out, made = tmp_path / "run", tmp_path / "made"
+    common = ["--data", str(data), "--bundle", str(taking_bundle_dir)]
     common += ["--out", str(out), "--batch", "2", "--judged", "1", "--device", "cpu"]
     refiner.train(refiner.parse([*common, "--steps", "2"]))
     refiner.train(refiner.parse([*common, "--steps", "1", "--resume"]))

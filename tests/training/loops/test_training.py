@@ -8,14 +8,6 @@ from training.data.batches import MIRROR, Batches
 from training.data.codes import fit_gaussian
 from training.data.packs import Faces, split_of
 from training.data.scores import landmark_scores, pixel_scores
-from training.judging.mobilefacenet import (
-    FIVE_POINTS,
-    INPUT_SIZE,
-    FrozenPReLU,
-    align,
-    five_points,
-    sampling_grids,
-)
 from training.loops.classifier import balanced_accuracy, fit_linear
 from training.loops.discriminator import Discriminator
 
@@ -42,37 +34,6 @@ def test_splits_are_stable_and_in_proportion() -> None:
 def test_mirror_is_an_involution_that_swaps_sides() -> None:
     assert np.array_equal(MIRROR[MIRROR], np.arange(68))
     assert [MIRROR[i] for i in (36, 48, 30)] == [45, 54, 30]
-
-
-def test_sampling_grid_brings_the_five_points_home() -> None:
-    points = face_points()
-    angle = 0.2
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    # An exact similarity of the wanted points must be undone exactly.
-    exact = points.copy()
-    moved = FIVE_POINTS @ turn.T * 0.9 + (20, 5)
-    exact[36:42], exact[42:48], exact[30], exact[48], exact[54] = moved
-    theta = sampling_grids(exact[None].astype(np.float32), 128)
-    # A picture whose channels hold its own pixel coordinates.
-    y, x = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
-    warped = align(torch.stack([x, y, x])[None], torch.from_numpy(theta))
-    assert warped.shape[2:] == INPUT_SIZE
-    for (u, v), (px, py) in zip(FIVE_POINTS, five_points(exact[None])[0], strict=True):
-        found = warped[0, :2, round(v), round(u)].numpy()
-        wanted = np.array([px, py]) + (turn * 0.9) @ (round(u) - u, round(v) - v)
-        np.testing.assert_allclose(found, wanted, atol=0.05)
-
-
-def test_frozen_prelu_has_the_stock_gradient() -> None:
-    layer, stock = FrozenPReLU(3), torch.nn.PReLU(3)
-    with torch.no_grad():
-        layer.weight.copy_(torch.tensor([0.1, 0.5, -0.3]))
-        stock.weight.copy_(layer.weight)
-    x = torch.randn(2, 3, 4, 4, requires_grad=True)
-    weights = torch.randn(2, 3, 4, 4)
-    (mine,) = torch.autograd.grad((layer(x) * weights).sum(), x)
-    (theirs,) = torch.autograd.grad((stock(x) * weights).sum(), x)
-    torch.testing.assert_close(mine, theirs)
 
 
 def test_gaussian_of_codes_has_their_mean_and_covariance() -> None:
