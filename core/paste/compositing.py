@@ -8,7 +8,7 @@ photo: (H, W, 3) uint8. crop: (S, S, 3) uint8, the aligned photo; base, edited: 
 not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail:
 the toggle "keep skin detail". Results are uint8, the caller's own. Equal base and edited: `paste_change` and
 `change_face` give back photo and crop bit for bit. A photo keeps its pixels outside the crop, and inside it
-where neither the face is nor the edit changed anything.
+where the edit changed nothing, or what it changed is background.
 """
 
 import functools
@@ -26,16 +26,10 @@ from core.paste.motion import mean_square
 FOREHEAD = 0.6
 DILATION = 0.12
 FEATHER = 0.45
-# A tight crop cuts through the face, so the border fades as well: a rounded square (superellipse), since
-# the eye finds corners and straight edges at once. Width in units of half the side; a wider one would
-# reach an open mouth in the tight crop of portrait128.
+# A crop cuts through hair and neck, so its border fades as well: a rounded square (superellipse), since the
+# eye finds corners and straight edges at once. Width in units of half the side.
 ROUNDNESS = 8
 BORDER = 0.2
-# Light and skin tone end over this width, in units of half the side: ending with the border, they would look
-# like a mask worn.
-GLOW = 0.4
-# A crop cuts through the cheeks: nothing new is drawn there. Width in units of half the side.
-SIDES = 0.6
 # Root mean square change, in grey levels, that nobody notices and that everybody does; and the neighbourhood
 # it is measured in, as a share of the crop's side.
 UNNOTICED = (4.0, 16.0)
@@ -73,8 +67,9 @@ def paste_change(
 ) -> np.ndarray:
     """A copy of the photo with the edit laid on its own pixels, which go where the edit moves them.
 
-    Where the edit shows something that the photo does not (teeth, glasses) the rendering takes over, in the
-    photo's colours. Without keep_detail, so it does wherever the edit changed anything.
+    Where the edit shows something that the photo does not (teeth, glasses, hair where wall was, wall where a
+    cheek was) the rendering takes over, in the photo's colours; what was background and is stays the photo's.
+    Without keep_detail, the rendering takes over wherever the edit changed anything of the person.
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     where = reach(base, edited, region)
@@ -102,9 +97,9 @@ def paste_rendering(
     outside, mask = _laid_on(parts, edited, where, keep_detail)
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
     inside = Layers(
-        edited + parts.rim_colour + keep[:, :, None] * (parts.features - parts.rim_colour + parts.colour - parts.low), keep, parts.flow
+        edited + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
     )
-    return lay(photo, transform, _mixed(outside, inside, region), np.maximum(mask, region))
+    return lay(photo, transform, _mixed(outside, inside, region), mask)
 
 
 def change_face(
@@ -132,7 +127,7 @@ def _laid_on(
     """The photo with the edit on it where (S, S) it may change, and the mask to lay it by."""
     share = where * parts.person
     base = parts.low - parts.colour - parts.features
-    # Line by line where the model drew what the photo shows; elsewhere the tone alone, along the photo's edges.
+    # Line by line where the model draws what the photo shows, elsewhere in tone, along the photo's edges.
     change = parts.tone + parts.drawn[:, :, None] * (edited - base - parts.tone)
     on_photo = parts.low + share[:, :, None] * _room(parts.low, base, change) * change
     kept = 1 - share * (1 - parts.kept)
@@ -178,10 +173,10 @@ def _step(value: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def _window(size: int, width: float = BORDER) -> np.ndarray:
-    """(size, size) float32: 1 inside, exactly 0 along the border of the crop; width in half sides."""
+def _window(size: int) -> np.ndarray:
+    """(size, size) float32: 1 inside, exactly 0 along the border of the crop."""
     across = np.linspace(-1, 1, size) ** ROUNDNESS
     radius = (across[:, None] + across) ** (1 / ROUNDNESS)
-    window: np.ndarray = smooth_step((1 - radius) / width).astype(np.float32)
+    window: np.ndarray = smooth_step((1 - radius) / BORDER).astype(np.float32)
     window.setflags(write=False)
     return window

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from core.paste.motion import mean_square, motion, moved
+from core.paste.motion import mean_around, mean_square, motion, moved
 from core.paste.person import person
 
 # The analysis runs at this side at most: what it finds is smooth. Lengths below are in its pixels.
@@ -46,10 +46,8 @@ MOVING = (0.5, 2.5)
 UNLIKE = (30.0, 55.0)
 # How much the motion of such places counts beside that of what the model knows.
 STRANDS = 0.2
-# Weight of the places that a mean should leave out, so that it exists where there are no others.
+# Weight of the rest of a rim's surroundings, so that a mean exists where there is no rim.
 LITTLE = 1e-3
-# Below this weight in all, a mean over a neighbourhood asks a wider one.
-FEW = 0.05
 # The guided filter that draws a change of tone along the photo's edges: window, and the variance (levels
 # squared) below which a window is flat.
 WINDOW, FLAT = 25, 100.0
@@ -81,50 +79,58 @@ class Bands:
     person: np.ndarray
 
 
-def bands(crop: np.ndarray, base: np.ndarray, edited: np.ndarray, region: np.ndarray, mask: np.ndarray) -> Bands:
+def bands(
+    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, region: np.ndarray, mask: np.ndarray
+) -> Bands:
     """crop, base, edited: (S, S, 3), the photo and the unedited and edited renderings.
 
     region: (S, S), the face, to find the person by; mask: (S, S), where the photo may change.
     """
     size = base.shape[0]
-    small_crop, small_base, small_edited, small_mask = (reduced(i) for i in (crop, base, edited, mask))
-    ours, theirs = (enlarged(person(image, region), len(small_base)) for image in (small_crop, small_edited))
-    # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
-    drawn = _drawn(small_crop, small_base, reduced(region))
-    flow = _steady(motion(small_base, small_edited), drawn)
-    flow *= (small_mask * _near(np.maximum(ours, theirs)))[:, :, None]
-    here, photo = moved(small_base, flow), moved(small_crop, flow)
-    error = photo - here
-    # Lines that move are the photo's own; what is left of them in the change is how inexactly they were followed.
-    true = _true(photo, here)
-    drawn = np.maximum(true, moved(drawn, flow) * _resting(flow))
+    small = [reduced(image) for image in (crop, base, edited, region, mask)]
+    flow, here, photo, ours, theirs, drawn = _followed(*small)
+    small_crop, small_base, small_edited, small_region, small_mask = small
+    error, true = photo - here, _true(photo, here)
     same = _agreement(*(_soft(image, AWAY) for image in (small_edited, here)), AWAY)
     same += drawn * (_agreement(small_edited, here) - same)
-    same *= _not_smeared(flow)
-    kept = _soft(np.maximum(same, _strange(small_crop, small_base, reduced(region))), NEIGHBOURHOOD)
+    strange = _strange(small_crop, small_base, small_region)
+    kept = _soft(np.maximum(same * _not_smeared(flow), strange), NEIGHBOURHOOD)
     # The wall has its own error: hair that grows over it takes the hair's.
-    ours = moved(ours, flow)
-    colour = _mean_around(error, kept * theirs * ours)
-    colour += (1 - theirs)[:, :, None] * (_mean_around(error, kept * (1 - theirs) * (1 - ours)) - colour)
+    colour = mean_around(error, kept * theirs * ours, COLOUR)
+    wall = mean_around(error, kept * (1 - theirs) * (1 - ours), COLOUR)
+    colour += (1 - theirs)[:, :, None] * (wall - colour)
     gain, offset = _along_edges(small_edited - here, photo)
 
-    scale = size / flow.shape[0]
-    full_flow = enlarged(flow, size) * np.float32(scale)
+    flow = enlarged(flow, size) * np.float32(size / len(small_base))
     colour = enlarged(colour, size)
-    low = photo if scale == 1 else moved(crop.astype(np.float32), full_flow)
-    full_here = here if scale == 1 else moved(base, full_flow)
+    low, here = (moved(image.astype(np.float32, copy=False), flow) for image in (crop, base))
     return Bands(
-        flow=full_flow,
+        flow=flow,
         low=low,
         rim_colour=enlarged(_from_rim(error, small_mask), size),
         colour=colour,
-        features=low - full_here - colour,
+        features=low - here - colour,
         tone=enlarged(gain, size) * low + enlarged(offset, size),
         kept=enlarged(kept, size),
         drawn=enlarged(drawn, size),
         true=enlarged(true, size),
         person=enlarged(np.maximum(ours, theirs), size),
     )
+
+
+def _followed(
+    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, region: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Motion; base, photo and the photo's person by it; the edited person; where lines are the photo's."""
+    ours, theirs = (enlarged(person(image, region), len(base)) for image in (crop, edited))
+    drawn = _drawn(crop, base, region)
+    flow = _steady(motion(base, edited), drawn)
+    # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
+    flow *= (mask * _near(np.maximum(ours, theirs)))[:, :, None]
+    here, photo = moved(base, flow), moved(crop, flow)
+    # Of lines that are followed, what is left in the change is how inexactly they were.
+    drawn = np.maximum(_true(photo, here), moved(drawn, flow) * _resting(flow))
+    return flow, here, photo, moved(ours, flow), theirs, drawn
 
 
 def reduced(image: np.ndarray) -> np.ndarray:
@@ -159,7 +165,7 @@ def _true(photo: np.ndarray, base: np.ndarray) -> np.ndarray:
 def _drawn(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndarray:
     """(S, S): 1 inside the face, and beside it where the base is true to the photo."""
     inner = cv2.erode((region > 0.99).astype(np.float32), OUTLINE)
-    return np.maximum(_soft(inner, NEIGHBOURHOOD * 2), _true(photo, base))
+    return np.maximum(_soft(inner, 2 * NEIGHBOURHOOD), _true(photo, base))
 
 
 def _strange(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndarray:
@@ -183,7 +189,7 @@ def _resting(flow: np.ndarray) -> np.ndarray:
 
 def _steady(flow: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """The motion, and where the model's strands are not the photo's, what moves around there on average."""
-    return flow + (1 - drawn)[:, :, None] * (_mean_around(flow, drawn + STRANDS) - flow)
+    return flow + (1 - drawn)[:, :, None] * (mean_around(flow, drawn + STRANDS, COLOUR) - flow)
 
 
 def _not_smeared(flow: np.ndarray) -> np.ndarray:
@@ -196,18 +202,6 @@ def _not_smeared(flow: np.ndarray) -> np.ndarray:
 
 def _soft(weight: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(weight, (0, 0), sigma)
-
-
-def _mean_around(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(S, S, C): weighted mean over a COLOUR wide neighbourhood, over a wider one where nothing there counts."""
-    weighted = np.dstack([values * weight[:, :, None], weight])
-    far = weighted + LITTLE * np.dstack([values, np.ones_like(weight)])
-    quarter = tuple(max(1, side // 4) for side in weight.shape[::-1])
-    far = cv2.GaussianBlur(cv2.resize(far, quarter, interpolation=cv2.INTER_AREA), (0, 0), COLOUR)
-    wide = cv2.resize(far[:, :, :-1] / far[:, :, -1:], weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    near = cv2.GaussianBlur(weighted, (0, 0), COLOUR)
-    mean: np.ndarray = (near[:, :, :-1] + FEW * wide) / (near[:, :, -1:] + FEW)
-    return mean
 
 
 def _from_rim(error: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -226,10 +220,10 @@ def _from_rim(error: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _along_edges(change: np.ndarray, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(S, S, 3) twice: gain and offset by which the change is gain * photo + offset, near by as well as it can.
+    """(S, S, 3) twice: gain and offset, smooth, so that the change is about gain * photo + offset.
 
-    The guided filter (He, Sun and Tang 2010), a channel guiding itself; gain and offset are smooth, so that
-    they may be applied to a larger photo (He and Sun 2015).
+    The guided filter (He, Sun and Tang 2010), a channel guiding itself. Gain and offset hold for a larger
+    photo as well (He and Sun 2015).
     """
 
     def mean(image: np.ndarray) -> np.ndarray:

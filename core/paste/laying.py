@@ -61,7 +61,7 @@ def lay(photo: np.ndarray, transform: CropTransform, layers: Layers, mask: np.nd
 
 
 def _displaced(photo: np.ndarray, box: tuple[int, int, int, int], by: np.ndarray) -> np.ndarray:
-    """The photo's pixels at box + by (h, w, 2), uint8; beyond its edge it is reflected, as in `alignment.crop`."""
+    """The photo's pixels at box + by (h, w, 2), uint8; beyond its edge reflected, as in `alignment.crop`."""
     left, top, right, bottom = box
     x = by[:, :, 0] + np.arange(left, right, dtype=np.float32)
     y = by[:, :, 1] + np.arange(top, bottom, dtype=np.float32)[:, None]
