@@ -1,10 +1,15 @@
 """LPIPS with AlexNet: how different two pictures look (Zhang et al. 2018, version 0.1 of its weights)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from core.errors import BadCheckpoint
 
 # Channels, kernel, stride and padding of AlexNet's convolutions (Krizhevsky 2014, as torchvision has it);
 # before the second and third comes a maximum over 3x3 at half the size.
@@ -59,6 +64,19 @@ class Lpips(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] each -> (B,)."""
         return self.between(self.features(a), self.features(b))
+
+
+def load_lpips(path: Path) -> Lpips:
+    """Frozen, float32. path: a safetensors file in the published names, the trunk in half precision or not.
+
+    Raises: BadCheckpoint if it is damaged or holds something else.
+    """
+    model = Lpips()
+    try:
+        model.load_state_dict(from_torchvision_names(load_file(path)))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BadCheckpoint(f"{path.name} is damaged, or does not hold LPIPS with AlexNet.") from error
+    return model.eval().requires_grad_(False)
 
 
 def from_torchvision_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
