@@ -6,7 +6,6 @@ separable convolutions. Nothing is demodulated by the style: the kernels were no
 
 import math
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import cast
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from core.generators.family import CodeLayout, GeneratorFamily, Synthesizer
 from core.generators.mobile.config import MobileConfig
+from core.generators.mobile.preview import preview_heads
 from core.generators.residual import LowRank, Residual
 
 SLOPE = 0.2
@@ -118,14 +118,14 @@ class MobileGenerator(GeneratorFamily):
     """The whole generator, as the files hold it.
 
     Codes: the convolution at 4 px takes w[0]; block i's transform and first convolution w[2i+1], its second
-    w[2i+2]; the picture's bands the last. previews: by size in px, modules that make (B, 3, S, S) of the
-    features (B, C, S, S) of the block of that size and the codes (B, L, D).
+    w[2i+2]; the picture's bands the last. `previews`: by size in px, what makes (B, 3, S, S) of the features
+    (B, C, S, S) of the block of that size and the codes (B, L, D).
     """
 
-    def __init__(
-        self, config: MobileConfig, previews: Mapping[int, nn.Module] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, config: MobileConfig, previews: Mapping[int, nn.Module] | None = None) -> None:
+        """previews: heads that were made apart from the generator; None: new ones."""
         super().__init__()
+        previews = preview_heads(config) if previews is None else previews
         if tuple(previews) != config.previews:
             raise ValueError(f"The config describes previews {config.previews}, given are {tuple(previews)}")
         self.config = config
