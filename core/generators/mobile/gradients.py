@@ -15,7 +15,6 @@ from torch.autograd.function import once_differentiable
 from core.generators.mobile.config import MobileConfig
 from core.generators.mobile.folded import by_bands
 from core.generators.mobile.layers import SLOPE, Block, ModulatedConv
-from core.generators.mobile.network import MobileGenerator
 
 
 class Kernels(NamedTuple):
