@@ -10,6 +10,7 @@ from app.wiring import Widgets
 from core.config import BundleConfig
 from core.editing.explore import explorations
 from core.engine import Engine
+from core.generators.family import CodeLayout
 from core.references import AMOUNT_RANGE, MIXES
 from core.session import SLIDER_RANGE, STRENGTH_RANGE
 
@@ -59,7 +60,7 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
         explored = gr.HTML(
             {}, html_template=part("explore.html"), js_on_load=script("explore.js"), elem_id="explore",
             apply_default_css=False, range=SLIDER_RANGE, named=bool(engine.config.attributes),
-            model=generator_key(engine.config), groups=explore_groups(engine.config.generator.num_codes),
+            model=generator_key(engine.config), groups=explore_groups(engine.generator.layout),
         )  # fmt: skip
     order = _segments("order", "Directions", ORDERS, visible=bool(engine.orders))
     # A face that the model made up is its own photo.
@@ -79,10 +80,10 @@ def best_takes(engine: Engine) -> str:
     return "a minute" if engine.config.generator.resolution <= QUICK_SIDE else "many minutes"
 
 
-def explore_groups(num_codes: int) -> list[dict[str, Any]]:
+def explore_groups(layout: CodeLayout) -> list[dict[str, Any]]:
     """The unnamed sliders for app/explore.js: those that share a hint together."""
     groups = []
-    for hint, members in itertools.groupby(explorations(num_codes), lambda one: one.hint):
+    for hint, members in itertools.groupby(explorations(layout), lambda one: one.hint):
         sliders = [{"name": one.name, "label": one.label} for one in members]
         title = sliders[0]["name"].split("-")[1].capitalize()
         groups.append({"title": title, "hint": hint, "sliders": sliders})

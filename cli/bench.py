@@ -21,7 +21,7 @@ from core.config import (
     PAPER_GENERATOR,
     PAPER_INVERTER,
     ClassifierConfig,
-    GeneratorConfig,
+    FamilyConfig,
     GradualEncoderConfig,
     InverterConfig,
     ReferenceEditorConfig,
@@ -31,6 +31,7 @@ from core.engine import Engine
 from core.errors import BadCheckpoint, BadRequest, Cancelled, NoFaceFound
 from core.generators.mobile.config import FFHQ_1024
 from core.generators.mobile.package import package_folder
+from core.generators.registry import build_generator
 from core.generators.stylegan2.network import Generator
 from core.generators.stylegan2.plain import plain_synthesis
 from core.images import to_array
@@ -39,14 +40,13 @@ from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 from core.references import Take
-from core.rendering.renderer import RESTARTED_FROM
 from core.session import EditRequest, Portrait
 
 RUNS, WARM_UP = 21, 3
 # Of a run that is slow there are fewer.
 MOST_SECONDS = 20.0
-# The block that makes 128 px, the first that a picture can start from.
-RESTARTED_BLOCK = 5
+# Where codes act on fewer px there is nothing to gain from going on with what came before them.
+RESTARTED_FROM = 128
 # The classifier of the paper has a branch for each of CelebA's 40 attributes.
 PAPER_CLASSIFIER = ClassifierConfig(num_codes=18, attributes=tuple(f"attribute_{i}" for i in range(40)))
 # Xia et al. refine the last ten convolutions at the inverter's side, or all seventeen behind it.
@@ -86,7 +86,7 @@ def macs(run: Callable[[], object]) -> int:
 
 
 def network_costs(
-    generator: GeneratorConfig,
+    generator: FamilyConfig,
     inverter: InverterConfig | GradualEncoderConfig | None,
     classifier: ClassifierConfig | None,
 ) -> Costs:
@@ -98,12 +98,12 @@ def network_costs(
     """
     # Not the meta device: the generator asks for autocast by its device, and that one has none.
     with FakeTensorMode():
-        g = Generator(generator).eval()
+        g = build_generator(generator).eval()
         codes = torch.empty(1, generator.num_codes, generator.w_dim)
         queries = torch.empty(generator.num_codes, generator.z_dim)
         runs: dict[str, tuple[nn.Module, Callable[[], object]]] = {
             "generator": (g, lambda: g.synthesis(codes)),
-            "mapping": (g.mapping, lambda: g.mapping(queries)),
+            "mapping": (g.mapping, lambda: g.mapped(queries)),
         }
         if inverter is not None:
             e = build_inverter(inverter).eval()
@@ -118,10 +118,10 @@ def network_costs(
         }
 
 
-def refiner_costs(refiner: RefinerConfig, generator: GeneratorConfig, inverter: InverterConfig) -> Cost:
+def refiner_costs(refiner: RefinerConfig, generator: FamilyConfig, inverter: InverterConfig) -> Cost:
     """What a refiner adds to inverter and generator for one image, counted without weights."""
     with FakeTensorMode():
-        module = RefineStyle(refiner, generator).eval()
+        module = RefineStyle(refiner, build_generator(generator).low_rank or ()).eval()
         if refiner.stage == "one_stage":
             side = inverter.input_resolution // 4
             finest = torch.empty(1, inverter.w_dim, side, side)
@@ -177,7 +177,8 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
     "open_fast", opening and refining, and "edit_fast"; "edit_reference", which takes all attributes from a
     face of the gallery or, without one, from the mean face; "render_R", the picture made with R pixels, for
     every size but the full one, and "edit_preview", the least of PREVIEW or more with its way to an array;
-    "render_from_R", a picture whose codes are those of the last one up to the block of R pixels.
+    "render_from_R", a picture whose codes are those of the last one
+    where they act on fewer than R pixels.
     Where OpenVINO is installed and the generator is the published one of 1024 px: "render_openvino", its own
     run of the generator's files, and "of_openvino", the time of "render" over that.
     Raises: NoFaceFound; BadRequest if no photo is given and none can be made.
@@ -323,26 +324,26 @@ def openvino_ms(engine: Engine) -> float | None:
 
 def _restarted(engine: Engine, w: Tensor) -> dict[str, float]:
     """Milliseconds of pictures whose codes, w (1, L, D), change from one resolution on."""
-    config = engine.config.generator
-    if config.resolution < RESTARTED_FROM:
-        return {}
+    acts_at = engine.generator.layout.acts_at
     engine.renderer.render(w)  # what the others go on from
     times = {}
-    for block in range(RESTARTED_BLOCK, config.num_blocks):
+    for side in sorted({side for side in acts_at if side >= RESTARTED_FROM}):
 
-        def run(i: int, first: int = 2 * block - 1) -> None:
+        def run(i: int, first: int = acts_at.index(side)) -> None:
             changed = w.clone()
             changed[:, first:] += 1e-3 * (i + 1)
             engine.renderer.render(changed)
             _synchronize(engine)
 
-        times[f"render_from_{4 * 2**block}"] = _median_ms(run)
+        times[f"render_from_{side}"] = _median_ms(run)
     return times
 
 
 @torch.inference_mode()
 def _render_plain(engine: Engine) -> None:
-    plain_synthesis(engine.generator, engine.generator.w_mean[None])
+    generator, w = engine.generator, engine.generator.w_mean[None]
+    # Of other families `synthesis` is what is written plainly.
+    plain_synthesis(generator, w) if isinstance(generator, Generator) else generator.synthesis(w)
     _synchronize(engine)
 
 

@@ -3,15 +3,18 @@
 A bundle is a folder: `model.json` (the `BundleConfig`, and the SHA-256 of every weight file),
 `generator.safetensors` and, where it has them, `inverter.safetensors`, `classifier.safetensors`,
 `directions.safetensors`, `refiner_one_stage.safetensors`, `refiner_two_stage.safetensors`,
-`reference_editors.safetensors`, `gallery.safetensors`; and `MODEL_CARD.md`.
+`reference_editors.safetensors`, `gallery.safetensors`, `start.safetensors`, `lpips.safetensors`; and
+`MODEL_CARD.md`. Where the description names a package, the generator's file holds only what the installed
+package does not.
 Every failure while finding or loading one is a `BadCheckpoint` with one sentence.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -25,9 +28,12 @@ from torch import Tensor, nn
 
 from core.config import BundleConfig
 from core.errors import BadCheckpoint, BadRequest
-from core.generators.stylegan2.network import Generator
+from core.generators.family import GeneratorFamily
+from core.generators.registry import build_generator, installed_weights
+from core.inversion.start import Start
 from core.models.inverter import Inverter, build_inverter
 from core.models.latent_classifier import LatentClassifier
+from core.models.lpips import Lpips
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 
@@ -47,11 +53,11 @@ class Bundle:
     linear_directions: (A, L, D), A the classifier's; directions: (F, L, D), the fixed ones.
     refiners: by stage, "one_stage" or "two_stage";
     reference_editors: by attribute, those that the config lists; gallery: (N, L, D), reference faces' codes.
-    fingerprint: SHA-256 of all weights, in hexadecimal.
+    start, lpips: what opening by descent needs. fingerprint: SHA-256 of all weights, in hexadecimal.
     """
 
     config: BundleConfig
-    generator: Generator
+    generator: GeneratorFamily
     inverter: Inverter | None
     classifier: LatentClassifier | None
     linear_directions: Tensor
@@ -60,6 +66,40 @@ class Bundle:
     reference_editors: Mapping[str, ReferenceEditor]
     gallery: Tensor
     fingerprint: str
+    start: Start | None = None
+    lpips: Lpips | None = None
+
+    @classmethod
+    def of(
+        cls,
+        config: BundleConfig,
+        generator: GeneratorFamily,
+        inverter: Inverter | None = None,
+        classifier: LatentClassifier | None = None,
+        linear_directions: Tensor | None = None,
+        directions: Tensor | None = None,
+        refiners: Mapping[str, RefineStyle] = MappingProxyType({}),
+        reference_editors: Mapping[str, ReferenceEditor] = MappingProxyType({}),
+        gallery: Tensor | None = None,
+        start: Start | None = None,
+        lpips: Lpips | None = None,
+    ) -> "Bundle":
+        """One that was never on disk, and so has no fingerprint; it has no more than is given."""
+        none = torch.zeros(0, *generator.w_mean.shape)
+        return cls(
+            config,
+            generator,
+            inverter,
+            classifier,
+            none if linear_directions is None else linear_directions,
+            none if directions is None else directions,
+            refiners,
+            reference_editors,
+            none if gallery is None else gallery,
+            "",
+            start,
+            lpips,
+        )
 
     def refiner(self, stage: str | None = None) -> RefineStyle | None:
         """The refiner of this stage; of none, the first that the config lists, or None without any.
@@ -105,37 +145,19 @@ def find_bundle(name_or_path: str | Path) -> Path:
     return folder
 
 
-def save_bundle(
-    folder: Path,
-    config: BundleConfig,
-    generator: Generator,
-    inverter: Inverter | None,
-    classifier: LatentClassifier | None,
-    linear_directions: Tensor | None,
-    refiners: Mapping[str, RefineStyle] = MappingProxyType({}),
-    reference_editors: Mapping[str, ReferenceEditor] = MappingProxyType({}),
-    gallery: Tensor | None = None,
-    directions: Tensor | None = None,
-    dtype: torch.dtype = torch.float16,
-) -> None:
+def save_bundle(folder: Path, bundle: Bundle, dtype: torch.dtype = torch.float16) -> None:
     """Write the weights as `dtype`, then `model.json` with their hashes; a model card is left alone.
 
-    refiners: by stage, reference_editors: by attribute, gallery: (N, L, D), directions: (F, L, D), those that
-    the config describes. linear_directions: (A, L, D), where there is a classifier.
     Of a bundle that was there before and had more, what is no part of this one is removed.
-    Raises: ValueError if a weight is not finite as `dtype`, or the parts are not the config's.
+    Raises: ValueError if a weight is not finite as `dtype`, or the parts are not the config's; BadCheckpoint
+    if the config names a package that is not there.
     """
-    fixed, faces = (0 if t is None else len(t) for t in (directions, gallery))
-    _check_parts(config, inverter, classifier, refiners, reference_editors, fixed, faces)
+    config = bundle.config
+    _check_parts(bundle)
     folder.mkdir(parents=True, exist_ok=True)
-    networks = _by_part(generator, inverter, classifier, refiners, reference_editors)
-    tensors = {part: dict(network.state_dict()) for part, network in networks.items()}
-    if linear_directions is not None and classifier is not None:
-        tensors["classifier"][LINEAR] = linear_directions
-    if gallery is not None and faces:
-        tensors[GALLERY] = {"codes": gallery}
-    if directions is not None and fixed:
-        tensors[DIRECTIONS] = {"directions": directions}
+    tensors = _tables(bundle)
+    for name in installed_weights(config.package) if config.package else ():
+        del tensors["generator"][name]
     for part in _ALL_PARTS - tensors.keys():
         (folder / f"{part}.safetensors").unlink(missing_ok=True)
     hashes = {}
@@ -157,23 +179,19 @@ def file_hash(path: Path, progress: Callable[[int], None] = lambda _: None) -> s
     return digest.hexdigest()
 
 
-def _check_parts(
-    config: BundleConfig,
-    inverter: Inverter | None,
-    classifier: LatentClassifier | None,
-    refiners: Iterable[str],
-    reference_editors: Iterable[str],
-    directions: int,
-    gallery: int,
-) -> None:
-    editor = config.reference_editor
+def _check_parts(bundle: Bundle) -> None:
+    config = bundle.config
+    editor, inverter, classifier = config.reference_editor, bundle.inverter, bundle.classifier
     for what, described, given in (
-        ("refiners", sorted(refiner.stage for refiner in config.refiners), sorted(refiners)),
-        ("reference editors", sorted(editor.attributes if editor else ()), sorted(reference_editors)),
+        ("generator", config.generator, bundle.generator.config),
+        ("refiners", sorted(refiner.stage for refiner in config.refiners), sorted(bundle.refiners)),
+        ("reference editors", sorted(editor.attributes if editor else ()), sorted(bundle.reference_editors)),
         ("inverter", config.inverter, inverter and inverter.config),
         ("classifier", config.classifier, classifier and classifier.config),
-        ("number of directions", len(config.directions), directions),
-        ("number of gallery faces", config.gallery, gallery),
+        ("number of directions", len(config.directions), len(bundle.directions)),
+        ("number of gallery faces", config.gallery, len(bundle.gallery)),
+        ("start", config.start, bundle.start and bundle.start.config),
+        ("LPIPS", config.lpips, bundle.lpips.channels if bundle.lpips else ()),
     ):
         if given != described:
             raise ValueError(f"The config describes the {what} {described}, given are {given}")
@@ -197,28 +215,30 @@ def load_bundle(folder: Path, device: torch.device | str = "cpu") -> Bundle:
     Raises: BadCheckpoint if anything is missing, unknown, of another shape, or not what its hash says.
     """
     config, hashes = _read_description(folder)
-    shapes = _expected_shapes(folder, config)
+    # Without memory of their own: what is read becomes the weights, not a copy of it.
+    blank = _blank(folder, config)
+    installed = installed_weights(config.package) if config.package else {}
+    shapes = _expected_shapes(folder, blank, installed)
     tensors = {part: _read_tensors(folder / f"{part}.safetensors", hashes) for part in shapes}
     for part in shapes:
         _check_shapes(folder / f"{part}.safetensors", tensors[part], shapes[part])
-    codes, width = config.generator.num_codes, config.generator.w_dim
-    none = torch.zeros(0, codes, width)
+    none = torch.zeros(0, *blank.generator.w_mean.shape)
     linear = tensors["classifier"].pop(LINEAR) if config.classifier else none
-    # Without memory of their own: what was read becomes the weights, not a copy of it.
-    with torch.device("meta"):
-        generator, inverter, classifier, refiners, editors = _networks(config)
-    for part, network in _by_part(generator, inverter, classifier, refiners, editors).items():
-        network.load_state_dict({name: _wide(t) for name, t in tensors.pop(part).items()}, assign=True)
-        network.eval().requires_grad_(False).to(device)
     gallery, fixed = (
         tensors[part][name] if part in tensors else none
         for part, name in ((GALLERY, "codes"), (DIRECTIONS, "directions"))
     )
+    tensors["generator"] |= installed
+    for part, network in _by_part(blank).items():
+        network.load_state_dict({name: _wide(t) for name, t in tensors.pop(part).items()}, assign=True)
+        network.eval().requires_grad_(False).to(device)
     # The files' hashes were checked a moment ago; of others that the description may name nothing was read.
-    digest = hashlib.sha256("".join(hashes[f"{part}.safetensors"] for part in sorted(shapes)).encode())
+    told = [hashes[f"{part}.safetensors"] for part in sorted(shapes)]
+    told += [config.package.files[name] for name in sorted(config.package.files)] if config.package else []
+    fingerprint = hashlib.sha256("".join(told).encode()).hexdigest()
     linear, fixed, gallery = (tensor.float().to(device) for tensor in (linear, fixed, gallery))
-    return Bundle(
-        config, generator, inverter, classifier, linear, fixed, refiners, editors, gallery, digest.hexdigest()
+    return dataclasses.replace(
+        blank, linear_directions=linear, directions=fixed, gallery=gallery, fingerprint=fingerprint
     )
 
 
@@ -234,41 +254,65 @@ def read_config(folder: Path) -> BundleConfig:
     return _read_description(folder)[0]
 
 
-Networks = tuple[
-    Generator,
-    Inverter | None,
-    LatentClassifier | None,
-    dict[str, RefineStyle],
-    dict[str, ReferenceEditor],
-]
+def _blank(folder: Path, config: BundleConfig) -> Bundle:
+    """The bundle on the meta device: all networks, and tensors of the shapes that the config says.
 
-
-def _networks(config: BundleConfig) -> Networks:
-    refiners: dict[str, RefineStyle] = {
-        refiner.stage: RefineStyle(refiner, config.generator) for refiner in config.refiners
-    }
+    There a description of a terabyte costs nothing; the files must match it first.
+    """
     editor = config.reference_editor
-    editors = {name: ReferenceEditor(editor) for name in editor.attributes} if editor else {}
-    classifier = LatentClassifier(config.classifier) if config.classifier else None
-    inverter = build_inverter(config.inverter) if config.inverter else None
-    return Generator(config.generator), inverter, classifier, refiners, editors
+    try:
+        with torch.device("meta"):
+            generator = build_generator(config.generator)
+            refiners: dict[str, RefineStyle] = {}
+            refiners |= {r.stage: RefineStyle(r, generator.low_rank or ()) for r in config.refiners}
+            codes = generator.w_mean.shape
+            return Bundle.of(
+                config,
+                generator,
+                build_inverter(config.inverter) if config.inverter else None,
+                LatentClassifier(config.classifier) if config.classifier else None,
+                torch.empty(len(config.classifier.attributes) if config.classifier else 0, *codes),
+                torch.empty(len(config.directions), *codes),
+                refiners,
+                {name: ReferenceEditor(editor) for name in editor.attributes} if editor else {},
+                torch.empty(config.gallery, *codes),
+                Start(config.start) if config.start else None,
+                Lpips(config.lpips) if config.lpips else None,
+            )
+    except Exception as error:  # whatever a constructor says to a nonsensical but well-formed description
+        reason = _one_line(error)
+        raise BadCheckpoint(
+            f"{folder / MODEL_FILE} describes no network that can be built: {reason}."
+        ) from error
 
 
-def _by_part(
-    generator: Generator,
-    inverter: Inverter | None,
-    classifier: LatentClassifier | None,
-    refiners: Mapping[str, RefineStyle],
-    editors: Mapping[str, ReferenceEditor],
-) -> dict[str, nn.Module]:
+def _by_part(bundle: Bundle) -> dict[str, nn.Module]:
     """The networks that there are, by the names of their files."""
+    optional: dict[str, nn.Module | None] = {
+        "inverter": bundle.inverter,
+        "classifier": bundle.classifier,
+        "start": bundle.start,
+        "lpips": bundle.lpips,
+    }
+    editors = bundle.reference_editors
     return {
-        "generator": generator,
-        **({"inverter": inverter} if inverter is not None else {}),
-        **({"classifier": classifier} if classifier is not None else {}),
-        **{_refiner_part(stage): network for stage, network in refiners.items()},
+        "generator": bundle.generator,
+        **{name: network for name, network in optional.items() if network is not None},
+        **{_refiner_part(stage): network for stage, network in bundle.refiners.items()},
         **({EDITORS: nn.ModuleDict(editors)} if editors else {}),
     }
+
+
+def _tables(bundle: Bundle) -> dict[str, dict[str, Tensor]]:
+    """All tensors of the bundle, by the names of their files and by their own."""
+    tensors = {part: dict(network.state_dict()) for part, network in _by_part(bundle).items()}
+    if bundle.classifier is not None:
+        tensors["classifier"][LINEAR] = bundle.linear_directions
+    if len(bundle.gallery):
+        tensors[GALLERY] = {"codes": bundle.gallery}
+    if len(bundle.directions):
+        tensors[DIRECTIONS] = {"directions": bundle.directions}
+    return tensors
 
 
 def _refiner_part(stage: str) -> str:
@@ -276,7 +320,8 @@ def _refiner_part(stage: str) -> str:
 
 
 _ALL_PARTS = {
-    "inverter", "classifier", EDITORS, GALLERY, DIRECTIONS, *map(_refiner_part, ("one_stage", "two_stage")),
+    "inverter", "classifier", "start", "lpips", EDITORS, GALLERY, DIRECTIONS,
+    *map(_refiner_part, ("one_stage", "two_stage")),
 }  # fmt: skip
 
 
@@ -300,27 +345,16 @@ def _read_description(folder: Path) -> tuple[BundleConfig, Mapping[str, Any]]:
     return config, hashes
 
 
-def _expected_shapes(folder: Path, config: BundleConfig) -> dict[str, dict[str, torch.Size]]:
-    try:
-        # On the meta device a description of a terabyte costs nothing; the files must match it first.
-        with torch.device("meta"):
-            networks = _by_part(*_networks(config))
-    except Exception as error:  # whatever a constructor says to a nonsensical but well-formed description
-        reason = _one_line(error)
-        raise BadCheckpoint(
-            f"{folder / MODEL_FILE} describes no network that can be built: {reason}."
-        ) from error
-    shapes = {
-        part: {name: t.shape for name, t in network.state_dict().items()}
-        for part, network in networks.items()
-    }
-    code = config.generator.num_codes, config.generator.w_dim
-    if config.classifier is not None:
-        shapes["classifier"][LINEAR] = torch.Size((len(config.classifier.attributes), *code))
-    if config.gallery:
-        shapes[GALLERY] = {"codes": torch.Size((config.gallery, *code))}
-    if config.directions:
-        shapes[DIRECTIONS] = {"directions": torch.Size((len(config.directions), *code))}
+def _expected_shapes(
+    folder: Path, blank: Bundle, installed: Mapping[str, Tensor]
+) -> dict[str, dict[str, torch.Size]]:
+    """Of the tensors in the bundle's own files; those of the package are looked at here."""
+    shapes = {part: {name: t.shape for name, t in table.items()} for part, table in _tables(blank).items()}
+    for name, tensor in installed.items():
+        if shapes["generator"].pop(name, None) != tensor.shape:
+            raise BadCheckpoint(
+                f"{folder / MODEL_FILE} describes another generator than its package holds ({name})."
+            )
     return shapes
 
 

@@ -4,62 +4,25 @@ A config says what a network *is*; weights come from outside (`core.checkpoints`
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.generators.mobile.config import MobileConfig
+from core.generators.stylegan2.config import GeneratorConfig, config_f_channels
 from core.references import MIXES
 
 FORMAT_VERSION = 1
 MAX_GALLERY = 256
 MAX_POLISH = 100  # a description from a stranger must not keep the machine busy for hours
 
+# By their entry `family`; in descriptions from before there were two it is missing, and means the first.
+FamilyConfig = GeneratorConfig | MobileConfig
+FAMILY_CONFIGS: Mapping[str, type[FamilyConfig]] = {"stylegan2": GeneratorConfig, "mobile": MobileConfig}
+
 
 def _is_power_of_two(n: int) -> bool:
     return n >= 4 and n & (n - 1) == 0
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """StyleGAN2 (Karras et al. 2020), skip-toRGB architecture.
-
-    `channels[i]` is the width at resolution 4 * 2**i.
-    code_rank: of the Gaussian over real faces' codes that samples are drawn from; 0: samples are drawn as in
-    the paper, z through the mapping network.
-    clamp: activations and RGB stay within +-clamp, as in StyleGAN2-ADA (Karras et al. 2020); None: no limit.
-    """
-
-    resolution: int
-    channels: tuple[int, ...]
-    w_dim: int = 512
-    z_dim: int = 512
-    mapping_layers: int = 8
-    code_rank: int = 128
-    clamp: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.code_rank < 0:
-            raise ValueError(f"Code rank {self.code_rank} must be 0 or more")
-        if self.clamp is not None and not self.clamp > 0:
-            raise ValueError(f"Clamp {self.clamp} must be above 0")
-        if not _is_power_of_two(self.resolution):
-            raise ValueError(f"Resolution {self.resolution} must be a power of two of at least 4")
-        if len(self.channels) != self.num_blocks:
-            raise ValueError(
-                f"Resolution {self.resolution} needs {self.num_blocks} channel widths, "
-                f"got {len(self.channels)}"
-            )
-
-    @property
-    def num_blocks(self) -> int:
-        """Resolutions from 4 to `resolution`."""
-        return int(math.log2(self.resolution)) - 1
-
-    @property
-    def num_codes(self) -> int:
-        """Style codes in W+: 2 * log2(resolution) - 2 (18 at 1024 px)."""
-        return 2 * self.num_blocks
 
 
 @dataclass(frozen=True)
@@ -220,17 +183,51 @@ class SourceConfig:
 
 
 @dataclass(frozen=True)
+class StartConfig:
+    """Where descent on a photo starts (`core.inversion.start`): a linear guess in closed form.
+
+    features: numbers that it sees; rank: components that are kept; coordinates: of the whitened code.
+    """
+
+    features: int
+    rank: int
+    coordinates: int
+
+    def __post_init__(self) -> None:
+        if min(self.features, self.rank, self.coordinates) < 1:
+            raise ValueError("A start has at least one feature, one component and one coordinate")
+
+
+@dataclass(frozen=True)
+class PackageConfig:
+    """An installed package that the generator's published weights are read from, as data.
+
+    files: SHA-256 in hexadecimal, by name.
+    """
+
+    name: str
+    version: str
+    files: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        texts = (self.name, self.version, *self.files, *self.files.values())
+        if not (self.files and all(isinstance(text, str) and text for text in texts)):
+            raise ValueError("A package has a name, a version, and files with their SHA-256")
+
+
+@dataclass(frozen=True)
 class BundleConfig:
     """Everything `model.json` says: what the networks are, how faces are cut, which sliders exist.
 
-    A bundle without an inverter opens no photos; one without a classifier has the sliders of `directions`
-    alone, which are the same for every face.
+    A bundle opens photos by its inverter or, without one, by descent from its start; one that has neither
+    opens none. One without a classifier has the sliders of `directions` alone, which are the same for every
+    face.
     """
 
     name: str
     title: str
     version: str
-    generator: GeneratorConfig
+    generator: FamilyConfig
     inverter: InverterConfig | GradualEncoderConfig | None
     classifier: ClassifierConfig | None
     template: AlignmentTemplate
@@ -242,6 +239,9 @@ class BundleConfig:
     gallery: int = 0  # reference faces that come with the model
     directions: tuple[str, ...] = ()  # fixed directions, by name; a slider of that name follows one
     sources: tuple[SourceConfig, ...] = ()
+    package: PackageConfig | None = None  # where the generator's weights are, if not in the bundle
+    start: StartConfig | None = None  # of the descent that opens photos where there is no inverter
+    lpips: tuple[int, ...] = ()  # channels of the trunk of its LPIPS (`core.models.lpips`); (): it has none
 
     def __post_init__(self) -> None:
         codes, width = self.generator.num_codes, self.generator.w_dim
@@ -254,6 +254,8 @@ class BundleConfig:
         unknown = {a.name for a in self.attributes} - set(self.axes)
         if unknown:
             raise ValueError(f"Sliders without a direction: {', '.join(sorted(unknown))}")
+        if self.lpips and not (len(self.lpips) == 5 and min(self.lpips) > 0):
+            raise ValueError(f"LPIPS has five layers, not {self.lpips}")
         if len(set(self.axes)) < len(self.axes):
             raise ValueError(f"Every direction has a name of its own, unlike {', '.join(self.axes)}")
         self._check_refiners()
@@ -268,13 +270,18 @@ class BundleConfig:
         return (*(self.classifier.attributes if self.classifier else ()), *self.directions)
 
     @property
+    def opens_photos(self) -> bool:
+        """Whether it has an inverter, or a start that descent goes on from."""
+        return self.inverter is not None or self.start is not None
+
+    @property
     def lacks(self) -> tuple[str, ...]:
         """What a bundle of these parts cannot do and what would mend that, in sentences for people."""
         return tuple(
             text
             for missing, text in (
                 (
-                    self.inverter is None,
+                    not self.opens_photos,
                     "It cannot open photos; import an encoder: e4e, pSp or Style Transformer.",
                 ),
                 (
@@ -300,13 +307,7 @@ class BundleConfig:
         stages = [refiner.stage for refiner in self.refiners]
         if len(set(stages)) < len(stages):
             raise ValueError(f"There may be one refiner of each stage, not {', '.join(stages)}")
-        convolutions = 2 * self.generator.num_blocks - 1
         for refiner in self.refiners:
-            if refiner.layers > convolutions:
-                raise ValueError(
-                    f"Refiner {refiner.stage} changes {refiner.layers} convolutions, "
-                    f"the generator has {convolutions}"
-                )
             if refiner.stage == "one_stage" and refiner.w_dim != self.generator.w_dim:
                 raise ValueError(
                     f"Refiner one_stage takes features of width {refiner.w_dim}, "
@@ -343,10 +344,15 @@ class BundleConfig:
                 "the one this version reads"
             )
         parts = dict(data)
+        generator = parts.get("generator")
+        family = generator.get("family", "stylegan2") if isinstance(generator, Mapping) else "stylegan2"
+        if family not in FAMILY_CONFIGS:
+            known = ", ".join(FAMILY_CONFIGS)
+            raise ValueError(f"The generator's family {family!r:.40} is not one of {known}")
         inverter = parts.get("inverter")
         gradual = isinstance(inverter, Mapping) and "kind" in inverter
         for key, kind in (
-            ("generator", GeneratorConfig),
+            ("generator", FAMILY_CONFIGS[family]),
             ("inverter", GradualEncoderConfig if gradual else InverterConfig),
             ("classifier", ClassifierConfig),
             ("template", AlignmentTemplate),
@@ -359,6 +365,10 @@ class BundleConfig:
         parts["sources"] = tuple(_build(SourceConfig, source) for source in parts.get("sources", ()))
         if parts.get("reference_editor") is not None:
             parts["reference_editor"] = _build(ReferenceEditorConfig, parts["reference_editor"])
+        if parts.get("package") is not None:
+            parts["package"] = _build(PackageConfig, parts["package"])
+        if parts.get("start") is not None:
+            parts["start"] = _build(StartConfig, parts["start"])
         return _build(cls, parts)
 
 
@@ -374,11 +384,6 @@ def _build(kind: type, data: Any) -> Any:
         return kind(**values)
     except TypeError as error:
         raise ValueError(f"{kind.__name__} is incomplete or ill-typed: {error}") from error
-
-
-def config_f_channels(resolution: int) -> tuple[int, ...]:
-    """Channel widths of StyleGAN2 config F (channel multiplier 2): 512 up to 64 px, then halved."""
-    return tuple(min(512, 32768 // r) for r in (2**i for i in range(2, int(math.log2(resolution)) + 1)))
 
 
 FFHQ_TEMPLATE = AlignmentTemplate(scale=1.0, shift=0.10)

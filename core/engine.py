@@ -18,8 +18,8 @@ from core.config import BundleConfig
 from core.editing.code_editor import Mover
 from core.errors import BadRequest, SessionExpired
 from core.faces.alignment import Face
+from core.generators.family import GeneratorFamily
 from core.generators.residual import LowRank, Residual, WeightShift
-from core.generators.stylegan2.network import Generator
 from core.images import to_array, to_levels
 from core.models.gradual_encoder import GradualEncoder
 from core.models.style_transformer import StyleTransformer
@@ -31,8 +31,9 @@ from core.refinement.fast import predict
 from core.refinement.gradient_modules import GradientSettings, refine_weights
 from core.refinement.polish import polish
 from core.refinement.running import Progress, Turns, Watcher, memory_errors
+from core.rendering.allocator import tune_allocator
 from core.rendering.device_thread import DeviceThread
-from core.rendering.renderer import Renderer, lay_out, tune_allocator
+from core.rendering.renderer import Renderer, lay_out
 from core.session import EditRequest, Order, Portrait, SessionStore
 
 # Re-opening one of the last photos costs nothing; visitors' own portraits live in the app's store.
@@ -89,6 +90,7 @@ class Engine:
         self._opener = Opener(bundle, self._renderer, self._thread)
         self._mover = Mover(bundle, self.device)
         self._gallery_codes = bundle.gallery
+        self.lpips = bundle.lpips  # that comes with the model, if one does
         self.fingerprint: str = bundle.fingerprint
 
     @classmethod
@@ -363,7 +365,7 @@ class Engine:
         return self._thread.run(job)
 
     @property
-    def generator(self) -> Generator:
+    def generator(self) -> GeneratorFamily:
         """The generator as it was loaded, in float32, to compare with."""
         return self._generator
 

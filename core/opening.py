@@ -94,8 +94,8 @@ class Opener:
         """`Engine.resume`."""
         content = content_hash(photo)
         _check_face(face, len(faces))
-        shape = (self._generator.config.num_codes, self._generator.config.w_dim)
-        if w_plus.shape != shape or not all(r.fits(self._generator) for r in residuals.values()):
+        shape = tuple(self._generator.w_mean.shape)
+        if w_plus.shape != shape or not all(self._generator.fits(r) for r in residuals.values()):
             raise BadRequest("This portrait was made with another model; open its photo instead.")
         # A stranger's file may say anything; nobody else who opens this photo shall be given that code.
         told = hashlib.sha256(w_plus.tobytes() + faces[face].landmarks.tobytes())

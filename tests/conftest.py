@@ -26,6 +26,7 @@ from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
+from core.precision import VARIABLE
 
 NUM_CODES, W_DIM = 8, 32
 
@@ -81,11 +82,13 @@ def tiny_bundle_dir(tiny_config: BundleConfig, tmp_path_factory: pytest.TempPath
         torch.nn.init.normal_(generator.code_basis, std=0.1)
         save_bundle(
             folder,
-            tiny_config,
-            generator,
-            StyleTransformer(tiny_config.inverter),
-            LatentClassifier(tiny_config.classifier),
-            torch.randn(len(tiny_config.classifier.attributes), NUM_CODES, W_DIM),
+            Bundle.of(
+                tiny_config,
+                generator,
+                StyleTransformer(tiny_config.inverter),
+                LatentClassifier(tiny_config.classifier),
+                torch.randn(len(tiny_config.classifier.attributes), NUM_CODES, W_DIM),
+            ),
         )
     (folder / "MODEL_CARD.md").write_text("# Tiny\n\nRandom weights, for tests.\n")
     return folder
@@ -123,11 +126,11 @@ def refining_bundle_dir(
     folder = tmp_path_factory.mktemp("refining") / refining_config.name
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        refiners = {r.stage: RefineStyle(r, refining_config.generator) for r in refining_config.refiners}
+        kernels = refining_config.generator.low_rank
+        refiners = {r.stage: RefineStyle(r, kernels) for r in refining_config.refiners}
         for refiner in refiners.values():
             refiner.factors.data.fill_(0.3)  # at its small start value no picture would show it
-    networks = tiny_bundle.generator, tiny_bundle.inverter, tiny_bundle.classifier
-    save_bundle(folder, refining_config, *networks, tiny_bundle.linear_directions, refiners)
+    save_bundle(folder, dataclasses.replace(tiny_bundle, config=refining_config, refiners=refiners))
     return folder
 
 
@@ -166,8 +169,8 @@ def taking_bundle_dir(
                 parameter.data += 0.1 * torch.randn_like(parameter)
             network.out.weight.data *= 3
         gallery = b.generator.w_mean + torch.randn(taking_config.gallery, NUM_CODES, W_DIM)
-    parts = b.generator, b.inverter, b.classifier, b.linear_directions, b.refiners
-    save_bundle(folder, taking_config, *parts, editors, gallery)
+    added = {"reference_editors": editors, "gallery": gallery}
+    save_bundle(folder, dataclasses.replace(b, config=taking_config, **added))
     return folder
 
 
@@ -182,6 +185,20 @@ def taking_engine(taking_bundle: Bundle) -> Iterator[Engine]:
     engine = Engine(taking_bundle)
     yield engine
     engine.close()
+
+
+@pytest.fixture(params=["bfloat16", "float32"])
+def precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What engines and renderers made from here on compute in: both that CPUs do, whichever this one has.
+
+    For what depends on it: `pytestmark = pytest.mark.usefixtures("precision")`.
+    """
+    if request.param == "float32":
+        monkeypatch.setenv(VARIABLE, "float32")
+    else:
+        monkeypatch.delenv(VARIABLE, raising=False)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("app", "cli", "core", "training")
 # Lowest first. A module imports from its own floor or from below, never from above; the longest name wins.
 FLOORS = (
-    ("core.config", "core.errors", "core.references", "core.projects.strict_json", "cli.options"),
+    (
+        "core.config",
+        "core.errors",
+        "core.generators.mobile.config",
+        "core.generators.stylegan2.config",
+        "core.precision",
+        "core.projects.strict_json",
+        "core.references",
+        "cli.options",
+    ),
     ("core.ops",),
     ("core.generators",),
     ("core.models",),

@@ -20,15 +20,15 @@ class Mover:
     """The sliders and reference editors of one bundle, on its device."""
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
-        axes, codes = bundle.config.axes, bundle.config.generator.num_codes
+        axes, self._layout = bundle.config.axes, bundle.generator.layout
         self._generator, self._device = bundle.generator, device
         self._sliders = {a.name: (axes.index(a.name), a.unit) for a in bundle.config.attributes}
         self._editors = {name: editor.to(device) for name, editor in bundle.reference_editors.items()}
         # What can be taken from a reference: attributes, as the sliders are ordered, then mixes.
         attributes = (name for name in self._sliders if name in self._editors)
-        self.takeable = (*attributes, *available_mixes(codes))
+        self.takeable = (*attributes, *available_mixes(self._layout))
         # Sliders that every generator has, unnamed.
-        self.explorable = tuple(explored.name for explored in explorations(codes))
+        self.explorable = tuple(explored.name for explored in explorations(self._layout))
 
     @torch.inference_mode()
     def edited_code(self, portrait: Portrait, request: EditRequest) -> Tensor | None:
@@ -71,5 +71,5 @@ class Mover:
                 )
             if take.reference.w_plus.shape != w.shape:
                 raise BadRequest("That reference face was made with another model; open its photo again.")
-        moved = take_all(w, takes, self._editors)
+        moved = take_all(w, takes, self._editors, self._layout)
         return None if torch.equal(moved, w.expand(2, -1, -1)) else moved

@@ -4,20 +4,18 @@ GANSpace (Härkönen et al., NeurIPS 2020): the principal components of the gene
 and Zhou, CVPR 2021): the eigenvectors of the weights that turn codes into styles.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from core.editing.mixing import mixed_codes
-from core.generators.stylegan2.network import Generator
+from core.generators.family import CodeLayout, GeneratorFamily
 
 COMPONENTS = 8  # of GANSpace, over all codes
 EIGENVECTORS = 4  # of SeFa, for each group of codes
-SAMPLES = 10_000
-SAMPLE_BATCH = 500  # each is mapped once, but comes as L codes
 
 # SeFa's groups: the codes of style mixing, and what acts at those resolutions in a face.
 _GROUPS = {"coarse": "pose, face shape", "middle": "features, hair", "fine": "skin, light, detail"}
@@ -32,11 +30,11 @@ class Exploration:
     hint: str
 
 
-def explorations(num_codes: int) -> tuple[Exploration, ...]:
-    """The sliders of a generator with this many codes: GANSpace's, then SeFa's for each group it has."""
+def explorations(layout: CodeLayout) -> tuple[Exploration, ...]:
+    """The sliders of a generator with these codes: GANSpace's, then SeFa's for each group it has."""
     found = [(f"explore-overall-{i}", "what varies most") for i in range(1, COMPONENTS + 1)]
     for group, hint in _GROUPS.items():
-        if mixed_codes(group, num_codes):
+        if mixed_codes(group, layout):
             found += [(f"explore-{group}-{i}", hint) for i in range(1, EIGENVECTORS + 1)]
     return tuple(
         Exploration(name, f"Direction {number}", hint) for number, (name, hint) in enumerate(found, start=1)
@@ -44,7 +42,7 @@ def explorations(num_codes: int) -> tuple[Exploration, ...]:
 
 
 @torch.no_grad()
-def explore_steps(generator: Generator) -> Tensor:
+def explore_steps(generator: GeneratorFamily) -> Tensor:
     """The step in W+ of each of `explorations` at slider value 1: (E, L, D) float32, where the generator is.
 
     GANSpace's are as long as one standard deviation of the generator's samples along them. SeFa's, which the
@@ -53,34 +51,18 @@ def explore_steps(generator: Generator) -> Tensor:
     against another. Of each the largest entry is positive. A generator with fewer directions than sliders has
     steps of zero for the rest.
     """
-    num_codes = generator.config.num_codes
-    spread = _spread(generator)
-    groups = [codes for group in _GROUPS if (codes := mixed_codes(group, num_codes))]
-    grams = [_gram(spread[:, codes.start : codes.stop]) for codes in groups]  # the groups share out all codes
+    layout = generator.layout
+    spread = generator.principal().double()
+    groups = [codes for group in _GROUPS if (codes := mixed_codes(group, layout))]
+    grams = [_gram(spread[:, codes]) for codes in groups]  # the groups share out all codes
     steps = [_principal(spread, sum(grams[1:], start=grams[0]))]
     for codes, gram in zip(groups, grams, strict=True):
         length = torch.linalg.eigvalsh(gram)[-1].sqrt()
-        steps.append(length * _on_codes(_eigenvectors(generator, codes), codes, num_codes))
+        steps.append(length * _on_codes(_eigenvectors(generator, codes), codes, layout.num_codes))
     found = torch.cat(steps)  # (E, L, D)
     flat = found.flatten(1)
     largest = flat.gather(1, flat.abs().argmax(1, keepdim=True))  # (E, 1)
     return torch.where(largest[..., None] < 0, -found, found).float()
-
-
-def _spread(generator: Generator) -> Tensor:
-    """Rows that span how samples vary: flat (K, L * D), the samples' covariance is rows^T rows. -> (K, L, D)
-
-    Of a Gaussian over codes these are its basis; of z through the mapping network, where all codes are one
-    w, the principal axes of w times their standard deviations.
-    """
-    config = generator.config
-    if config.code_rank:
-        return generator.code_basis.double().view(-1, config.num_codes, config.w_dim)
-    batches = (generator.sample(SAMPLE_BATCH, seed=seed)[:, 0] for seed in range(SAMPLES // SAMPLE_BATCH))
-    w = torch.cat(list(batches)).double()  # (N, D)
-    variances, axes = torch.linalg.eigh(w.T.cov())
-    rows = variances.clamp(min=0).sqrt() * axes  # (D, K), axes are columns
-    return rows.T[:, None].expand(-1, config.num_codes, -1)
 
 
 def _gram(spread: Tensor) -> Tensor:
@@ -100,26 +82,24 @@ def _principal(spread: Tensor, gram: Tensor) -> Tensor:
     return _padded(found.view(-1, *spread.shape[1:]), COMPONENTS)
 
 
-def _eigenvectors(generator: Generator, codes: range) -> Tensor:
+def _eigenvectors(generator: GeneratorFamily, codes: Sequence[int]) -> Tensor:
     """The n that A n changes most (SeFa, equation 6), A the style weights of the layers driven by `codes`.
 
-    As in the authors' code: each row of A, one channel's, has norm 1, so that the layers' gains do not count;
-    the layers are the convolutions and, for the last code, which drives none, the last toRGB.
+    As in the authors' code: each row of A, one channel's, has norm 1, so that the layers' gains do not count.
 
     -> (EIGENVECTORS, D), norm 1.
     """
-    last_rgb = generator.blocks[-1].to_rgb if len(generator.blocks) else generator.first_rgb
-    layers: list[Any] = [*generator.convolutions(), last_rgb]  # the i-th takes code i
-    a = torch.cat([layers[code].affine.weight.double() for code in codes])  # (channels, D)
+    weights = [weight.double() for code, weight in generator.affines() if code in codes]
+    a = torch.cat(weights)  # (channels, D)
     a = normalize(a)  # a channel that ignores its code stays zero
     _, vectors = torch.linalg.eigh(a.T @ a)
     return _padded(vectors.T.flip(0)[:EIGENVECTORS], EIGENVECTORS)
 
 
-def _on_codes(vectors: Tensor, codes: range, num_codes: int) -> Tensor:
+def _on_codes(vectors: Tensor, codes: Sequence[int], num_codes: int) -> Tensor:
     """(E, D) -> (E, L, D): the vector for each of `codes`, zero for the others; of norm 1 as a whole."""
     steps = vectors.new_zeros(len(vectors), num_codes, vectors.shape[1])
-    steps[:, codes.start : codes.stop] = vectors[:, None] / len(codes) ** 0.5
+    steps[:, codes] = vectors[:, None] / len(codes) ** 0.5
     return steps
 
 

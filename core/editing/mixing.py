@@ -8,30 +8,34 @@ eyes and brows (correlation of luminance edges with the source's: 0.94); toRGB a
 features (0.98). So a face has two rows of codes while it is edited: what the convolutions take, and toRGB.
 """
 
+import math
 from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
+from core.generators.family import CodeLayout
 from core.references import MIXES
 
 COLOUR = "colour"
-# The papers' borders: coarse acts on 4 and 8 px, middle on 16 and 32, fine from 64 on; two codes for each.
-_RANGES = {"coarse": (0, 4), "middle": (4, 8), "fine": (8, None)}
+# The papers' borders, in px: coarse acts on 4 and 8, middle on 16 and 32, fine from 64 on.
+_RANGES = {"coarse": (0, 8), "middle": (16, 32), "fine": (64, math.inf)}
 
 
-def mixed_codes(name: str, num_codes: int) -> range:
-    """The codes that coarse, middle or fine takes of this many; none where the generator ends before."""
-    start, end = _RANGES[name]
-    return range(num_codes)[start:end]
+def mixed_codes(name: str, layout: CodeLayout) -> list[int]:
+    """The codes that coarse, middle or fine takes; none where the generator ends before."""
+    smallest, largest = _RANGES[name]
+    return [code for code, side in enumerate(layout.acts_at) if smallest <= side <= largest]
 
 
-def available_mixes(num_codes: int) -> tuple[str, ...]:
-    """Those of MIXES that a generator with this many codes can do."""
-    return tuple(name for name in MIXES if name == COLOUR or mixed_codes(name, num_codes))
+def available_mixes(layout: CodeLayout) -> tuple[str, ...]:
+    """Those of MIXES that a generator with these codes can do."""
+    return tuple(
+        name for name in MIXES if (layout.colour if name == COLOUR else mixed_codes(name, layout))
+    )
 
 
-def mix(w: Tensor, reference: Tensor, names: Collection[str], amount: float) -> Tensor:
+def mix(w: Tensor, reference: Tensor, names: Collection[str], amount: float, layout: CodeLayout) -> Tensor:
     """w + amount * (w_r - w) where the named mixes act; what two of them name moves once.
 
     At amount 1 these codes are the reference's bit for bit, and a face mixed with itself stays as it is.
@@ -39,8 +43,9 @@ def mix(w: Tensor, reference: Tensor, names: Collection[str], amount: float) -> 
     w: (2, L, D), first the convolutions' codes, then toRGB's; reference: w_r, (L, D) -> (2, L, D).
     """
     mixed = w.clone()
-    codes = sorted({code for name in names if name != COLOUR for code in mixed_codes(name, len(reference))})
+    codes = sorted({code for name in names if name != COLOUR for code in mixed_codes(name, layout)})
     mixed[:, codes] = torch.lerp(w[:, codes], reference[codes], amount)
     if COLOUR in names:
-        mixed[1] = torch.lerp(w[1], reference, amount)
+        colour = list(layout.colour)
+        mixed[1, colour] = torch.lerp(w[1, colour], reference[colour], amount)
     return mixed

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import GradualEncoderConfig
-from core.generators.stylegan2.network import EqualizedLinear
+from core.generators.stylegan2.layers import EqualizedLinear
 from core.models.style_transformer import Trunk
 
 NEGATIVE_SLOPE = 0.01

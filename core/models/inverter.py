@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.config import GradualEncoderConfig, InverterConfig
-from core.generators.stylegan2.network import Generator
+from core.generators.family import GeneratorFamily
 from core.models.gradual_encoder import GradualEncoder
 from core.models.style_transformer import StyleTransformer
 
@@ -17,7 +17,7 @@ def build_inverter(config: InverterConfig | GradualEncoderConfig) -> Inverter:
     return GradualEncoder(config) if isinstance(config, GradualEncoderConfig) else StyleTransformer(config)
 
 
-def invert(generator: Generator, inverter: Inverter, image: Tensor) -> Tensor:
+def invert(generator: GeneratorFamily, inverter: Inverter, image: Tensor) -> Tensor:
     """Codes (B, L, D) of aligned faces.
 
     image: (B, 3, R, R) in [-1, 1] at any resolution; it is averaged down (or interpolated up) to the

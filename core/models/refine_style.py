@@ -5,11 +5,13 @@ P_n^T Q_n is added to its modulated kernel (Equations 2 and 3). Token sets are r
 grouped transformer decoder layers (section 3.3).
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.config import GeneratorConfig, RefinerConfig
+from core.config import RefinerConfig
 from core.models.style_transformer import DecoderLayer, Trunk
 from core.ops.modulated_conv import LowRankPair
 
@@ -23,10 +25,18 @@ class RefineStyle(nn.Module):
     photo and its inversion with a trunk of its own, and so works behind any frozen inverter.
     """
 
-    def __init__(self, config: RefinerConfig, generator: GeneratorConfig) -> None:
+    def __init__(self, config: RefinerConfig, kernels: Sequence[tuple[int, int]]) -> None:
+        """kernels: (outputs, inputs) of each, `GeneratorFamily.low_rank`; the last ones are refined.
+
+        Raises: ValueError if there are fewer than the config refines.
+        """
         super().__init__()
+        if config.layers > len(kernels):
+            raise ValueError(
+                f"Refiner {config.stage} changes {config.layers} kernels, the generator has {len(kernels)}"
+            )
         self.config = config
-        self.channels = conv_channels(generator)
+        self.channels = tuple(kernels)
         refined = self.channels[len(self.channels) - config.layers :]
         # P tokens first, then Q tokens, one group of L for each layer: the paper's initial token sets.
         self.tokens = nn.Parameter(torch.randn(2 * config.layers, config.tokens, config.w_dim))
@@ -40,7 +50,7 @@ class RefineStyle(nn.Module):
     def one_stage(self, finest: Tensor) -> list[LowRankPair | None]:
         """finest: (B, D, S/4, S/4), F3 of the inverter's trunk.
 
-        Returns for each 3x3 convolution None, or P (B, L, O) and Q (B, L, I).
+        Returns for each of the generator's kernels None, or P (B, L, O) and Q (B, L, I).
         """
         return self._pairs((finest,))
 
@@ -64,15 +74,6 @@ class RefineStyle(nn.Module):
             q = head_q(query[:, n + i]) * self.factors[n + i, :, None]  # (B, L, I)
             pairs.append((p, q))
         return pairs
-
-
-def conv_channels(config: GeneratorConfig) -> list[tuple[int, int]]:
-    """(outputs, inputs) of every 3x3 convolution of a generator, in the order of `Generator.convolutions`."""
-    c = config.channels
-    pairs = [(c[0], c[0])]
-    for before, width in zip(c, c[1:], strict=False):
-        pairs += [(width, before), (width, width)]
-    return pairs
 
 
 def resize(image: Tensor, size: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import GradualEncoderConfig, InverterConfig, RefinerConfig
-from core.generators.stylegan2.network import MappingNetwork
+from core.generators.stylegan2.layers import MappingNetwork
 
 SE_REDUCTION = 16
 

@@ -15,6 +15,12 @@ CONTRAST_FLOOR = 8.0
 EXPLAINED = 0.4
 ENERGY_FLOOR = 6.0
 SMOOTHING = 1.5
+# Structure that changed by less than this share of itself stands still.
+STILL = 0.5
+# Motion is a mean over the first neighbourhood (sigma) where less than FEW of the second's weight counts.
+NEIGHBOURHOODS = (16.0, 3.0)
+FEW = 0.05
+NOTHING = 0.02
 
 
 def motion(base: np.ndarray, edited: np.ndarray) -> np.ndarray:
@@ -29,7 +35,28 @@ def motion(base: np.ndarray, edited: np.ndarray) -> np.ndarray:
     before = _energy(edited - base)
     after = _energy(edited - moved(base, flow))
     gained = np.clip((before - after) / (EXPLAINED * before + ENERGY_FLOOR), 0, 1)
-    return flow * cv2.GaussianBlur(gained, (0, 0), SMOOTHING)[:, :, None]
+    # What has structure and did not change stands still; skin without any goes with what is around it.
+    detail = _energy(base - cv2.GaussianBlur(base, (0, 0), SURROUND))
+    still = np.clip(1 - before / (STILL * detail + 1), 0, 1) * detail / (detail + CONTRAST_FLOOR**2)
+    return mean_around(flow, gained, still + NOTHING)
+
+
+def mean_around(values: np.ndarray, weight: np.ndarray, against: np.ndarray) -> np.ndarray:
+    """(S, S, C): values (S, S, C) weighted by `weight` (S, S), zeros by `against`, both over a neighbourhood.
+
+    Where little counts nearby, a wider neighbourhood is asked.
+    """
+    wide = None
+    for reach, scale in zip(NEIGHBOURHOODS, (4, 1), strict=True):
+        small = (max(1, weight.shape[1] // scale), max(1, weight.shape[0] // scale))
+        parts = np.dstack([values * weight[:, :, None], weight + against]).astype(np.float32, copy=False)
+        parts = cv2.GaussianBlur(cv2.resize(parts, small, interpolation=cv2.INTER_AREA), (0, 0), reach / scale)
+        if wide is None:
+            mean = parts[:, :, :-1] / np.maximum(parts[:, :, -1:], 1e-6)
+        else:
+            mean = (parts[:, :, :-1] + FEW * wide) / (parts[:, :, -1:] + FEW)
+        wide = cv2.resize(mean, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return wide
 
 
 def moved(image: np.ndarray, flow: np.ndarray) -> np.ndarray:

@@ -1,14 +1,14 @@
 """Refinement "best": gradient modification modules correct the generator's weights for one portrait.
 
 After GANI ("Gradient Adjusting Networks for Domain Inversion", 2023): theta' = theta + M(gradient). Small
-networks M, whose operators all convolutions of the same width share, map what the loss asks of a weight to
+networks M, whose operators all kernels of the same width share, map what the loss asks of a weight to
 that weight's correction; modules and corrected weights are learned together, on this one image. The paper's
 formulas are lost from the text at hand, so these readings are ours:
 
 * The gradient that a module sees is taken at the corrected weights and accumulated on the way: the sum of
   the steps that Adam makes of it. A gradient taken once, at the untouched weights, left
   the modules too little to work with in a rough trial on one face.
-* Of a block's two linear operators the first acts along the input channels of a convolution and the second
+* Of a block's two linear operators the first acts along the input channels of a kernel and the second
   along its output channels.
 * ScaleNorm measures length in units of its input's, and its scale starts at one. With the second operator
   small at first, an untrained module hands the accumulated gradient on as it is: it starts as plain tuning.
@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.generators.family import GeneratorFamily
 from core.generators.residual import WeightShift
-from core.generators.stylegan2.network import Generator
 from core.models.inverter import Inverter
 from core.refinement.optimise import BETAS, KernelAdam, Objective, TuningSettings, half_precision, tune
 
@@ -45,7 +45,7 @@ class GradientSettings(TuningSettings):
 
 
 class Block(nn.Module):
-    """x + W2 leaky_relu(W1 x + b), then ScaleNorm, for all convolutions (GANI, Equations 3 and 4)."""
+    """x + W2 leaky_relu(W1 x + b), then ScaleNorm, for all kernels (GANI, Equations 3 and 4)."""
 
     def __init__(self, shapes: Sequence[torch.Size], start: float, random: torch.Generator) -> None:
         super().__init__()
@@ -60,21 +60,21 @@ class Block(nn.Module):
         self.scale = nn.ParameterList(torch.ones(()) for _ in shapes)
 
     def forward(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        """(O, 3, 3, I) each -> the same shapes."""
+        """(O, k, k, I) each -> the same shapes."""
         return [self._one(x, scale) for x, scale in zip(gradients, self.scale, strict=True)]
 
     def _one(self, x: Tensor, scale: Tensor) -> Tensor:
         outputs, inputs = str(x.shape[0]), str(x.shape[-1])
         # The operators see x at mean square one. The factors go into their weights, which are smaller than x.
         size = _root_mean_square(x)
-        hidden = F.linear(x, self.first[inputs] / size, self.bias[inputs])  # (O, 3, 3, I)
-        hidden = F.leaky_relu(hidden, NEGATIVE_SLOPE).flatten(1)  # (O, 9 I)
+        hidden = F.linear(x, self.first[inputs] / size, self.bias[inputs])  # (O, k, k, I)
+        hidden = F.leaky_relu(hidden, NEGATIVE_SLOPE).flatten(1)  # (O, k k I)
         y = x + (self.second[outputs] * size @ hidden).view(x.shape)
         return y * (scale * size / _root_mean_square(y))
 
 
 class GradientModules(nn.Module):
-    """Accumulated gradients -> corrections of the same shapes (O, I, 3, 3), near the identity at first."""
+    """Accumulated gradients -> corrections of the same shapes (O, I, k, k), near the identity at first."""
 
     def __init__(self, shapes: Sequence[torch.Size], settings: GradientSettings) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class GradientModules(nn.Module):
         self.blocks = nn.ModuleList(Block(shapes, settings.start, random) for _ in range(settings.blocks))
 
     def forward(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        x = [gradient.permute(0, 2, 3, 1) for gradient in gradients]  # (O, 3, 3, I)
+        x = [gradient.permute(0, 2, 3, 1) for gradient in gradients]  # (O, k, k, I)
         for block in self.blocks:
             x = block(x)
         return [y.permute(0, 3, 1, 2) for y in x]
@@ -96,7 +96,7 @@ class ModifiedGradients:
     """The `Correction` that modules make of accumulated gradients."""
 
     def __init__(self, kernels: Sequence[Tensor], settings: GradientSettings) -> None:
-        """kernels: (O, I, 3, 3) each, what is to be corrected."""
+        """kernels: (O, I, k, k) each, what is to be corrected."""
         self._accumulated = KernelAdam(kernels, settings.rate)
         shapes = [kernel.shape for kernel in kernels]
         self.modules = GradientModules(shapes, settings).to(kernels[0].device)
@@ -120,7 +120,7 @@ class ModifiedGradients:
 
 
 def refine_weights(
-    generator: Generator,
+    generator: GeneratorFamily,
     inverter: Inverter,
     image: Tensor,
     w_plus: Tensor,
@@ -129,7 +129,7 @@ def refine_weights(
     cancelled: Callable[[], bool] | None = None,
     preview: Callable[[WeightShift], None] | None = None,
 ) -> WeightShift:
-    """The correction of the generator's 3x3 convolutions that makes it show this portrait.
+    """The correction of the generator's kernels that makes it show this portrait.
 
     image: (1, 3, R, R) in [-1, 1], the aligned photo; w_plus: (L, D), its code, which stays as it is.
     progress, cancelled, preview: as in `optimise.tune`. The networks are left untouched, and may be used by

@@ -1,22 +1,20 @@
-"""Fit a generator's 3x3 convolutions to one portrait: the objective and the loop of GANI and plain tuning."""
+"""Fit a generator's kernels to one portrait: the objective and the loop of GANI and plain tuning."""
 
 import contextlib
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from core.errors import Cancelled, RefinementFailed
+from core.generators.family import GeneratorFamily
 from core.generators.residual import WeightShift
-from core.generators.stylegan2.network import Generator
 from core.models.inverter import Inverter
+from core.precision import compute_dtype
 from core.refinement.losses import LossWeights, PictureLoss, find_lpips
-from core.rendering.renderer import compute_dtype
 
 # The rate grows over the first steps, and falls to zero over the last share of them.
 WARM_UP_STEPS = 5
@@ -42,7 +40,7 @@ class TuningSettings:
 
 
 class Correction(Protocol):
-    """What turns gradients into a correction of the kernels, one (O, I, 3, 3) for each convolution."""
+    """What turns gradients into a correction of the kernels, one (O, I, k, k) for each."""
 
     def shifts(self) -> list[Tensor]:
         """The correction reached so far, float32, without gradient."""
@@ -54,21 +52,20 @@ class Correction(Protocol):
 class Objective:
     """The loss of a correction (GANI, Equation 5): likeness of the portrait, and locality.
 
-    Works on copies, in half precision where the hardware multiplies in it; other threads may go on using
-    the generator meanwhile.
+    In half precision where the hardware multiplies in it. The generator is left as it is, and other threads
+    may go on using it meanwhile.
     """
 
     def __init__(
         self,
-        generator: Generator,
+        generator: GeneratorFamily,
         inverter: Inverter,
         photo: Tensor,
         w_plus: Tensor,
         settings: TuningSettings,
     ) -> None:
         """photo: (1, 3, R, R) in [-1, 1]; w_plus: (L, D)."""
-        self._generator = copy.deepcopy(generator).eval().requires_grad_(False)
-        self._synthesis = _Synthesis(self._generator)
+        self._generator = generator
         self._code = w_plus.detach().clone()[None]  # (1, L, D)
         self._settings = settings
         self._random = torch.Generator().manual_seed(settings.seed)
@@ -79,11 +76,11 @@ class Objective:
 
     @property
     def kernels(self) -> list[Tensor]:
-        """What is corrected: weights with their gains, (O, I, 3, 3) each."""
-        return [conv.weight * conv.gain for conv in self._generator.convolutions()]
+        """What is corrected: weights with their gains, (O, I, k, k) each."""
+        return [kernel.detach() for kernel in self._generator.kernels().values()]
 
     def terms(self, shifts: Sequence[Tensor], step: int) -> dict[str, Tensor]:
-        """Weighted terms of the loss. shifts: (O, I, 3, 3) each; every few steps a code is sampled."""
+        """Weighted terms of the loss. shifts: (O, I, k, k) each; every few steps a code is sampled."""
         settings = self._settings
         sampled = settings.weights.locality > 0 and step % settings.locality_every == 0
         if not sampled:
@@ -92,7 +89,7 @@ class Objective:
         other = self._sample(step)
         with half_precision(self._code.device):
             with torch.no_grad():
-                wanted = self._synthesis(other).float()
+                wanted = self._generator.synthesis(other).float()
             pictures = self._render(torch.cat([self._code, other]), shifts)
             terms = self._likeness(pictures[:1])
         # Times the steps that it stands for, so that the weight does not depend on how often it is asked.
@@ -100,11 +97,7 @@ class Objective:
         return {**terms, "locality": weight * F.mse_loss(pictures[1:], wanted)}
 
     def _render(self, w: Tensor, shifts: Sequence[Tensor]) -> Tensor:
-        corrected = {
-            name: torch.add(conv.weight, shift, alpha=1 / conv.gain)
-            for (name, conv), shift in zip(self._synthesis.convolutions.items(), shifts, strict=True)
-        }
-        return functional_call(self._synthesis, corrected, (w,)).float()
+        return self._generator.synthesis(w, residual=WeightShift(tuple(shifts))).float()
 
     def _sample(self, step: int) -> Tensor:
         """(1, L, D): in turn a face like those of training, and one on the way there from the portrait."""
@@ -124,24 +117,11 @@ def half_precision(device: torch.device) -> contextlib.AbstractContextManager[No
     return torch.autocast(device.type, torch.bfloat16)
 
 
-class _Synthesis(nn.Module):
-    """`functional_call` wants a module whose forward is the synthesis."""
-
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-        names = {id(module): name for name, module in self.named_modules()}
-        self.convolutions = {f"{names[id(conv)]}.weight": conv for conv in generator.convolutions()}
-
-    def forward(self, w: Tensor) -> Tensor:
-        return self.generator.synthesis(w)
-
-
 class KernelAdam:
     """Adam (Kingma and Ba 2015) on tensors of kernels' shapes, its steps in units of the kernels' size."""
 
     def __init__(self, kernels: Sequence[Tensor], rate: float) -> None:
-        """kernels: (O, I, 3, 3) each; rate: of a step, in units of a kernel's root mean square."""
+        """kernels: (O, I, k, k) each; rate: of a step, in units of a kernel's root mean square."""
         self.values = [torch.zeros_like(k, memory_format=torch.channels_last) for k in kernels]
         self._rates = [rate * float(kernel.square().mean().sqrt()) for kernel in kernels]
         groups = [{"params": [value]} for value in self.values]

@@ -1,15 +1,15 @@
 """Plain pivotal tuning (PTI, Roich et al. 2021), the baseline: Adam on the weights themselves.
 
-Of the generator's weights the 3x3 convolutions' are tuned, which are nearly all, and what a WeightShift can
-hold; the code stays where it is, as in PTI. Losses and locality are the same as GANI's.
+Of the generator's weights its `kernels` are tuned, which are nearly all, and what a WeightShift can hold; the
+code stays where it is, as in PTI. Losses and locality are the same as GANI's.
 """
 
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from core.generators.family import GeneratorFamily
 from core.generators.residual import WeightShift
-from core.generators.stylegan2.network import Generator
 from core.models.inverter import Inverter
 from core.refinement.optimise import KernelAdam, Objective, TuningSettings, tune
 
@@ -18,7 +18,7 @@ class PivotalTuning:
     """The `Correction` that Adam makes of the gradients."""
 
     def __init__(self, kernels: Sequence[Tensor], rate: float) -> None:
-        """kernels: (O, I, 3, 3) each, what is to be corrected; rate: as in `KernelAdam`."""
+        """kernels: (O, I, k, k) each, what is to be corrected; rate: as in `KernelAdam`."""
         self._adam = KernelAdam(kernels, rate)
 
     def shifts(self) -> list[Tensor]:
@@ -29,7 +29,7 @@ class PivotalTuning:
 
 
 def tune_weights(
-    generator: Generator,
+    generator: GeneratorFamily,
     inverter: Inverter,
     image: Tensor,
     w_plus: Tensor,

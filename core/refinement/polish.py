@@ -40,7 +40,7 @@ def polish(
 ) -> LowRank:
     """The residual with further tokens, after `steps` steps of Adam on them.
 
-    synthesis: codes (1, L, D) and pairs for every 3x3 convolution -> (1, 3, R, R) float32. image: (1, 3, R,
+    synthesis: codes (1, L, D) and pairs for every kernel -> (1, 3, R, R) float32. image: (1, 3, R,
     R) in [-1, 1], the aligned photo; w_plus: (L, D), its code, which stays. The networks are left untouched,
     and may be used by other threads meanwhile. Where a loss is not finite, what was reached before it comes
     back.

@@ -40,7 +40,7 @@ def bare_engine(
         tiny_bundle.config, name="bare", title="Bare", inverter=None, classifier=None, attributes=()
     )
     folder = tmp_path_factory.mktemp("bare") / config.name
-    save_bundle(folder, config, tiny_bundle.generator, None, None, None)
+    save_bundle(folder, Bundle.of(config, tiny_bundle.generator))
     engine = Engine(load_bundle(folder))
     (seen,) = tiny_engine.find_faces(photo)
     left, top, right, bottom = seen.box

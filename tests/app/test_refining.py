@@ -40,8 +40,9 @@ class SlowEngine:
         if mode != "best" or mode in portrait.residuals:
             return self._engine.refine(portrait, mode)
         self.computed += 1
-        convolutions = self._engine._generator.convolutions()
-        shifts = WeightShift(tuple(0.2 * conv.weight * conv.gain for conv in convolutions))
+        # Not in proportion to the kernels: demodulation takes their common scale away again.
+        kernels = self._engine.generator.kernels().values()
+        shifts = WeightShift(tuple(0.2 * kernel.flip(0) for kernel in kernels))
         base = self._engine.renderer.render(portrait.w_plus[None], shifts)
         refined = portrait.refined({"best": shifts}, {"best": base})
         progress(Progress("Refining", 0.5, 7.5))

@@ -16,6 +16,7 @@ from core.checkpoints import Bundle, load_bundle, save_bundle
 from core.config import BundleConfig, GeneratorConfig, ReferenceEditorConfig
 from core.engine import Engine
 from core.errors import BadRequest
+from core.generators.stylegan2 import folded
 from core.generators.stylegan2.network import Generator
 from core.models.reference_editor import ReferenceEditor
 
@@ -187,16 +188,16 @@ def test_a_large_generator_is_also_timed_from_part_of_the_way(
     large = GeneratorConfig(256, (4,) * 7, w_dim=8, z_dim=8, mapping_layers=1, code_rank=0)
     parts = {"inverter": None, "classifier": None, "attributes": ()}
     config = dataclasses.replace(tiny_config, generator=large, **parts)
-    save_bundle(tmp_path / "large", config, Generator(large), None, None, None)
+    save_bundle(tmp_path / "large", Bundle.of(config, Generator(large)))
     engine = Engine(load_bundle(tmp_path / "large"))
     starts: list[int] = []
-    synthesis = engine.renderer._generator.synthesis
+    run = folded.run
 
     def watched(*args, start=None, **more):
         starts.append(1 if start is None else start.block)
-        return synthesis(*args, start=start, **more)
+        return run(*args, start=start, **more)
 
-    monkeypatch.setattr(engine.renderer._generator, "synthesis", watched)
+    monkeypatch.setattr(folded, "run", watched)
     found = benchmark._restarted(engine, engine.generator.w_mean[None])
     assert found.keys() == {"render_from_128", "render_from_256"}
     assert all(value > 0 for value in found.values())

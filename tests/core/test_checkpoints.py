@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -65,7 +66,7 @@ def test_what_is_saved_comes_back_in_half_precision(tiny_config: BundleConfig, t
         LatentClassifier(tiny_config.classifier),
     )
     linear = torch.randn(4, 8, 32)
-    save_bundle(tmp_path / "b", tiny_config, *networks, linear)
+    save_bundle(tmp_path / "b", Bundle.of(tiny_config, *networks, linear))
     bundle = load_bundle(tmp_path / "b")
     assert bundle.config == tiny_config
     assert torch.equal(bundle.linear_directions, linear.half().float())
@@ -84,8 +85,9 @@ def test_what_is_saved_comes_back_in_half_precision(tiny_config: BundleConfig, t
 def test_saving_refuses_what_half_precision_cannot_hold(tiny_config: BundleConfig, tmp_path: Path) -> None:
     classifier = LatentClassifier(tiny_config.classifier)
     generator, inverter = Generator(tiny_config.generator), StyleTransformer(tiny_config.inverter)
+    bundle = Bundle.of(tiny_config, generator, inverter, classifier, torch.full((4, 8, 32), 1e6))
     with pytest.raises(ValueError, match="linear_directions"):
-        save_bundle(tmp_path, tiny_config, generator, inverter, classifier, torch.full((4, 8, 32), 1e6))
+        save_bundle(tmp_path, bundle)
 
 
 def test_refiners_are_saved_and_come_back(refining_config: BundleConfig, tmp_path: Path) -> None:
@@ -95,8 +97,9 @@ def test_refiners_are_saved_and_come_back(refining_config: BundleConfig, tmp_pat
         StyleTransformer(refining_config.inverter),
         LatentClassifier(refining_config.classifier),
     )
-    refiners = {r.stage: RefineStyle(r, refining_config.generator) for r in refining_config.refiners}
-    save_bundle(tmp_path / "b", refining_config, *networks, torch.zeros(4, 8, 32), refiners)
+    refiners = {r.stage: RefineStyle(r, refining_config.generator.low_rank) for r in refining_config.refiners}
+    parts = {"linear_directions": torch.zeros(4, 8, 32), "refiners": refiners}
+    save_bundle(tmp_path / "b", Bundle.of(refining_config, *networks, **parts))
     bundle = load_bundle(tmp_path / "b")
     assert bundle.config == refining_config
     assert set(bundle.refiners) == {"one_stage", "two_stage"}
@@ -112,10 +115,9 @@ def test_refiners_are_saved_and_come_back(refining_config: BundleConfig, tmp_pat
 def test_saving_wants_the_refiners_that_the_config_describes(
     refining_config: BundleConfig, refining_bundle: Bundle, tmp_path: Path
 ) -> None:
-    b = refining_bundle
-    parts = b.generator, b.inverter, b.classifier, b.linear_directions
+    refiners = {"one_stage": refining_bundle.refiners["one_stage"]}
     with pytest.raises(ValueError, match="two_stage"):
-        save_bundle(tmp_path / "b", refining_config, *parts, {"one_stage": b.refiners["one_stage"]})
+        save_bundle(tmp_path / "b", dataclasses.replace(refining_bundle, refiners=refiners))
     assert not (tmp_path / "b").exists()
 
 
@@ -144,7 +146,7 @@ def test_a_refiners_file_is_checked_like_the_others(refining: Path, part: str) -
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        (lambda r: r[0].update(layers=8), "8 convolutions"),
+        (lambda r: r[0].update(layers=8), "8 kernels, the generator has 7"),
         (lambda r: r[0].update(w_dim=64), "width 64"),
         (lambda r: r[1].update(stage="one_stage"), "one refiner of each stage"),
         (lambda r: r[1].update(stage="three_stage"), "three_stage"),

@@ -23,8 +23,8 @@ def taking(taking_bundle_dir: Path, tmp_path: Path) -> Path:
 
 
 def save(folder: Path, config: BundleConfig, bundle: Bundle, **parts) -> Bundle:
-    networks = bundle.generator, bundle.inverter, bundle.classifier, bundle.linear_directions
-    save_bundle(folder, config, *networks, bundle.refiners, **parts)
+    none = {"reference_editors": {}, "gallery": bundle.gallery[:0]}
+    save_bundle(folder, dataclasses.replace(bundle, config=config, **none | parts))
     return load_bundle(folder)
 
 

@@ -61,10 +61,8 @@ def fixed_dir(
     folder = tmp_path_factory.mktemp("partial") / "fixed"
     torch.manual_seed(6)
     encoder = GradualEncoder(ENCODER)
-    save_bundle(
-        folder, fixed_config, tiny_bundle.generator, encoder, None, None,
-        directions=directions, dtype=torch.float32,
-    )  # fmt: skip
+    bundle = Bundle.of(fixed_config, tiny_bundle.generator, encoder, directions=directions)
+    save_bundle(folder, bundle, torch.float32)
     return folder
 
 
@@ -82,7 +80,7 @@ def bare(
     """A generator and nothing else."""
     folder = tmp_path_factory.mktemp("partial") / "bare"
     config = dataclasses.replace(tiny_config, name="bare", inverter=None, classifier=None, attributes=())
-    save_bundle(folder, config, tiny_bundle.generator, None, None, None)
+    save_bundle(folder, Bundle.of(config, tiny_bundle.generator))
     engine = Engine(load_bundle(folder))
     yield engine
     engine.close()
@@ -146,8 +144,8 @@ def test_a_classifiers_directions_come_before_the_fixed_ones(
 ) -> None:
     sliders = (*tiny_config.attributes, AttributeConfig("hair", "Hair", unit=2.0))
     config = dataclasses.replace(tiny_config, attributes=sliders, directions=("age", "hair"))
-    parts = tiny_bundle.generator, tiny_bundle.inverter, tiny_bundle.classifier, tiny_bundle.linear_directions
-    save_bundle(tmp_path / "both", config, *parts, directions=directions, dtype=torch.float32)
+    bundle = dataclasses.replace(tiny_bundle, config=config, directions=directions)
+    save_bundle(tmp_path / "both", bundle, torch.float32)
     engine = Engine(load_bundle(tmp_path / "both"))
     portrait = engine.open_portrait(photo)
     own = label_directions(tiny_bundle.classifier, portrait.w_plus, "first")
@@ -246,6 +244,6 @@ def test_saving_again_removes_the_parts_that_are_gone(
 ) -> None:
     folder = Path(shutil.copytree(fixed_dir, tmp_path / "b"))
     config = dataclasses.replace(fixed_config, inverter=None, attributes=(), directions=())
-    save_bundle(folder, config, tiny_bundle.generator, None, None, None)
+    save_bundle(folder, Bundle.of(config, tiny_bundle.generator))
     assert {f.name for f in folder.iterdir()} == {"generator.safetensors", "model.json"}
     assert load_bundle(folder).inverter is None

@@ -20,6 +20,8 @@ from core.refinement.polish import FRESH
 from core.refinement.running import Progress
 from core.session import EditRequest, Portrait
 
+pytestmark = pytest.mark.usefixtures("precision")
+
 SMILE = EditRequest({"smile": 1.0})
 STEPS = 4
 
@@ -37,7 +39,10 @@ def portrait(engine: Engine, photo: np.ndarray) -> Portrait:
 
 @dataclasses.dataclass
 class Optimiser:
-    """A stand-in for `refine_weights`: the weights grow by a tenth in STEPS steps; `during` runs in each."""
+    """A stand-in for `refine_weights`: the weights change by a tenth in each step; `during` runs in it.
+
+    They do not just grow: demodulation takes a kernel's scale away again, and rounding alone would show it.
+    """
 
     during: Callable[[int], None] = lambda step: None
     calls: int = 0
@@ -46,7 +51,7 @@ class Optimiser:
         self.calls += 1
         assert image.shape == (1, 3, 32, 32)
         assert not w_plus.is_inference()
-        shifts = [0.1 * conv.weight.detach() * conv.gain for conv in generator.convolutions()]
+        shifts = [0.1 * kernel.detach().flip(0) for kernel in generator.kernels().values()]
         # As helperless as the real one: a gradient has to be possible here.
         code = w_plus.clone().requires_grad_()
         code.square().sum().backward()

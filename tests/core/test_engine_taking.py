@@ -235,8 +235,8 @@ def test_a_resumed_portrait_keeps_its_code_and_gives_it_to_nobody_else(
 def test_what_cannot_be_resumed(fresh_engine: Engine, portrait: Portrait) -> None:
     low_rank = portrait.residuals["fast"]
     assert isinstance(low_rank, LowRank)
-    shapes = [c.weight.shape for c in fresh_engine._generator.convolutions()]
-    fitting = WeightShift(tuple(torch.zeros(shape) for shape in shapes))
+    kernels = fresh_engine.generator.kernels().values()
+    fitting = WeightShift(tuple(torch.zeros_like(kernel) for kernel in kernels))
     assert set(resumed(fresh_engine, portrait, residuals={"best": fitting}).bases) == {"best"}
     p, q = low_rank.tokens[-1]
     for residual in (

@@ -58,16 +58,9 @@ def main(argv: list[str] | None = None) -> None:
     print("Samples", *chosen.tolist())
     pictures = render(bundle.generator, codes[chosen], torch.device("cpu"))
     save_image(grid([pictures[i : i + 8] for i in range(0, len(pictures), 8)]), args.sheet)
+    described = dataclasses.replace(bundle.config, gallery=len(chosen))
     save_bundle(
-        args.out or args.bundle,
-        dataclasses.replace(bundle.config, gallery=len(chosen)),
-        bundle.generator,
-        bundle.inverter,
-        bundle.classifier,
-        bundle.linear_directions,
-        bundle.refiners,
-        bundle.reference_editors,
-        codes[chosen],
+        args.out or args.bundle, dataclasses.replace(bundle, config=described, gallery=codes[chosen])
     )
 
 

@@ -34,7 +34,7 @@ class KnownCodes:
         if self.fitted:
             return generator.sample(count, seed=int(torch.randint(2**31, ())))
         z = torch.randn(count, generator.config.z_dim, device=generator.w_mean.device)
-        return generator.mapping(z)[:, None].expand(-1, generator.config.num_codes, -1)
+        return generator.mapped(z)
 
     def normalise(self, codes: Tensor) -> Tensor:
         """Codes (B, L, D) without their mean, in units of their deviation."""

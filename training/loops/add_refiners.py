@@ -27,19 +27,10 @@ def main(argv: list[str] | None = None) -> None:
     bundle = load_bundle(args.bundle)
     refiners: dict[str, RefineStyle] = {}
     for config in PORTRAIT128_REFINERS:
-        refiners[config.stage] = RefineStyle(config, bundle.config.generator)
+        refiners[config.stage] = RefineStyle(config, bundle.generator.low_rank or ())
         load_half(args.refiners / f"{config.stage}-average.pt", refiners[config.stage])
-    save_bundle(
-        args.out or args.bundle,
-        dataclasses.replace(bundle.config, version=args.version, refiners=PORTRAIT128_REFINERS),
-        bundle.generator,
-        bundle.inverter,
-        bundle.classifier,
-        bundle.linear_directions,
-        refiners,
-        bundle.reference_editors,
-        bundle.gallery,
-    )
+    described = dataclasses.replace(bundle.config, version=args.version, refiners=PORTRAIT128_REFINERS)
+    save_bundle(args.out or args.bundle, dataclasses.replace(bundle, config=described, refiners=refiners))
 
 
 if __name__ == "__main__":

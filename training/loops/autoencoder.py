@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from core.checkpoints import load_bundle
 from core.faces.dlib_network import DlibFaceNetwork
-from core.generators.stylegan2.network import Generator, ToRGB
+from core.generators.stylegan2.layers import ToRGB
+from core.generators.stylegan2.network import Generator
 from core.models.inverter import invert
 from core.models.style_transformer import StyleTransformer
 from training.data.batches import Batches
@@ -57,7 +58,7 @@ class Autoencoder(nn.Module):
 
     def forward(self, images: Tensor, resolution: int) -> Tensor:
         """(B, 3, S, S) -> (B, 3, resolution, resolution)."""
-        return self.generator.synthesis(invert(self.generator, self.inverter, images), resolution)
+        return self.generator.synthesis(invert(self.generator, self.inverter, images), size=resolution)
 
 
 def shrink(images: Tensor, resolution: int) -> Tensor:

@@ -115,8 +115,10 @@ def main(argv: list[str] | None = None) -> None:
     for name, a, b in zip(config.attributes, accuracy, linear_accuracy, strict=True):
         print(f"{name:12} balanced accuracy on the test split {a.item():.3f}, linear {b.item():.3f}")
     described = dataclasses.replace(bundle.config, reference_editor=None)
-    parts = bundle.generator, bundle.inverter, classifier, linear, bundle.refiners
-    save_bundle(out, described, *parts, gallery=bundle.gallery)
+    bundle = dataclasses.replace(
+        bundle, config=described, classifier=classifier, linear_directions=linear, reference_editors={}
+    )
+    save_bundle(out, bundle)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.generators.stylegan2.network import EqualizedLinear
+from core.generators.stylegan2.layers import EqualizedLinear
 from core.ops.activation import bias_act
 from core.ops.filtering import blur, downsample
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from core.checkpoints import save_bundle
+from core.checkpoints import Bundle, save_bundle
 from core.config import PORTRAIT128_TEMPLATE, AttributeConfig, BundleConfig, ClassifierConfig
 from core.editing.label import directions
 from core.generators.stylegan2.network import Generator
@@ -129,7 +129,7 @@ def main(argv: list[str] | None = None) -> None:
         ),
         licence=LICENCE,
     )
-    save_bundle(args.out, config, generator, inverter, classifier, linear)
+    save_bundle(args.out, Bundle.of(config, generator, inverter, classifier, linear))
     for name, unit, hit in zip(names, units, accuracy, strict=True):
         print(f"{name:12} unit {unit.item():.3f}  balanced accuracy on the test split {hit.item():.3f}")
 

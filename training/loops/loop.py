@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.rendering.renderer import tune_allocator
+from core.rendering.allocator import tune_allocator
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from core.checkpoints import load_bundle, save_bundle
 from core.config import ReferenceEditorConfig
-from core.generators.stylegan2.network import Generator
+from core.generators.family import GeneratorFamily
 from core.models.inverter import invert
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
@@ -129,7 +129,7 @@ def train_editor(
 
 @torch.no_grad()
 def reach(
-    generator: Generator,
+    generator: GeneratorFamily,
     inverter: StyleTransformer,
     editor: ReferenceEditor,
     normal: Tensor,
@@ -151,7 +151,7 @@ def reach(
 
 
 def calibrate(
-    generator: Generator,
+    generator: GeneratorFamily,
     inverter: StyleTransformer,
     editor: ReferenceEditor,
     normal: Tensor,
@@ -204,16 +204,9 @@ def main(argv: list[str] | None = None) -> None:
         gain = calibrate(*networks, editor, bundle.linear_directions[index], some)
         told = "  ".join(f"{loss} {value:.3f}" for loss, value in losses.items())
         print(f"{name:14}{told}  gain {gain:.2f}", flush=True)
+    described = dataclasses.replace(bundle.config, version=args.version, reference_editor=config)
     save_bundle(
-        args.out or args.bundle,
-        dataclasses.replace(bundle.config, version=args.version, reference_editor=config),
-        bundle.generator,
-        bundle.inverter,
-        bundle.classifier,
-        bundle.linear_directions,
-        bundle.refiners,
-        reference_editors=editors,
-        gallery=bundle.gallery,
+        args.out or args.bundle, dataclasses.replace(bundle, config=described, reference_editors=editors)
     )
 
 

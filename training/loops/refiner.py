@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.checkpoints import load_bundle
 from core.faces.dlib_network import DlibFaceNetwork
+from core.generators.residual import LowRank
 from core.generators.stylegan2.network import Generator
 from core.models.refine_style import RefineStyle, resize
 from core.models.style_transformer import StyleTransformer
@@ -81,8 +82,8 @@ def evaluate(
             codes, finest, inversions = frozen.invert(images)
             outputs = {"off": inversions}
             for refiner in refiners:
-                pairs = residuals(refiner, images, finest, inversions)
-                outputs[refiner.config.stage] = frozen.generator.synthesis(codes, residuals=pairs)
+                found = LowRank(tuple(residuals(refiner, images, finest, inversions)))
+                outputs[refiner.config.stage] = frozen.generator.synthesis(codes, residual=found)
             for name, output in outputs.items():
                 terms = reconstruction_losses(output.float(), images, theta, network)
                 for key, value in (("mse", terms["squared"]), ("identity", terms["identity"])):
@@ -110,9 +111,9 @@ def train(args: argparse.Namespace) -> None:
         bundle.generator.to(memory_format=torch.channels_last),
         inverter_of(bundle).to(memory_format=torch.channels_last),
     )
-    config = bundle.config.generator
+    kernels = bundle.generator.low_rank or ()
     chosen = [c for c in PORTRAIT128_REFINERS if c.stage in args.stages]
-    refiners = [RefineStyle(c, config).to(device, memory_format=torch.channels_last) for c in chosen]
+    refiners = [RefineStyle(c, kernels).to(device, memory_format=torch.channels_last) for c in chosen]
     averages = [Average(refiner, args.decay) for refiner in refiners]
     optimizers = [torch.optim.Adam(r.parameters(), LEARNING_RATE, (0.9, 0.99), fused=True) for r in refiners]
     parts: dict[str, nn.Module | torch.optim.Optimizer] = {}
@@ -135,7 +136,7 @@ def train(args: argparse.Namespace) -> None:
             # The default attention kernel's backward pass takes three times as long on a CPU.
             with autocast(device), sdpa_kernel(SDPBackend.MATH):
                 pairs = residuals(refiner, images, finest, inversions)
-                output = frozen.generator.synthesis(codes, residuals=pairs).float()
+                output = frozen.generator.synthesis(codes, residual=LowRank(tuple(pairs))).float()
                 terms = loss_of(output, images, theta, network, args.judged)
                 loss = total(terms, WEIGHTS)
             optimizer.zero_grad(set_to_none=True)
@@ -179,7 +180,7 @@ def report(
         rows = [images, inversions]
         for refiner in refiners:
             pairs = residuals(refiner, images, finest, inversions)
-            rows.append(frozen.generator.synthesis(codes, residuals=pairs))
+            rows.append(frozen.generator.synthesis(codes, residual=LowRank(tuple(pairs))))
     sheet(out / f"sheet-{step:06d}.jpg", rows)
     for refiner in refiners:
         save_half(out / f"{refiner.config.stage}-average.pt", refiner)

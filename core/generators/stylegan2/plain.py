@@ -1,7 +1,7 @@
 """The generator's synthesis as the paper writes it: every kernel built, every step apart, one precision.
 
-The readable twin of `Generator.synthesis` and of `core.rendering.renderer`; `launch.py bench` holds them
-against it.
+The readable twin of `Generator.synthesis` and of `core.generators.stylegan2.folded`; `launch.py bench` holds
+them against it.
 """
 
 from typing import cast
@@ -9,7 +9,8 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.generators.stylegan2.network import Block, Generator, StyledConv, ToRGB
+from core.generators.stylegan2.layers import Block, StyledConv, ToRGB
+from core.generators.stylegan2.network import Generator
 from core.ops.activation import bias_act
 from core.ops.filtering import upsample
 from core.ops.modulated_conv import modulated_conv

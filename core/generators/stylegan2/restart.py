@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from core.generators.stylegan2.network import State
+from core.generators.stylegan2.layers import State
 
 # States of 1024 px hold 65 MB.
 KEPT = 2
@@ -42,7 +42,7 @@ class Restarts:
         return best
 
     def record(self, w: Tensor, w_rgb: Tensor) -> Callable[[State], None]:
-        """What `Generator.synthesis` is to tell of the states of these codes."""
+        """What `run` is to tell of the states of these codes."""
         states: list[State] = []
         self._traces.append(_Trace(w.clone(), w_rgb.clone(), states))
 

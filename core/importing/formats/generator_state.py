@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.config import GeneratorConfig
 from core.errors import BadCheckpoint
-from core.generators.stylegan2.network import MappingNetwork
+from core.generators.stylegan2.layers import MappingNetwork
 from core.importing.formats.parts import State
 from core.ops.filtering import binomial_kernel
 

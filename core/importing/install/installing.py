@@ -155,24 +155,12 @@ def _build(
     progress("Putting the parts together", _READ)
     bundle = load_bundle(place) if known else begin(place.name, sources)
     merged = merge(bundle, sources)
-    bundle, config = merged.bundle, merged.bundle.config
+    bundle = merged.bundle
     check_room(place.parent, _stored_bytes(bundle) + SPARE_BYTES)
     progress("Writing", _MERGED)
     with disk_errors(place.parent):
         try:
-            save_bundle(
-                new,
-                config,
-                bundle.generator,
-                bundle.inverter,
-                bundle.classifier,
-                bundle.linear_directions,
-                bundle.refiners,
-                bundle.reference_editors,
-                bundle.gallery,
-                bundle.directions,
-                dtype=torch.float32,
-            )
+            save_bundle(new, bundle, torch.float32)
         except ValueError as error:
             raise BadCheckpoint(f"These files make no model that can work: {error}.") from error
     return merged.notices
@@ -180,7 +168,7 @@ def _build(
 
 def _stored_bytes(bundle: Bundle) -> int:
     others = (*bundle.refiners.values(), *bundle.reference_editors.values())
-    networks = (bundle.generator, bundle.inverter, bundle.classifier, *others)
+    networks = (bundle.generator, bundle.inverter, bundle.classifier, bundle.start, bundle.lpips, *others)
     tensors = [t for network in networks if network is not None for t in network.state_dict().values()]
     tensors += [bundle.linear_directions, bundle.directions, bundle.gallery]
     return sum(4 * tensor.numel() for tensor in tensors)
@@ -219,7 +207,7 @@ def abilities(config: BundleConfig) -> tuple[str, ...]:
         sentence
         for there, sentence in (
             (True, "It makes faces, and has unnamed sliders to explore."),
-            (config.inverter is not None, "It opens photos."),
+            (config.opens_photos, "It opens photos."),
             (count > 0, f"It has {count} named slider{'s' if count > 1 else ''}."),
             (config.classifier is not None, "Its classifier finds each face's own direction for a slider."),
             (bool(config.refiners), f"It refines fast ({stages})."),

@@ -19,10 +19,11 @@ from core.config import (
     FFHQ_TEMPLATE,
     AttributeConfig,
     BundleConfig,
-    GeneratorConfig,
+    FamilyConfig,
     SourceConfig,
 )
 from core.errors import BadCheckpoint
+from core.generators.stylegan2.config import resolution_of
 from core.generators.stylegan2.network import Generator
 from core.importing.formats.parts import Parts, State
 from core.importing.install.sliders import (
@@ -89,9 +90,7 @@ def begin(name: str, sources: Sequence[Source]) -> Bundle:
         attributes=(),
         sources=(_origin(giver, "generator"),),
     )
-    none = torch.zeros(0, config.num_codes, config.w_dim)
-    generator = filled(lambda: Generator(config), state)
-    return Bundle(described, generator, None, None, none, none, {}, {}, none, "")
+    return Bundle.of(described, filled(lambda: Generator(config), state))
 
 
 def _giver(sources: Sequence[Source]) -> Source | None:
@@ -176,7 +175,8 @@ def _check_size(source: Source, config: BundleConfig) -> None:
     for codes, width in sizes:
         if codes != wanted.num_codes:
             model = ", such as the cars model" if codes == 16 else ""
-            size = f" ({2 ** (codes // 2 + 1)} px{model})" if codes % 2 == 0 and codes <= 32 else ""
+            side = resolution_of(codes)
+            size = f" ({side} px{model})" if side else ""
             raise BadCheckpoint(
                 f"{source.path.name} is for a generator of {codes} codes{size}, {config.name} has "
                 f"{wanted.num_codes} ({wanted.resolution} px)."
@@ -202,8 +202,8 @@ def _check_same_generator(source: Source, bundle: Bundle) -> None:
     )
 
 
-def _shape(config: GeneratorConfig) -> tuple[object, ...]:
-    return config.resolution, config.channels, config.w_dim
+def _shape(config: FamilyConfig) -> tuple[object, ...]:
+    return config.family, config.resolution, config.channels, config.w_dim
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 from core.config import AttributeConfig
 from core.editing.label import unit_codes
 from core.errors import BadCheckpoint
-from core.generators.stylegan2.network import Generator
+from core.generators.family import GeneratorFamily
 from core.importing.formats.parts import Direction
 from core.models.latent_classifier import LatentClassifier
 
@@ -58,7 +58,7 @@ def check_name(name: str) -> None:
 
 
 @torch.no_grad()
-def sample_codes(generator: Generator) -> Tensor:
+def sample_codes(generator: GeneratorFamily) -> Tensor:
     """(SAMPLES, L, D) codes, always the same ones."""
     batches = (generator.sample(BATCH, seed=seed) for seed in range(SAMPLES // BATCH))
     return torch.cat(list(batches))
@@ -72,9 +72,9 @@ def deviations(codes: Tensor, steps: Tensor) -> Tensor:
     return (centred @ flat.T / flat.square().sum(1).clamp_min(torch.finfo().tiny)).std(0)
 
 
-def placed(direction: Direction, generator: Generator) -> Tensor:
+def placed(direction: Direction, generator: GeneratorFamily) -> Tensor:
     """The direction's step (L, D), as edits use it; one row is every code's."""
-    return direction.step.float().expand(generator.config.num_codes, -1).contiguous()
+    return direction.step.float().expand(generator.layout.num_codes, -1).contiguous()
 
 
 def direction_slider(direction: Direction, step: Tensor, codes: Tensor) -> AttributeConfig:

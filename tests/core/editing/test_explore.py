@@ -4,6 +4,7 @@ import torch
 
 from core.config import GeneratorConfig
 from core.editing.explore import explorations, explore_steps
+from core.generators.family import CodeLayout
 from core.generators.stylegan2.network import Generator
 
 D = 16
@@ -29,6 +30,10 @@ def generator(code_rank: int, resolution: int = 128, w_dim: int = D) -> Generato
     return network
 
 
+def layout(resolution: int) -> CodeLayout:
+    return CodeLayout(tuple(4 * 2 ** (code // 2) for code in range(2 * resolution.bit_length() - 4)))
+
+
 def samples(network: Generator) -> np.ndarray:
     """(N, L * D) float64: enough of them that a standard deviation is known to 1 %."""
     with torch.no_grad():
@@ -49,12 +54,12 @@ def steps(network: Generator) -> np.ndarray:
 
 
 def test_sliders_have_names_of_their_own_and_come_where_the_generator_has_the_codes() -> None:
-    for num_codes, count in ((2, 12), (8, 16), (12, 20), (18, 20)):
-        found = explorations(num_codes)
+    for resolution, count in ((4, 12), (32, 16), (128, 20), (1024, 20)):
+        found = explorations(layout(resolution))
         assert len(found) == len({one.name for one in found}) == count
         assert all(one.name.startswith("explore-") and one.hint for one in found)
         assert [one.label for one in found] == [f"Direction {i + 1}" for i in range(count)]
-    assert explorations(8) == explorations(12)[:16]
+    assert explorations(layout(32)) == explorations(layout(128))[:16]
 
 
 def test_the_first_are_the_principal_components_of_the_samples(network: Generator, steps: np.ndarray) -> None:
@@ -125,7 +130,7 @@ def test_a_generator_with_fewer_directions_has_steps_of_zero_for_the_rest(
 ) -> None:
     network = generator(code_rank, resolution=32, w_dim=w_dim)
     found = explore_steps(network)
-    assert found.shape == (len(explorations(8)), 8, w_dim)
+    assert found.shape == (len(explorations(network.layout)), 8, w_dim)
     assert found.isfinite().all()
     assert int((found.flatten(1).norm(dim=1) > 1e-6).sum()) == some
 

@@ -8,10 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import GeneratorConfig, RefinerConfig
+from core.generators.residual import LowRank
 from core.generators.stylegan2.network import Generator
-from core.models.refine_style import FACTOR, RefineStyle, conv_channels, resize
+from core.models.refine_style import FACTOR, RefineStyle, resize
 
 GENERATOR = GeneratorConfig(resolution=16, channels=(12, 8, 4), w_dim=8, z_dim=8, mapping_layers=1)
+KERNELS = GENERATOR.low_rank
 SIZES = {"tokens": 3, "w_dim": 8, "heads": 1, "feedforward": 16, "dropout": 0.0, "input_resolution": 32}
 ONE = RefinerConfig("one_stage", layers=2, **SIZES)
 TWO = RefinerConfig(
@@ -27,14 +29,14 @@ def attention(module: nn.MultiheadAttention, query: Tensor, memory: Tensor) -> T
     return module.out_proj(torch.softmax(q @ k.T / math.sqrt(q.shape[-1]), -1) @ v)
 
 
-def test_channels_are_those_of_the_generators_convolutions() -> None:
-    weights = [tuple(conv.weight.shape[:2]) for conv in Generator(GENERATOR).convolutions()]
-    assert conv_channels(GENERATOR) == weights == [(12, 12), (8, 12), (8, 8), (4, 8), (4, 4)]
+def test_a_refiner_of_more_kernels_than_there_are_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"two_stage changes 5 kernels, the generator has 4"):
+        RefineStyle(TWO, KERNELS[1:])
 
 
 def test_tokens_see_their_own_group_and_the_whole_picture() -> None:
     torch.manual_seed(0)
-    refiner = RefineStyle(ONE, GENERATOR).double().eval()
+    refiner = RefineStyle(ONE, KERNELS).double().eval()
     refiner.factors.data.uniform_(0.5, 1.5)
     feature = torch.randn(2, 8, 4, 4, dtype=torch.float64)
     pairs = refiner.one_stage(feature)
@@ -54,7 +56,7 @@ def test_tokens_see_their_own_group_and_the_whole_picture() -> None:
 @pytest.mark.parametrize("config", [ONE, TWO], ids=["one", "two"])
 def test_a_new_refiner_hardly_changes_the_picture(config: RefinerConfig) -> None:
     torch.manual_seed(0)
-    generator, refiner = Generator(GENERATOR).eval(), RefineStyle(config, GENERATOR).eval()
+    generator, refiner = Generator(GENERATOR).eval(), RefineStyle(config, KERNELS).eval()
     assert torch.equal(refiner.factors, torch.full_like(refiner.factors, FACTOR))
     w, image = torch.randn(2, GENERATOR.num_codes, 8), torch.rand(2, 3, 16, 16)
     with torch.no_grad():
@@ -63,14 +65,14 @@ def test_a_new_refiner_hardly_changes_the_picture(config: RefinerConfig) -> None
             pairs = refiner.one_stage(torch.randn(2, 8, 8, 8))
         else:
             pairs = refiner.two_stage(image, plain)
-        refined = generator.synthesis(w, residuals=pairs)
+        refined = generator.synthesis(w, residual=LowRank(tuple(pairs)))
     change = (refined - plain).square().mean().sqrt() / plain.std()
     assert 0 < change < 0.05
 
 
 def test_a_two_stage_refiner_sees_both_pictures_and_every_pixel() -> None:
     torch.manual_seed(0)
-    refiner = RefineStyle(TWO, GENERATOR).eval()
+    refiner = RefineStyle(TWO, KERNELS).eval()
     image, inversion = (torch.rand(1, 3, 64, 64, requires_grad=True) for _ in range(2))
     pairs = refiner.two_stage(image, inversion)
     assert all(pair is not None for pair in pairs)
@@ -80,7 +82,7 @@ def test_a_two_stage_refiner_sees_both_pictures_and_every_pixel() -> None:
 
 
 def test_its_trunk_reads_blocks_of_pixels_as_channels() -> None:
-    refiner = RefineStyle(TWO, GENERATOR).eval()
+    refiner = RefineStyle(TWO, KERNELS).eval()
     seen: list[Tensor] = []
     assert refiner.trunk is not None
     refiner.trunk.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
@@ -98,10 +100,10 @@ def test_its_trunk_reads_blocks_of_pixels_as_channels() -> None:
 def test_gradients_reach_every_weight() -> None:
     torch.manual_seed(0)
     generator = Generator(GENERATOR).requires_grad_(False)
-    refiner = RefineStyle(TWO, GENERATOR)
+    refiner = RefineStyle(TWO, KERNELS)
     w, image = torch.randn(2, GENERATOR.num_codes, 8), torch.rand(2, 3, 16, 16)
     pairs = refiner.two_stage(image, generator.synthesis(w))
-    F.mse_loss(generator.synthesis(w, residuals=pairs), image).backward()
+    F.mse_loss(generator.synthesis(w, residual=LowRank(tuple(pairs))), image).backward()
     idle = [name for name, p in refiner.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not idle
 

@@ -86,6 +86,6 @@ def test_a_refiner_is_its_tokens_heads_and_layers(index: int, channels: int, sid
 
 def test_the_second_trunk_differs_in_its_three_more_channels() -> None:
     with FakeTensorMode():
-        refiner = RefineStyle(PAPER_REFINERS[1], PAPER_GENERATOR)
+        refiner = RefineStyle(PAPER_REFINERS[1], PAPER_GENERATOR.low_rank)
         inverter = StyleTransformer(PAPER_INVERTER)
     assert parameters(refiner.trunk) - parameters(inverter.trunk) == 3 * 64 * 9

@@ -108,6 +108,7 @@ def test_one_step_teaches_modules_and_accumulates_the_gradient(monkeypatch: pyte
         torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.usefixtures("precision")
 def test_a_refined_portrait_is_nearer_to_the_photo_and_the_networks_are_as_before(
     tiny_bundle: Bundle,
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_refined_portrait_is_nearer_to_the_photo_and_the_networks_are_as_befor
     assert all(p.grad is None for net in (generator, inverter) for p in net.parameters())
 
 
+@pytest.mark.usefixtures("precision")
 def test_equal_arguments_give_equal_bits_and_chance_stays_ours(tiny_bundle: Bundle) -> None:
     generator, inverter = tiny_bundle.generator, tiny_bundle.inverter
     with torch.inference_mode():  # as the engine makes them
@@ -145,6 +147,7 @@ def test_equal_arguments_give_equal_bits_and_chance_stays_ours(tiny_bundle: Bund
     assert not torch.equal(other.shifts[-1], found[0][-1])
 
 
+@pytest.mark.usefixtures("precision")
 def test_locality_keeps_other_faces_where_they_were(tiny_bundle: Bundle) -> None:
     generator, inverter = tiny_bundle.generator, tiny_bundle.inverter
     photo = generator.synthesis(generator.sample(1, seed=4)) + 0.3

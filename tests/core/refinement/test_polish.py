@@ -7,12 +7,13 @@ from torch import Tensor
 from core.config import GeneratorConfig, InverterConfig
 from core.generators.residual import LowRank
 from core.generators.stylegan2.network import Generator
-from core.models.refine_style import conv_channels
 from core.models.style_transformer import StyleTransformer
 from core.refinement import polish as module
 from core.refinement.losses import LossWeights
 from core.refinement.polish import polish
 from core.rendering.renderer import Renderer
+
+pytestmark = pytest.mark.usefixtures("precision")
 
 CONFIG = GeneratorConfig(resolution=16, channels=(8, 8, 4), w_dim=8, z_dim=8, mapping_layers=1)
 INVERTER = InverterConfig(
@@ -40,7 +41,7 @@ class Scene:
             self.code = torch.randn(CONFIG.num_codes, 8)
             self.image = self.renderer.render(torch.randn(1, CONFIG.num_codes, 8)).clamp(-1, 1)
         self.start = LowRank(
-            (None, *((torch.zeros(2, o), torch.randn(2, i) * 0.1) for o, i in conv_channels(CONFIG)[1:]))
+            (None, *((torch.zeros(2, o), torch.randn(2, i) * 0.1) for o, i in CONFIG.low_rank[1:]))
         )
 
     def polish(self, steps: int) -> LowRank:

@@ -120,7 +120,7 @@ def test_a_prediction_alone_takes_no_steps(refining_bundle: Bundle, renderer: Re
     polishing = copy.copy(refiner)
     polishing.config = config
     bundle = dataclasses.replace(refining_bundle, refiners={"two_stage": polishing})
-    image, codes = torch.rand(1, 3, 32, 32) * 2 - 1, renderer._generator.w_mean
+    image, codes = torch.rand(1, 3, 32, 32) * 2 - 1, refining_bundle.generator.w_mean
     inversion = renderer.render(codes[None])
     with torch.inference_mode(), renderer.autocast():
         wanted = predict(refiner, refining_bundle.inverter, image, inversion)

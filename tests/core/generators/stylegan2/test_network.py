@@ -82,7 +82,7 @@ def test_to_rgb_alone_can_be_given_other_codes() -> None:
 def test_stopping_at_a_resolution_gives_the_sum_so_far() -> None:
     generator = tiny()
     w = torch.randn(1, TINY.num_codes, TINY.w_dim, dtype=torch.float64)
-    small = generator.synthesis(w, resolution=8)
+    small = generator.synthesis(w, size=8)
     assert small.shape == (1, 3, 8, 8)
     generator.blocks[-1].to_rgb.weight.zero_()
     generator.blocks[-1].to_rgb.bias.zero_()

@@ -5,9 +5,13 @@ import torch
 from torch import Tensor
 
 from core.config import GeneratorConfig
-from core.generators.stylegan2.network import Block, Generator
+from core.generators.stylegan2.folded import RESTARTED_FROM
+from core.generators.stylegan2.layers import run as run_layers
+from core.generators.stylegan2.network import Generator
 from core.generators.stylegan2.restart import KEPT, Restarts
-from core.rendering.renderer import RESTARTED_FROM, Renderer
+from core.rendering.renderer import Renderer
+
+pytestmark = pytest.mark.usefixtures("precision")
 
 CONFIG = GeneratorConfig(resolution=256, channels=(8,) * 7, w_dim=16, z_dim=16, mapping_layers=2, code_rank=0)
 CODES = CONFIG.num_codes
@@ -41,7 +45,7 @@ def changed(w: Tensor, code: int) -> Tensor:
 
 def blocks_run(renderer: Renderer, render: Callable[[], Tensor]) -> list[int]:
     """Numbers of the blocks whose convolutions a call of `render` computes."""
-    blocks = [m for m in renderer._generator.modules() if isinstance(m, Block)]
+    blocks = renderer._synthesizer._layers.blocks
     run: list[int] = []
     hooks = [
         block.register_forward_hook(lambda *_, n=number: run.append(n))
@@ -93,7 +97,7 @@ def test_pictures_do_not_depend_on_what_came_before(renderer: Renderer, generato
     asked = [w, changed(w, 12), codes(5), changed(w, 13), codes(6), w, changed(codes(6), 9), changed(w, 12)]
     pictures = [renderer.render(each) for each in asked]
     for each, picture in zip(asked, pictures, strict=True):
-        fresh._restarts = Restarts()
+        fresh._synthesizer._restarts = Restarts()
         assert torch.equal(fresh.render(each), picture)
 
 
@@ -113,7 +117,7 @@ def test_no_more_than_the_last_pictures_are_kept(generator: Generator) -> None:
     restarts = Restarts()
     all_codes = [codes(seed) for seed in range(KEPT + 1)]
     for w in all_codes:
-        generator.synthesis(w, seen=restarts.record(w, w))
+        run_layers(generator.layers, w, seen=restarts.record(w, w))
     assert restarts.find(all_codes[0], all_codes[0]) is None
     for w in all_codes[1:]:
         state = restarts.find(w, w)

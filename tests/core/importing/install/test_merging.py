@@ -20,9 +20,7 @@ def laid(bundle: Bundle, **parts) -> Merged:
 
 def saved(bundle: Bundle, folder: Path) -> Bundle:
     """What is read again after saving: configs and parts fit together."""
-    b = bundle
-    parts = b.generator, b.inverter, b.classifier, b.linear_directions, b.refiners, b.reference_editors
-    save_bundle(folder, b.config, *parts, b.gallery, b.directions, torch.float32)
+    save_bundle(folder, bundle, torch.float32)
     return load_bundle(folder)
 
 

@@ -1,0 +1,60 @@
+"""Rendering again from the first block that a change reaches."""
+
+import weakref
+from collections import deque
+from typing import NamedTuple
+
+from torch import Tensor
+
+from core.generators.residual import Residual
+
+# States of 1024 px hold 65 MB, in half precision half of it.
+KEPT = 2
+# What came before a smaller picture is computed anew in no time.
+FINEST_LEFT_OUT = 32
+
+
+class State(NamedTuple):
+    """x, (1, C, H, W): what block number `block`, from 0 on, starts from. Depends on w[: 2 * block + 1]."""
+
+    block: int
+    x: Tensor
+
+
+class _Trace(NamedTuple):
+    w: Tensor  # (L, D)
+    # Weakly: a portrait that is forgotten leaves its kernels nowhere.
+    residual: weakref.ref[Residual] | None
+    strength: float
+    states: list[State]
+
+
+class Restarts:
+    """States of the last pictures; a picture whose first codes are the same goes on from there.
+
+    The states are what the generator would compute again, so that a picture's bits do not depend on them.
+    """
+
+    def __init__(self) -> None:
+        self._traces: deque[_Trace] = deque(maxlen=KEPT)
+
+    def known(self, w: Tensor, residual: Residual | None, strength: float) -> list[State]:
+        """As many states as there are that depend on nothing new in these codes (L, D) or kernels."""
+        best: list[State] = []
+        for trace in self._traces:
+            if trace.strength != strength or (trace.residual and trace.residual()) is not residual:
+                continue
+            codes = int((trace.w == w).all(1).long().cumprod(0).sum())  # before the first that is new
+            states = [state for state in trace.states if 2 * state.block + 1 <= codes]
+            best = max(best, states, key=len)
+        return best
+
+    def keep(self, w: Tensor, residual: Residual | None, strength: float, states: list[State]) -> None:
+        """Remember these codes' states, a list that their rendering will add to."""
+        kept = None if residual is None else weakref.ref(residual)
+        self._traces.append(_Trace(w.clone(), kept, strength, states))
+
+
+def worth_keeping(x: Tensor) -> bool:
+    """Whether a state takes longer to compute than it is worth to hold."""
+    return x.shape[-1] > FINEST_LEFT_OUT

@@ -1,0 +1,59 @@
+"""From a face to its descent: start, loss and the generator's way to a small picture, put together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.faces.dlib_network import DlibFaceNetwork
+from core.images import to_tensor
+from core.inversion.descent import Descent, DescentSettings, Synthesis
+from core.inversion.losses import OpeningLoss, OpeningWeights
+from core.inversion.start import Start, start_features
+from core.inversion.whitening import Whitening
+from core.models.lpips import Lpips
+
+# Side in px of the pictures that are compared.
+SIZE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Descents:
+    """Makes the descents of one model. Its networks are frozen, on one device; any thread may call.
+
+    synthesis: makes pictures of SIZE px. start: None begins at the mean. dtype: networks compute in it.
+    """
+
+    synthesis: Synthesis
+    whitening: Whitening
+    face_network: DlibFaceNetwork
+    lpips: Lpips
+    start: Start | None = None
+    dtype: torch.dtype = torch.float32
+    weights: OpeningWeights = OpeningWeights()  # noqa: RUF009  # frozen
+    settings: DescentSettings = DescentSettings()  # noqa: RUF009  # frozen
+
+    def __call__(self, crop: np.ndarray, landmarks: np.ndarray, code: Tensor | None = None) -> Descent:
+        """crop: (S, S, 3) uint8, aligned; landmarks: (68, 2) in its pixels; code: (L, D) to begin with."""
+        side = crop.shape[0]
+        device = self.whitening.mean.device
+        photo = F.interpolate(to_tensor(crop).to(device), size=(SIZE, SIZE), mode="area")
+        photo = photo.contiguous(memory_format=torch.channels_last)
+        # Pixel centres lie at integers in both pictures.
+        points = (landmarks + 0.5) * (SIZE / side) - 0.5
+        loss = OpeningLoss(photo, points, self.face_network, self.lpips, self.weights, self.dtype)
+        return Descent(self.synthesis, self.whitening, loss, self._first(photo, code), self.settings)
+
+    @torch.no_grad()
+    def _first(self, photo: Tensor, code: Tensor | None) -> Tensor:
+        """Coordinates (K,) or (L, K)."""
+        if code is not None:
+            return self.whitening.coordinates(code[None])[0]
+        if self.start is None:
+            return self.whitening.mean.new_zeros(len(self.whitening.basis))
+        half = self.dtype != torch.float32
+        with torch.autocast(photo.device.type, self.dtype, enabled=half):
+            features = start_features(self.face_network, photo)
+        return self.start(features.float())[0]

@@ -1,0 +1,183 @@
+"""The fast renderer against the readable network, and against itself after other pictures."""
+
+import gc
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.generators.mobile import folded, restart
+from core.generators.mobile.config import MobileConfig
+from core.generators.mobile.folded import KEPT_CORRECTIONS, FoldedMobile
+from core.generators.mobile.grid import remove_grid
+from core.generators.mobile.network import MobileGenerator
+from core.generators.residual import LowRank, Residual, WeightShift
+
+
+@pytest.fixture(autouse=True)
+def at_tiny_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strips and states as at 1024 px: the last two blocks in four strips and in two, all states kept."""
+    monkeypatch.setattr(folded, "STRIP", 8)
+    monkeypatch.setattr(folded, "STRIPS_FROM", 16)
+    monkeypatch.setattr(restart, "FINEST_LEFT_OUT", 3)
+
+
+def codes(generator: MobileGenerator, seed: int, count: int = 1) -> Tensor:
+    random = torch.Generator().manual_seed(seed)
+    shape = count, generator.config.num_codes, generator.config.w_dim
+    return torch.randn(shape, generator=random, dtype=torch.float64)
+
+
+def changed(w: Tensor, code: int) -> Tensor:
+    w = w.clone()
+    w[:, code] += 1
+    return w
+
+
+def residuals(generator: MobileGenerator) -> dict[str, Residual]:
+    random = torch.Generator().manual_seed(3)
+
+    def draw(*shape: int) -> Tensor:
+        return 0.3 * torch.randn(shape, generator=random, dtype=torch.float64)
+
+    pairs = [(draw(2, outputs), draw(2, inputs)) for outputs, inputs in generator.low_rank]
+    return {
+        "low_rank": LowRank((*pairs[:3], None, *pairs[4:])),
+        "shift": WeightShift(tuple(draw(*kernel.shape) for kernel in generator.kernels().values())),
+    }
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-9), (torch.float32, 1e-6)])
+@pytest.mark.parametrize("size", [64, 32])
+def test_folded_equals_plain(tiny: MobileGenerator, dtype: torch.dtype, limit: float, size: int) -> None:
+    generator = tiny.to(dtype)
+    w = codes(tiny, 1, 3).to(dtype)
+    wanted = generator.synthesis(w, size=size)
+    found = FoldedMobile(generator, dtype).raw(w, size=size)
+    assert found.dtype == dtype
+    assert (found - wanted).abs().mean() <= limit * wanted.abs().mean().clamp(min=1)
+
+
+@pytest.mark.parametrize("kind", ["low_rank", "shift"])
+def test_residuals_at_their_strength(tiny: MobileGenerator, kind: str) -> None:
+    residual = residuals(tiny)[kind]
+    w = codes(tiny, 2)
+    fast = FoldedMobile(tiny, torch.float64)
+    torch.testing.assert_close(fast.raw(w, residual), tiny.synthesis(w, residual=residual))
+    # Half of the pairs' product is that of P halved.
+    half: Residual
+    if isinstance(residual, LowRank):
+        half = LowRank(tuple(pair and (pair[0] / 2, pair[1]) for pair in residual.tokens))
+    else:
+        half = WeightShift(tuple(shift / 2 for shift in residual.shifts))
+    torch.testing.assert_close(fast.raw(w, residual, 0.5), tiny.synthesis(w, residual=half))
+    assert torch.equal(fast.raw(w, residual, 0.0), fast.raw(w))
+
+
+def test_what_is_shown_has_no_grid(tiny: MobileGenerator) -> None:
+    fast = FoldedMobile(tiny, torch.float64)
+    w = codes(tiny, 3)
+    shown = fast.render(w)
+    assert shown.dtype == torch.float32
+    torch.testing.assert_close(shown, remove_grid(tiny.synthesis(w)).float())
+    assert not torch.equal(shown, fast.raw(w).float())
+    with pytest.raises(ValueError, match="no colour codes"):
+        fast.render(w, w_rgb=w)
+    with pytest.raises(ValueError, match=r"pictures of \(32, 64\) px"):
+        fast.render(w, size=8)
+
+
+def test_pictures_do_not_depend_on_what_came_before(tiny: MobileGenerator) -> None:
+    tiny = tiny.float()
+    fast = FoldedMobile(tiny, torch.float32)
+    kinds = residuals(tiny)
+    kinds = {
+        "low_rank": LowRank(tuple(p and (p[0].float(), p[1].float()) for p in kinds["low_rank"].tokens)),
+        "shift": WeightShift(tuple(shift.float() for shift in kinds["shift"].shifts)),
+    }
+    w = codes(tiny, 4).float()
+    asked: list[tuple[Tensor, Residual | None, float, int]] = [
+        (w, None, 1.0, 64),
+        *((changed(w, code), None, 1.0, 64) for code in range(tiny.config.num_codes)),
+        (w, kinds["low_rank"], 1.0, 64),
+        (w, kinds["low_rank"], 0.5, 64),
+        (changed(w, 5), kinds["low_rank"], 0.5, 32),
+        (w, kinds["shift"], 0.5, 64),
+        (changed(w, 6), kinds["shift"], 0.5, 64),
+        (w, None, 1.0, 32),
+        (torch.cat([w, changed(w, 3)]), None, 1.0, 64),
+    ]
+    for w, residual, strength, size in asked:
+        found = fast.raw(w, residual, strength, size)
+        fresh = [FoldedMobile(tiny, torch.float32).raw(each[None], residual, strength, size) for each in w]
+        assert torch.equal(found, torch.cat(fresh))
+
+
+@pytest.mark.parametrize(("code", "first"), [(0, 0), (1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (6, 2), (7, 2)])
+def test_only_what_the_change_reaches_is_computed(
+    tiny: MobileGenerator, monkeypatch: pytest.MonkeyPatch, code: int, first: int
+) -> None:
+    fast = FoldedMobile(tiny, torch.float64)
+    w = codes(tiny, 5)
+    fast.raw(w)
+    run: list[int] = []
+    call = folded.FoldedBlock.__call__
+
+    def counted(block: folded.FoldedBlock, *args: object, **options: object) -> Tensor:
+        run.append(block.resolution)
+        return call(block, *args, **options)
+
+    monkeypatch.setattr(folded.FoldedBlock, "__call__", counted)
+    # A dragged slider leaves what did not change where it was, however often it moves.
+    for _ in range(4):
+        w = changed(w, code)
+        run.clear()
+        fast.raw(w)
+        assert sorted(set(run)) == [8, 16, 32][first:]
+    # Kernels that a residual changes are others at every block.
+    run.clear()
+    fast.raw(w, residuals(tiny)["low_rank"])
+    assert sorted(set(run)) == [8, 16, 32]
+
+
+def test_a_forgotten_portrait_leaves_nothing(tiny: MobileGenerator) -> None:
+    fast = FoldedMobile(tiny, torch.float64)
+    w = codes(tiny, 6)
+    kept = [residuals(tiny)["shift"] for _ in range(KEPT_CORRECTIONS + 2)]
+    for residual in kept:
+        fast.raw(w, residual)
+    assert len(fast._corrections) == KEPT_CORRECTIONS
+    kept.clear()
+    del residual
+    gc.collect()
+    assert len(fast._corrections) == 0
+
+
+class Head(torch.nn.Module):
+    """As a preview head: of features and codes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(3, 12, 1, 1, dtype=torch.float64))
+
+    def forward(self, features: Tensor, w: Tensor) -> Tensor:
+        return torch.nn.functional.conv2d(features, self.weight) + w.mean()
+
+
+def test_previews_of_the_features_in_their_own_order() -> None:
+    config = MobileConfig(resolution=64, channels=(8, 8, 12, 6), w_dim=10, z_dim=7, previews=(16,))
+    torch.manual_seed(0)
+    generator = MobileGenerator(config, {16: Head()}).double().requires_grad_(False)
+    w = codes(generator, 7)
+    fast = FoldedMobile(generator, torch.float64)
+    torch.testing.assert_close(fast.raw(w, size=16), generator.synthesis(w, size=16))
+    torch.testing.assert_close(fast.raw(w), generator.synthesis(w))
+
+
+def test_gradients_reach_a_low_rank_residual(tiny: MobileGenerator) -> None:
+    w = codes(tiny, 8)
+    pairs = [(torch.zeros(1, 2, o), torch.randn(1, 2, i)) for o, i in tiny.low_rank]
+    pairs = [(p.double().requires_grad_(), q.double()) for p, q in pairs]
+    fast = FoldedMobile(tiny, torch.float64)
+    fast.synthesis(w, LowRank(tuple(pairs))).square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p, _ in pairs)

@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from core.errors import BadCheckpoint
+from core.inversion.start import Start, StartShape, group_sizes, load_start, start_features
+
+from .conftest import World
+
+
+def random_start() -> Start:
+    start = Start(StartShape(features=7, rank=2, coordinates=5))
+    torch.manual_seed(0)
+    for buffer in start.buffers():
+        buffer.normal_()
+    return start
+
+
+def test_features_come_in_the_groups_that_are_told(world: World) -> None:
+    crops = torch.rand(2, 3, 64, 64) * 2 - 1
+    groups = group_sizes(world.face_network)
+
+    features = start_features(world.face_network, crops)
+
+    assert features.shape == (2, sum(groups))
+    picture, *_ = features.split(groups, 1)
+    torch.testing.assert_close(picture.view(2, 3, 24, 24).mean((2, 3)), crops.mean((2, 3)), atol=0.02, rtol=0)
+
+
+def test_features_see_the_face_apart_from_the_rest(world: World) -> None:
+    crops = torch.rand(1, 3, 64, 64)
+    beside = crops.clone()
+    beside[:, :, :4] = -1.0  # above what is looked at as the face
+    groups = group_sizes(world.face_network)
+
+    (_, *face), (_, *other) = (
+        start_features(world.face_network, x).split(groups, 1) for x in (crops, beside)
+    )
+
+    same = [torch.allclose(a, b) for a, b in zip(face, other, strict=True)]
+    assert same == [True] * 3 + [False] * 3
+
+
+def test_it_is_a_linear_map() -> None:
+    start, x = random_start(), torch.randn(3, 7)
+
+    found = start(x)
+
+    matrix = start.reduce.double() @ start.expand.double()
+    expected = ((x - start.mean) / start.scale).double() @ matrix + start.bias
+    torch.testing.assert_close(found, expected.float(), rtol=1e-3, atol=1e-3)
+
+
+def test_a_file_gives_it_back(tmp_path: Path) -> None:
+    start = random_start()
+    save_file(start.state_dict(), tmp_path / "start.safetensors")
+
+    torch.testing.assert_close(load_start(tmp_path / "start.safetensors").state_dict(), start.state_dict())
+
+
+@pytest.mark.parametrize("damage", ["cut", "no matrix", "flat", "other shape"])
+def test_a_damaged_file_is_told(tmp_path: Path, damage: str) -> None:
+    path, state = tmp_path / "start.safetensors", random_start().state_dict()
+    if damage == "no matrix":
+        del state["reduce"]
+    if damage == "flat":
+        state["reduce"] = state["reduce"].flatten()
+    if damage == "other shape":
+        state["bias"] = state["bias"][:-1].clone()
+    save_file(state, path)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-9])
+
+    with pytest.raises(BadCheckpoint, match=r"start\.safetensors is damaged"):
+        load_start(path)
