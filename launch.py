@@ -204,12 +204,12 @@ def _edit(args: argparse.Namespace) -> Result:
     from cli.references import find_takes, picks
     from core.engine import Engine
     from core.images import open_image, save_image
-    from core.session import EditRequest
+    from core.session import EditRequest, View
 
     asked = picks(args.references)
     request = EditRequest(
-        dict(args.sliders), args.order, args.start, "face" if args.face_only else "photo",
-        args.refine, args.strength, args.keep_detail,
+        dict(args.sliders), args.order, args.refine, args.strength,
+        view=View(args.start, "face" if args.face_only else "photo", args.keep_detail),
     )  # fmt: skip
     photo = open_image(args.photo)
     engine = Engine.load(args.model, args.device, args.refiner)
@@ -282,7 +282,7 @@ def _open(args: argparse.Namespace) -> Result:
     if restored.notice is not None:
         _warn(restored.notice)
     shown = restored.history[restored.cursor]
-    request = dataclasses.replace(shown, output="face" if args.face_only else "photo")
+    request = shown.seen(output="face" if args.face_only else "photo")
     picture = engine.edit(restored.portrait, request)
     save_image(picture, args.out)
     height, width = picture.shape[:2]

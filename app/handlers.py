@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from app import messages
-from app.likeness import face_descriptor, likeness
+from app.likeness import likeness
 from app.live import LatestWins, with_steps
 from app.messages import SETTINGS, Message
-from app.references import References, forget_photo, same_photo
+from app.references import References, same_photo
 from app.refining import Run, Runs
 from app.starts import Generated, Start, picture
 from app.toasts import notify, tell, toast, toasted, toasted_stream
@@ -123,7 +123,7 @@ class Handlers:
             yield messages.message("opening", **known, step="Refining"), None
         portrait, asked = self._as_set(portrait, asked)
         neutral = dataclasses.replace(asked, sliders={}, takes=())
-        visit = Visit.begin(portrait, face_descriptor(portrait, portrait.crop), neutral)
+        visit = Visit.begin(portrait, neutral)
         # After an expired session the widgets still say what the visitor had: take it up again.
         if self._visit(token) is None:
             visit = visit.with_edit(asked)
@@ -137,9 +137,8 @@ class Handlers:
         opening = with_steps(lambda progress: restore(self.engine, project, progress))
         restored: Restored = yield from _told(opening, known)
         portrait, preview = restored.portrait, reduced(restored.portrait, PREVIEW_SIDE)
-        visit = Visit(
-            portrait, preview, face_descriptor(portrait, portrait.crop), restored.history, restored.cursor
-        ).with_faces(restored.references, "upload")
+        visit = Visit(portrait, preview, restored.history, restored.cursor)
+        visit = visit.with_faces(restored.references, "upload")
         yield self._arrived(token, visit, known)
         if restored.notice is not None:
             tell(restored.notice)
@@ -151,7 +150,7 @@ class Handlers:
             before = self._visit(token)
             self.visits.put(token, visit if before is None else visit.after(before))
         if before is not None and not same_photo(before.portrait, visit.portrait):
-            forget_photo(self.engine, before.portrait)
+            self.engine.forget(before.portrait)
         opened = messages.message(
             "opened",
             frame=messages.frame(picture, visit.request, live=False),
@@ -240,7 +239,7 @@ class Handlers:
     def _go(self, token: str, change: Change, current: EditRequest) -> Answer:
         # Nothing in between: of two quick undos the second starts where the first ends.
         with self._frames.alone(token):
-            request = dataclasses.replace(change(self.visits.get(token)).request, output=current.output)
+            request = change(self.visits.get(token)).request.seen(output=current.view.output)
             return self._show(token, change, request, refining=False), request
 
     @toasted
@@ -322,13 +321,10 @@ class Handlers:
         return messages.message("frame", number, frame=shown, **self._state(visit, request, picture), **more)
 
     def _state(self, visit: Visit, request: EditRequest, picture: np.ndarray) -> dict[str, Any]:
-        face = picture
-        if request.output == "photo":
-            face = self.engine.edit(visit.portrait, dataclasses.replace(request, output="face"))
         return {
             "request": messages.request_dict(request),
             "history": {"length": len(visit.history), "cursor": visit.cursor},
-            "likeness": likeness(visit.identity, face_descriptor(visit.portrait, face)),
+            "likeness": likeness(visit.portrait, picture, request.view),
         }
 
     def export(self, payload: object) -> Message:
@@ -366,7 +362,7 @@ class Handlers:
         """The visitor left: nothing of the photos stays in memory."""
         visit = self._visit(token)
         if visit is not None:
-            forget_photo(self.engine, visit.portrait)
+            self.engine.forget(visit.portrait)
         self._runs.drop(token)
         self.visits.drop(token)
         self._frames.forget(token)

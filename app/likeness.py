@@ -2,20 +2,16 @@
 
 import numpy as np
 
-from core.faces import alignment, identity
-from core.session import Portrait
+from core.faces import alignment
+from core.session import Portrait, View
 
 
-def face_descriptor(portrait: Portrait, face: np.ndarray) -> np.ndarray:
-    """(128,) float32 of an aligned face (R, R, 3) uint8, at the landmarks of the portrait's own crop.
+def likeness(portrait: Portrait, picture: np.ndarray, view: View) -> float:
+    """1 - the distance of the face's descriptor to the photo's own, at least 0.
 
-    Both sides of a comparison come from here: a descriptor of the whole photo sees hair and
-    background that the crop lacks, and would differ even for an untouched face.
+    dlib's "same person" is above 0.4. picture: uint8, an edit in this view; out of a whole photo its face is
+    cut, as it is seen there.
     """
-    landmarks = portrait.faces[portrait.face].landmarks
-    return identity.descriptor(face, alignment.to_crop(landmarks, portrait.transform, face.shape[0]))
-
-
-def likeness(source: np.ndarray, edited: np.ndarray) -> float:
-    """1 - the descriptors' distance, at least 0; dlib's "same person" is above 0.4."""
-    return max(0.0, 1.0 - identity.distance(source, edited))
+    whole = view.output == "photo"
+    face = alignment.crop(picture, portrait.transform, len(portrait.crop)) if whole else picture
+    return max(0.0, 1.0 - portrait.identity.distance(face))

@@ -21,7 +21,7 @@ STILL_SIDE = 2048
 THUMBNAIL_SIDE = 120
 LIVE_QUALITY, STILL_QUALITY = 86, 94
 
-# EditRequest's fields beside the sliders and what is taken from references.
+# The fields of EditRequest and its View beside the sliders and what is taken from references.
 SETTINGS = ("order", "start", "refine", "strength", "output", "keep_detail")
 
 Message = dict[str, Any]
@@ -53,7 +53,7 @@ def face_frame(image: np.ndarray) -> np.ndarray:
 
 def frame(image: np.ndarray, request: EditRequest, live: bool) -> str:
     """The picture for the stage, for a face enlarged, for a photo reduced to what a screen shows."""
-    shown = face_frame(image) if request.output == "face" else shrink(image, STILL_SIDE)
+    shown = face_frame(image) if request.view.output == "face" else shrink(image, STILL_SIDE)
     return data_url(shown, LIVE_QUALITY if live else STILL_QUALITY)
 
 
@@ -77,7 +77,7 @@ def stack(request: EditRequest) -> list[dict[str, Any]]:
 
 def settings(request: EditRequest) -> dict[str, Any]:
     """All of a request but its sliders and its stack, in the order of the widgets."""
-    return {name: getattr(request, name) for name in SETTINGS}
+    return {name: request_dict(request)[name] for name in SETTINGS}
 
 
 def face_list(photo: np.ndarray, faces: tuple[Face, ...]) -> list[dict[str, Any]]:

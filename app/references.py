@@ -1,6 +1,5 @@
 """The faces that visitors take from: the model's gallery, photos brought for it, faces opened earlier."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -110,7 +109,7 @@ class References:
             return found
         finally:
             if portrait is not None and not same_photo(portrait, opened):
-                forget_photo(self._engine, portrait)
+                self._engine.forget(portrait)
 
     @toasted
     def remove(self, token: str, asked: EditRequest, key: object) -> Message:
@@ -130,16 +129,4 @@ class References:
 
 def same_photo(one: Portrait, other: Portrait) -> bool:
     """Whether both are faces of one photo."""
-    return _content(one) == _content(other)
-
-
-def forget_photo(engine: Engine, portrait: Portrait) -> None:
-    """Drop the engine's memory of every face of this portrait's photo."""
-    keys = [portrait.key, *(f"{_content(portrait)}-{face}" for face in range(len(portrait.faces)))]
-    for key in keys:
-        engine.forget(dataclasses.replace(portrait, key=key))
-
-
-def _content(portrait: Portrait) -> str:
-    # A portrait's key is its photo's and what tells it from other portraits of that photo.
-    return portrait.key.partition("-")[0]
+    return one.key.photo == other.key.photo

@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 
 from core.references import Reference
-from core.session import EditRequest, Portrait
+from core.session import EditRequest, Portrait, View
 
 # Longest side, in pixels, of the photo that is edited while a slider is being dragged.
 PREVIEW_SIDE = 1024
 HISTORY_LENGTH = 100
 MAX_FACES = 24
+
+_VIEW = tuple(field.name for field in dataclasses.fields(View))
 
 Origin = Literal["upload", "earlier"]
 
@@ -32,22 +34,20 @@ class Visit:
     """One visitor's open portrait.
 
     preview: the same face in a reduced photo, so that dragging costs the same for every photo.
-    identity: (128,) descriptor of the photo's own face, to compare edits with.
     history: every edit at which the visitor paused, oldest first; cursor: the one on the screen.
     faces: the visitor's own to take from, newest first, at most MAX_FACES.
     """
 
     portrait: Portrait
     preview: Portrait
-    identity: np.ndarray
     history: tuple[EditRequest, ...]
     cursor: int = 0
     faces: tuple[KnownFace, ...] = ()
 
     @classmethod
-    def begin(cls, portrait: Portrait, identity: np.ndarray, request: EditRequest) -> "Visit":
+    def begin(cls, portrait: Portrait, request: EditRequest) -> "Visit":
         """A fresh visit; `request` is the state to which undo can return."""
-        return cls(portrait, reduced(portrait, PREVIEW_SIDE), identity, (request,))
+        return cls(portrait, reduced(portrait, PREVIEW_SIDE), (request,))
 
     def after(self, before: "Visit") -> "Visit":
         """The same visit with the faces of the one before, among them the face that was open in it."""
@@ -119,7 +119,7 @@ class Visit:
 
 def _same_edit(one: EditRequest, other: EditRequest) -> bool:
     # Face or whole photo is a way of looking, which nobody expects undo to change.
-    return dataclasses.replace(one, output=other.output) == other
+    return one.seen(output=other.view.output) == other
 
 
 def reduced(portrait: Portrait, side: int) -> Portrait:
@@ -146,7 +146,7 @@ def reduced(portrait: Portrait, side: int) -> Portrait:
         )
         for face in portrait.faces
     )
-    key = f"{portrait.key}@{side}"
+    key = portrait.key.reduced(side)
     return dataclasses.replace(portrait, key=key, photo=photo, faces=faces, transform=transform)
 
 
@@ -163,8 +163,10 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
 def parse_request(sliders: Mapping[str, float | None], **settings: Any) -> EditRequest:
     """The widgets' values as a request; an emptied number box (None) means what the widget starts with.
 
-    settings: EditRequest's other fields, those that are given.
+    settings: the other fields of EditRequest and View, those that are given.
     Raises: BadRequest.
     """
     moved = {name: 0.0 if value is None else value for name, value in sliders.items()}
-    return EditRequest(moved, **{name: value for name, value in settings.items() if value is not None})
+    given = {name: value for name, value in settings.items() if value is not None}
+    view = View(**{name: given.pop(name) for name in _VIEW if name in given})
+    return EditRequest(moved, view=view, **given)

@@ -40,7 +40,7 @@ from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 from core.references import Take
-from core.session import EditRequest, Portrait
+from core.session import EditRequest, Portrait, View
 
 RUNS, WARM_UP = 21, 3
 # Of a run that is slow there are fewer.
@@ -248,7 +248,7 @@ def _timings(engine: Engine, portrait: Portrait) -> dict[str, float]:
         engine.edit(portrait, EditRequest(sliders={name: 0.1 * (i + 1)}))
 
     def edit_photo(i: int) -> None:
-        engine.edit(portrait, EditRequest(sliders={name: -0.1 * (i + 1)}, output="photo"))
+        engine.edit(portrait, EditRequest(sliders={name: -0.1 * (i + 1)}, view=View(output="photo")))
 
     def open_fast(i: int) -> None:
         engine.refine(open_fresh(i, blue=1), "fast")

@@ -1,13 +1,11 @@
 """Open a portrait once, edit it many times. The only door to the models for the app and the command line."""
 
-import dataclasses
-import threading
-import time
+import functools
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar, get_args
+from typing import NamedTuple, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -15,35 +13,45 @@ from torch import Tensor
 
 from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
 from core.config import BundleConfig
-from core.editing.code_editor import Mover
-from core.errors import BadRequest, SessionExpired
+from core.editing.code_editor import CodeEditor
+from core.errors import BadRequest
 from core.faces.alignment import Face
 from core.generators.family import GeneratorFamily
-from core.generators.residual import LowRank, Residual, WeightShift
+from core.generators.residual import Residual
 from core.images import to_array, to_levels
-from core.models.gradual_encoder import GradualEncoder
-from core.models.style_transformer import StyleTransformer
-from core.opening import Opener, content_hash
+from core.inversion.pursuit import Begin
+from core.inversion.seeker import Seeker
+from core.keys import PortraitKey, content_hash
+from core.memory import PortraitMemory
+from core.opening import OPENING_SECONDS, Opener, Wishes
 from core.paste import compositing
 from core.references import Reference
 from core.refinement.fade import fade
-from core.refinement.fast import predict
-from core.refinement.gradient_modules import GradientSettings, refine_weights
-from core.refinement.polish import polish
-from core.refinement.running import Progress, Turns, Watcher, memory_errors
+from core.refinement.gradient_modules import GradientSettings
+from core.refinement.refiner import Refiner
+from core.refinement.running import Precedence, Progress, Watcher
 from core.rendering.allocator import tune_allocator
 from core.rendering.device_thread import DeviceThread
-from core.rendering.renderer import Renderer, lay_out
-from core.session import EditRequest, Order, Portrait, SessionStore
+from core.rendering.renderer import Renderer
+from core.session import EditRequest, Order, Portrait, View
 
-# Re-opening one of the last photos costs nothing; visitors' own portraits live in the app's store.
-RECENT_PORTRAITS = 16
-RECENT_BYTES = 256 * 2**20
 # Pictures rendered at once: eight of the built-in model's size, one of 1024 px.
 BATCH_PIXELS = 8 * 128**2
 GENERATED_PSI = 0.7
+# How long a portrait goes on improving once it is open.
+IMPROVING_SECONDS = 30.0
 
 T = TypeVar("T")
+
+
+class Rendered(NamedTuple):
+    """What an edit is shown from: (1, 3, R, R) float32 each, nominally [-1, 1], before rounding.
+
+    base: G(w), edited: G(w'); one and the same tensor where the edit moves nothing.
+    """
+
+    base: Tensor
+    edited: Tensor
 
 
 class Engine:
@@ -55,7 +63,7 @@ class Engine:
 
     refiner: the stage of the bundle's refiner that "fast" uses; None: the first that it lists.
     tuning: how long and how hard "best" fits; None: as it does best. thread: where the bundle was loaded, if
-    anywhere in particular.
+    anywhere in particular. descent: begins the descent to a face's code, in place of the bundle's own.
     Raises: BadRequest if the bundle has no such refiner.
     """
 
@@ -66,29 +74,25 @@ class Engine:
         refiner: str | None = None,
         tuning: GradientSettings | None = None,
         thread: DeviceThread | None = None,
+        descent: Begin | None = None,
     ) -> None:
         tune_allocator()
         self._thread = thread or DeviceThread()
-        self._thread.run(lambda: self._build(bundle, torch.device(device), refiner))
-        self._turns = Turns()
-        self._tuning = tuning
-        self._store_lock = threading.Lock()
-        self._portraits: SessionStore[Portrait] = SessionStore(RECENT_PORTRAITS, RECENT_BYTES)
-
-    def _build(self, bundle: Bundle, device: torch.device, refiner: str | None) -> None:
+        self._memory, self._precedence = PortraitMemory(), Precedence()
         self.config: BundleConfig = bundle.config
-        self.device = device
+        self.device = torch.device(device)
+        self._thread.run(lambda: self._build(bundle, refiner, tuning, descent))
+
+    def _build(
+        self, bundle: Bundle, refiner: str | None, tuning: GradientSettings | None, descent: Begin | None
+    ) -> None:
         self._generator = bundle.generator.to(self.device)
-        self._inverter, self._refiner = bundle.inverter, bundle.refiner(refiner)
         self._renderer = Renderer(bundle.generator, self.device)
-        if isinstance(self._inverter, GradualEncoder):
-            # A gigabyte in float32, and no refinement asks for their gradients, as it does for the trunk's.
-            self._inverter.heads.to(self._renderer.dtype)
-        for network in (self._inverter, self._refiner):
-            if network is not None:
-                lay_out(network.to(self.device))
-        self._opener = Opener(bundle, self._renderer, self._thread)
-        self._mover = Mover(bundle, self.device)
+        self._editor = CodeEditor(bundle, self.device)
+        seeker = None if descent is None else Seeker(descent, self._thread, self._precedence)
+        parts = bundle, self._renderer, self._thread, self._editor
+        self._opener = Opener(*parts, self._memory, self._precedence, seeker)
+        self._refiner = Refiner(bundle, self._renderer, self._thread, self._memory, refiner, tuning)
         self._gallery_codes = bundle.gallery
         self.lpips = bundle.lpips  # that comes with the model, if one does
         self.fingerprint: str = bundle.fingerprint
@@ -112,21 +116,54 @@ class Engine:
         return self._opener.find_faces(photo, content_hash(photo))
 
     def open_portrait(
-        self, photo: np.ndarray, face: int = 0, progress: Callable[[str], None] | None = None
+        self,
+        photo: np.ndarray,
+        face: int = 0,
+        progress: Callable[[str], None] | None = None,
+        seconds: float = OPENING_SECONDS,
+        shown: Callable[[Portrait], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
     ) -> Portrait:
         """Detect, align and invert one face of (H, W, 3) uint8; the same pixels again cost nothing.
 
-        progress: is told "Finding faces", "Aligning", "Inverting" as each begins.
-        Raises: NoFaceFound if there is no face, or none with this number; BadImage if it is no RGB array.
+        progress: is told "Finding faces", "Aligning", "Inverting" as each begins. A model that finds codes by
+        descent takes at most so many seconds of an idle machine; `shown` is given a portrait to look at and
+        to edit within the first two, then better ones; `cancelled` is asked at every step. `improve` goes on
+        from there.
+        Raises: NoFaceFound if there is no face, or none with this number; BadImage if it is no RGB array;
+        BadRequest if the model opens no photos; Cancelled.
         """
-        content = content_hash(photo)
-        key = f"{content}-{face}"
-        try:
-            return self._portraits.get(key)
-        except SessionExpired:
-            portrait = self._opener.open(photo, content, face, key, progress or (lambda step: None))
-        self._portraits.put(key, portrait)
-        return portrait
+        wishes = Wishes.of(seconds, progress, shown, cancelled)
+        return self._opener.open(photo, PortraitKey.opened(photo, face), wishes)
+
+    def open_crop(
+        self,
+        crop: np.ndarray,
+        landmarks: np.ndarray,
+        seconds: float = OPENING_SECONDS,
+        shown: Callable[[Portrait], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Portrait:
+        """`open_portrait` of a face that is cut out already, (S, S, 3) uint8 of any size; none is detected.
+
+        landmarks: (68, 2) in its pixels, iBUG order. The portrait's photo is the crop as it is.
+        """
+        return self._opener.open_crop(crop, landmarks, Wishes.of(seconds, None, shown, cancelled))
+
+    def improve(
+        self,
+        portrait: Portrait,
+        seconds: float = IMPROVING_SECONDS,
+        better: Callable[[Portrait], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Portrait:
+        """The portrait after at most so many seconds of further descent, from where opening it stopped.
+
+        Every edit and opening goes first. better: is given each better portrait; requests hold for all of
+        them, as they say nothing of codes. Ends early where nothing more is gained, or when it is cancelled.
+        A portrait that was refined stays as it is, as does any of a model that does not descend.
+        """
+        return self._opener.improve(portrait, seconds, better, cancelled or (lambda: False))
 
     def resume(
         self,
@@ -144,13 +181,13 @@ class Engine:
         BadRequest if code or residuals are not of this model.
         """
         portrait = self._opener.resume(photo, faces, face, w_plus, residuals)
-        self._portraits.put(portrait.key, portrait)
+        self._memory.put(portrait)
         return portrait
 
     def invert_picture(self, picture: np.ndarray) -> Reference:
         """A reference of a face that is aligned already, (R', R', 3) uint8 of any size.
 
-        Raises: BadImage if it is no RGB array.
+        Raises: BadImage if it is no RGB array; NoFaceFound where descent has to see the face, and does not.
         """
         return self._opener.invert_picture(picture)
 
@@ -165,8 +202,13 @@ class Engine:
 
     @property
     def opens_photos(self) -> bool:
-        """Whether the model has an encoder; without one, portraits are generated or resumed."""
-        return self._inverter is not None
+        """Whether the model finds codes of photos; if not, portraits are generated or resumed."""
+        return self._opener.possible
+
+    @property
+    def improves(self) -> bool:
+        """Whether the model descends, so that `improve` makes portraits better than opening them did."""
+        return self._opener.descends
 
     @property
     def orders(self) -> tuple[str, ...]:
@@ -181,12 +223,12 @@ class Engine:
     @property
     def explorable(self) -> tuple[str, ...]:
         """Sliders that every generator has, unnamed: `core.editing.explore`."""
-        return self._mover.explorable
+        return self._editor.explorable
 
     @property
     def takeable(self) -> tuple[str, ...]:
         """What an edit can take from a reference: attributes, as the sliders are ordered, then mixes."""
-        return self._mover.takeable
+        return self._editor.takeable
 
     @cached_property
     def gallery(self) -> tuple[Reference, ...]:
@@ -198,9 +240,7 @@ class Engine:
     @property
     def refinements(self) -> Mapping[str, str | None]:
         """For "fast" and "best" None where this model has it, else a sentence that says why not."""
-        fast = None if self._refiner else "This model has no refiner for the fast refinement."
-        best = None if self._inverter else "This model has no encoder, by whose features faces are compared."
-        return {"fast": fast, "best": best}
+        return self._refiner.ways
 
     def refine(
         self,
@@ -219,78 +259,8 @@ class Engine:
         Raises: BadRequest if the model cannot, Cancelled, OutOfMemory, RefinementFailed where no step gives
         finite numbers; the portrait stays as it is.
         """
-        if mode not in self.refinements:
-            raise BadRequest(f"The refinement is {mode!r}; it must be one of fast, best.")
-        if (reason := self.refinements[mode]) is not None:
-            raise BadRequest(reason)
-        if mode in portrait.residuals:
-            return portrait
-        if mode == "fast":
-            with memory_errors():
-                return self._kept(portrait, mode, self._fast(portrait))
         watcher = Watcher(progress or (lambda _: None), cancelled or (lambda: False))
-        with self._turns.take(watcher), memory_errors():
-            known = self._remembered(portrait)  # whoever went before may have refined the same photo
-            if known is not None and mode in known.residuals:
-                return portrait.refined(known.residuals, known.bases)
-            watcher = dataclasses.replace(watcher, started=time.monotonic())
-            return self._kept(portrait, mode, self._best(portrait, watcher, preview))
-
-    def _fast(self, portrait: Portrait) -> Residual:
-        assert self._refiner is not None
-        assert isinstance(self._inverter, StyleTransformer)  # the config sees to it
-        image = self._opener.image(portrait.crop)
-        refiner, inverter = self._refiner, self._inverter
-
-        def predicted() -> LowRank:
-            with torch.inference_mode(), self._renderer.autocast():
-                return predict(refiner, inverter, image, portrait.rendered)
-
-        start = self._thread.run(predicted)
-        # In this thread: it works on its own tensors, and others' edits go on.
-        return polish(
-            self._renderer.synthesis, inverter, start, image, portrait.w_plus, refiner.config.polish
-        )
-
-    def _best(
-        self, portrait: Portrait, watcher: Watcher, preview: Callable[[Portrait], None] | None
-    ) -> Residual:
-        def shown(residual: WeightShift) -> None:
-            if preview is not None:
-                preview(self._with(portrait, "best", residual))
-
-        assert self._inverter is not None
-        residual = refine_weights(
-            self._generator,
-            self._inverter,
-            self._opener.image(portrait.crop),
-            portrait.w_plus.clone(),  # made in inference mode, of which no gradient may come
-            self._tuning,
-            watcher.count,
-            watcher.cancelled,
-            shown,
-        )
-        watcher.check()
-        return residual
-
-    def _kept(self, portrait: Portrait, mode: str, residual: Residual) -> Portrait:
-        """The portrait with the residual, which is also there when the same photo is opened again."""
-        refined = self._with(portrait, mode, residual)
-        with self._store_lock:
-            known = self._remembered(portrait)
-            if known is not None:  # else its visitor has left, and nothing may stay
-                self._portraits.put(portrait.key, known.refined(refined.residuals, refined.bases))
-        return refined
-
-    def _remembered(self, portrait: Portrait) -> Portrait | None:
-        try:
-            return self._portraits.get(portrait.key)
-        except SessionExpired:
-            return None
-
-    def _with(self, portrait: Portrait, mode: str, residual: Residual) -> Portrait:
-        base = self._thread.run(lambda: self._renderer.render(portrait.w_plus[None], residual))
-        return portrait.refined({mode: residual}, {mode: base})
+        return self._refiner.refine(portrait, mode, watcher, preview)
 
     def edit(self, portrait: Portrait, request: EditRequest) -> np.ndarray:
         """The edited face (R, R, 3), or the whole photo (H, W, 3) with it in place; uint8, the caller's own.
@@ -304,36 +274,52 @@ class Engine:
         Raises: BadRequest if the model has no such slider, cannot take that from a reference, the reference
         is another model's, or the refinement was not computed.
         """
-        whole = request.output == "photo"
-        pictures = self._thread.run(lambda: self._pictures(portrait, request))
+        view = request.view
+        whole = view.output == "photo"
+        with self._precedence.first():
+            pictures = self._thread.run(lambda: _pictures(self._rendered(portrait, request), view))
         if not pictures:
             return (portrait.photo if whole else portrait.crop).copy()
         if len(pictures) == 1:
             return pictures[0]
         base, edited = pictures
         if not whole:
-            return compositing.change_face(portrait.crop, base, edited, request.keep_detail)
-        paste = compositing.paste_change if request.start == "photo" else compositing.paste_rendering
+            return compositing.change_face(portrait.crop, base, edited, view.keep_detail)
+        paste = compositing.paste_change if view.start == "photo" else compositing.paste_rendering
         photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
-        return paste(photo, transform, crop, base, edited, mask, request.keep_detail)
+        return paste(photo, transform, crop, base, edited, mask, view.keep_detail)
 
-    def _pictures(self, portrait: Portrait, request: EditRequest) -> tuple[np.ndarray, ...]:
-        """What an edit needs of the generator, (R, R, 3) each.
+    def rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
+        """What every view of this edit is made of, on the device; how it is shown does not matter here.
 
-        None of them where it moves nothing of the photo; G(w') as uint8 where that is all; else G(w) and
-        G(w') as float32 levels.
+        Raises: BadRequest, as `edit`.
         """
-        w = self._mover.edited_code(portrait, request)
+        return self._thread.run(lambda: self._rendered(portrait, request))
+
+    def _rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
+        w = self._editor.edited_code(portrait.w_plus, portrait.directions, request)
         mode = request.refinement
         if mode is not None and mode not in portrait.residuals:
             raise BadRequest(f"The refinement {mode} of this face is not computed yet; refine it first.")
-        if w is None and request.start == "photo":
-            return ()
-        edited = self._render(portrait, request, w)
-        if request.start == "inversion" and request.output == "face":
-            return (to_array(edited)[0],)
-        base = edited if w is None else self._render(portrait, request, None)
-        return to_levels(base), to_levels(edited)
+        base = self._render(portrait, request, None)
+        return Rendered(base, base if w is None else self._render(portrait, request, w))
+
+    def rendered_codes(self, codes: Tensor, request: EditRequest) -> Tensor:
+        """The same edit of codes that are no portrait's, (N, L, D): G(w') of each, (N, 3, R, R) float32.
+
+        Without a refinement, which only a portrait has. Raises: BadRequest, as `edit`.
+        """
+        if request.refinement is not None:
+            raise BadRequest("A refinement belongs to a portrait; edit its code with refine off.")
+
+        def one(w_plus: Tensor) -> Tensor:
+            w = self._editor.edited_code(w_plus, self._editor.directions(w_plus), request)
+            edited = w_plus.expand(2, -1, -1) if w is None else w
+            return self._renderer.render(edited[:1], w_rgb=edited[1:])
+
+        # A job for each: whoever edits meanwhile waits for one picture, not for all.
+        codes = codes.to(self.device, torch.float32)
+        return torch.cat([self._thread.run(functools.partial(one, w_plus)) for w_plus in codes])
 
     def _render(self, portrait: Portrait, request: EditRequest, w: Tensor | None) -> Tensor:
         """G of the edited code (2, L, D), or of the portrait's own where it is None: (1, 3, R, R)."""
@@ -376,13 +362,28 @@ class Engine:
 
     def forget(self, portrait: Portrait) -> None:
         """Drop the engine's own memory of this photo; portraits that callers hold keep working."""
-        self._portraits.drop(portrait.key)
-        self._opener.forget(portrait.key.partition("-")[0])
+        self._memory.forget(portrait.key.photo)
+        self._opener.forget(portrait.key.photo)
 
     def close(self) -> None:
         """Forget every photo."""
-        self._portraits.clear()
+        self._memory.clear()
         self._opener.close()
+
+
+def _pictures(rendered: Rendered, view: View) -> tuple[np.ndarray, ...]:
+    """What a view needs of the generator, (R, R, 3) each.
+
+    None of them where the edit moves nothing of the photo; G(w') as uint8 where that is all; else G(w) and
+    G(w') as float32 levels.
+    """
+    moved = rendered.edited is not rendered.base
+    if view.start == "photo" and not moved:
+        return ()
+    if view.start == "inversion" and view.output == "face":
+        return (to_array(rendered.edited)[0],)
+    base = to_levels(rendered.base)
+    return base, to_levels(rendered.edited) if moved else base
 
 
 def _device(name: str) -> torch.device:

@@ -1,10 +1,11 @@
 """From a photo to a Portrait: find the face, cut it out, invert it; or take a known one up again."""
 
-import copy
-import hashlib
+import dataclasses
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -13,25 +14,74 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import Bundle
-from core.editing.label import directions, unit_codes
+from core.editing.code_editor import CodeEditor
 from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
-from core.faces import alignment, identity
+from core.faces import alignment
 from core.faces.alignment import CropTransform, Face
+from core.faces.identity import Identity
 from core.generators.residual import Residual
 from core.images import to_array, to_tensor
+from core.inversion.seeker import Seeker, Sought
+from core.keys import PortraitKey, content_hash
+from core.memory import PortraitMemory
+from core.models.gradual_encoder import GradualEncoder
 from core.models.inverter import invert
 from core.paste import compositing
 from core.references import Reference
+from core.refinement.running import Precedence
 from core.rendering.device_thread import DeviceThread
-from core.rendering.renderer import Renderer
+from core.rendering.renderer import Renderer, lay_out
 from core.session import Portrait, SessionStore
 
 RECENT_FACES = 64
 RECENT_BYTES = 64 * 2**20
 # Mean distance, in levels of 255, below which a picture is the generator's own.
 SAME_PICTURE = 1.0
+# How long an opening by descent takes, and of that what the first picture takes, until one was made.
+OPENING_SECONDS = 12.0
+FINISHING_SECONDS = 1.0
 
 Steps = Callable[[str], None]
+Shown = Callable[[Portrait], None]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What whoever opens a photo wants of it; defaults: as much as `Engine.open_portrait` says.
+
+    seconds: until it is open, where descent finds the code. progress: is told each step as it begins. shown:
+    is given what descent has reached, soon and then now and then. cancelled: is asked at every step.
+    """
+
+    seconds: float = OPENING_SECONDS
+    progress: Steps = lambda _: None
+    shown: Shown | None = None
+    cancelled: Callable[[], bool] = lambda: False
+
+    @classmethod
+    def of(
+        cls,
+        seconds: float,
+        progress: Steps | None,
+        shown: Shown | None,
+        cancelled: Callable[[], bool] | None,
+    ) -> "Wishes":
+        """What a caller said; None: nothing about it."""
+        return cls(seconds, progress or cls.progress, shown, cancelled or cls.cancelled)
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """What of a `Portrait` does not depend on its code; landmarks: (68, 2) in pixels of the crop."""
+
+    key: PortraitKey
+    photo: np.ndarray
+    faces: tuple[Face, ...]
+    transform: CropTransform
+    crop: np.ndarray
+    landmarks: np.ndarray
+    mask: np.ndarray
+    identity: Identity
 
 
 @dataclass(frozen=True)
@@ -51,17 +101,39 @@ class Opener:
     The detector, whose scratch memory is shared, lets one thread at a time through.
     """
 
-    def __init__(self, bundle: Bundle, renderer: Renderer, device: DeviceThread) -> None:
-        self._config = bundle.config
-        self._renderer = renderer
+    def __init__(
+        self,
+        bundle: Bundle,
+        renderer: Renderer,
+        device: DeviceThread,
+        editor: CodeEditor,
+        memory: PortraitMemory,
+        precedence: Precedence,
+        seeker: Seeker | None,
+    ) -> None:
+        """seeker: finds codes by descent, from what the bundle's encoder says where it has one; None: the
+        encoder alone."""
+        self._config, self._memory, self._precedence = bundle.config, memory, precedence
+        self._renderer, self._device, self._editor, self._seeker = renderer, device, editor, seeker
         self._generator, self._inverter = bundle.generator, bundle.inverter
-        known = bundle.classifier
-        self._classifier = None if known is None else copy.deepcopy(known).to(renderer.device).double()
-        self._linear = unit_codes(bundle.linear_directions.to(renderer.device))
-        self._fixed = bundle.directions.to(renderer.device)
-        self._device = device
+        if isinstance(self._inverter, GradualEncoder):
+            # A gigabyte in float32, and no refinement asks for their gradients, as it does for the trunk's.
+            self._inverter.heads.to(renderer.dtype)
+        if self._inverter is not None:
+            lay_out(self._inverter.to(renderer.device))
         self._detector_lock = threading.Lock()
         self._detections: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)
+        self._finishing = FINISHING_SECONDS
+
+    @property
+    def possible(self) -> bool:
+        """Whether photos can be opened at all."""
+        return self._inverter is not None or self._seeker is not None
+
+    @property
+    def descends(self) -> bool:
+        """Whether codes are found by descent, which may go on."""
+        return self._seeker is not None
 
     def find_faces(self, photo: np.ndarray, content: str) -> tuple[Face, ...]:
         """Faces in (H, W, 3) uint8, largest first; content: its hash."""
@@ -75,13 +147,77 @@ class Opener:
         self._detections.put(content, _Detection(faces))
         return faces
 
-    def open(self, photo: np.ndarray, content: str, face: int, key: str, progress: Steps) -> Portrait:
-        """`Engine.open_portrait` of a photo that is not remembered; content: its hash."""
-        self._check_inverter()
-        progress("Finding faces")
-        faces = self.find_faces(photo, content)
-        _check_face(face, len(faces))
-        return self._portrait(photo, faces, face, key, self._invert, {}, progress)
+    def open(self, photo: np.ndarray, key: PortraitKey, wishes: Wishes) -> Portrait:
+        """`Engine.open_portrait`."""
+        return self._remembered(key, lambda: self._open(photo, key, wishes))
+
+    def _remembered(self, key: PortraitKey, opening: Callable[[], Portrait]) -> Portrait:
+        portrait = self._memory.get(key)
+        if portrait is None:
+            with self._precedence.first():
+                portrait = opening()
+            self._memory.put(portrait)
+        return portrait
+
+    def _open(self, photo: np.ndarray, key: PortraitKey, wishes: Wishes) -> Portrait:
+        began = time.monotonic()
+        self._check_possible()
+        wishes.progress("Finding faces")
+        faces = self.find_faces(photo, key.photo)
+        _check_face(key.face, len(faces))
+        wishes.progress("Aligning")
+        return self._inverted(self._cut(photo, faces, key), wishes, began)
+
+    def open_crop(self, crop: np.ndarray, landmarks: np.ndarray, wishes: Wishes) -> Portrait:
+        """`Engine.open_crop`."""
+        began = time.monotonic()
+        key = PortraitKey.cut(crop, landmarks)
+        if crop.shape[0] != crop.shape[1] or landmarks.shape != (68, 2):
+            raise BadImage("A face that was cut out is a square with 68 landmarks.")
+        self._check_possible()
+        (left, top), (right, bottom) = np.floor(landmarks.min(0)), np.ceil(landmarks.max(0))
+        face = Face((int(left), int(top), int(right), int(bottom)), np.array(landmarks, np.float32))
+        cut = self._cut(crop, (face,), key, _square(len(crop)))
+        return self._remembered(key, lambda: self._inverted(cut, wishes, began))
+
+    def _inverted(self, cut: Cut, wishes: Wishes, began: float) -> Portrait:
+        """began: when the seconds that are wished for began, as `time.monotonic` says."""
+        wishes.progress("Inverting")
+        code = None if self._inverter is None else self._device.run(lambda: self._invert(cut.crop))
+        if self._seeker is not None:
+            left = wishes.seconds - (time.monotonic() - began) - self._finishing
+            shown = wishes.shown
+
+            def better(found: Tensor) -> None:
+                if shown is not None:
+                    shown(self._portrait(cut, found))
+
+            sought = Sought(cut.key, cut.crop, cut.landmarks, code)
+            code = self._seeker.seek(
+                sought, left, wishes.progress, better if shown is not None else None, wishes.cancelled
+            )
+        assert code is not None
+        return self._portrait(cut, code)
+
+    def improve(
+        self, portrait: Portrait, seconds: float, better: Shown | None, cancelled: Callable[[], bool]
+    ) -> Portrait:
+        """`Engine.improve`."""
+        if self._seeker is None or portrait.residuals:
+            return portrait  # a refinement was made for the code that it has
+        found = portrait
+
+        def told(code: Tensor) -> None:
+            nonlocal found
+            computed = self._device.run(lambda: self._computed(code, {}))
+            found = dataclasses.replace(portrait, **computed)
+            self._memory.replace(found)
+            if better is not None:
+                better(found)
+
+        sought = Sought(portrait.key, portrait.crop, portrait.landmarks, portrait.w_plus)
+        self._seeker.improve(sought, seconds, told, cancelled)
+        return found
 
     def resume(
         self,
@@ -92,18 +228,15 @@ class Opener:
         residuals: Mapping[str, Residual],
     ) -> Portrait:
         """`Engine.resume`."""
-        content = content_hash(photo)
         _check_face(face, len(faces))
         shape = tuple(self._generator.w_mean.shape)
         if w_plus.shape != shape or not all(self._generator.fits(r) for r in residuals.values()):
             raise BadRequest("This portrait was made with another model; open its photo instead.")
         # A stranger's file may say anything; nobody else who opens this photo shall be given that code.
-        told = hashlib.sha256(w_plus.tobytes() + faces[face].landmarks.tobytes())
-        key = f"{content}-{told.hexdigest()}"
+        key = PortraitKey.resumed(photo, face, faces[face].landmarks, w_plus)
         code = torch.tensor(w_plus, dtype=torch.float32, device=self._renderer.device)
         moved = {mode: residual.to(self._renderer.device) for mode, residual in residuals.items()}
-        transform = self._whole(photo, code)
-        return self._portrait(photo, faces, face, key, lambda _: code, moved, lambda _: None, transform)
+        return self._portrait(self._cut(photo, faces, key, self._whole(photo, code)), code, moved)
 
     def _whole(self, photo: np.ndarray, code: Tensor) -> CropTransform | None:
         """Of a picture that the generator made of this code: the square that is all of it."""
@@ -114,42 +247,41 @@ class Opener:
         # Devices differ in their last bits.
         if np.abs(made.astype(np.int16) - photo).mean() > SAME_PICTURE:
             return None
-        middle = (size - 1) / 2
-        return CropTransform((middle, middle), (size / 2, 0.0))
+        return _square(size)
 
-    def _portrait(
+    def _cut(
         self,
         photo: np.ndarray,
         faces: tuple[Face, ...],
-        face: int,
-        key: str,
-        code: Callable[[np.ndarray], Tensor],
-        residuals: Mapping[str, Residual],
-        progress: Steps,
+        key: PortraitKey,
         transform: CropTransform | None = None,
-    ) -> Portrait:
-        """code: from the aligned face (R, R, 3) uint8 to its (L, D); called in the device's thread.
-
-        transform: where the face is cut out, if not where its landmarks say.
-        """
-        progress("Aligning")
+    ) -> Cut:
+        """transform: where the face is cut out, if not where its landmarks say."""
         photo = np.array(photo, order="C")  # the portrait's own: the caller may write into theirs
-        landmarks = faces[face].landmarks
+        landmarks = faces[key.face].landmarks
         size = self._config.generator.resolution
         transform = transform or alignment.crop_transform(landmarks, self._config.template)
         crop = alignment.crop(photo, transform, size)
-        descriptor = identity.descriptor(photo, landmarks)
-        progress("Inverting")
-        computed = self._device.run(lambda: self._computed(code(crop), residuals))
+        landmarks = alignment.to_crop(landmarks, transform, size)
+        mask = compositing.face_mask(landmarks, size)
+        return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks))
+
+    def _portrait(
+        self, cut: Cut, code: Tensor, residuals: Mapping[str, Residual] = MappingProxyType({})
+    ) -> Portrait:
+        """code: (L, D)."""
+        began = time.monotonic()
+        computed = self._device.run(lambda: self._computed(code, residuals))
+        self._finishing = time.monotonic() - began
         return Portrait(
-            key=key,
-            photo=photo,
-            faces=faces,
-            face=face,
-            transform=transform,
-            crop=crop,
-            mask=compositing.face_mask(alignment.to_crop(landmarks, transform, size), size),
-            identity=descriptor,
+            key=cut.key,
+            photo=cut.photo,
+            faces=cut.faces,
+            face=cut.key.face,
+            transform=cut.transform,
+            crop=cut.crop,
+            mask=cut.mask,
+            identity=cut.identity,
             residuals=residuals,
             **computed,
         )
@@ -163,29 +295,24 @@ class Opener:
             "rendered": rendered,
             "inversion": to_array(rendered)[0],
             "bases": bases,
-            "directions": self._directions(w_plus),
+            "directions": self._editor.directions(w_plus),
         }
 
-    def _directions(self, w_plus: Tensor) -> dict[str, Tensor]:
-        """For each order (A + F, L, D): the classifier's A at this face, then the fixed ones."""
-        own = {"linear": self._linear}
-        if self._classifier is None:
-            own |= {"first": self._linear, "second": self._linear}
-        else:
-            for order in ("first", "second"):
-                own[order] = directions(self._classifier, w_plus, order)
-        return {order: torch.cat([steps, self._fixed]) for order, steps in own.items()}
-
-    def _check_inverter(self) -> None:
-        if self._inverter is None:
+    def _check_possible(self) -> None:
+        if not self.possible:
             raise BadRequest(
                 f"The model {self._config.title} cannot open photos: it has no encoder; import one for it."
             )
 
     def invert_picture(self, picture: np.ndarray) -> Reference:
         """`Engine.invert_picture`."""
-        self._check_inverter()
-        content_hash(picture)  # refuses what is no picture
+        content = content_hash(picture)  # refuses what is no picture
+        self._check_possible()
+        if self._seeker is not None:
+            faces = self.find_faces(picture, content)
+            if not faces:
+                raise NoFaceFound("No face is seen in this reference; choose another picture of it.")
+            return self.open_crop(picture, faces[0].landmarks, Wishes()).reference
         size = self._config.generator.resolution
         if picture.shape[:2] != (size, size):
             smaller = max(picture.shape[:2]) > size
@@ -206,24 +333,22 @@ class Opener:
         return to_tensor(crop, self._renderer.device).contiguous(memory_format=torch.channels_last)
 
     def forget(self, content: str) -> None:
-        """Drop the faces of the photo with this hash."""
+        """Drop the faces of the photo with this hash, and their descents."""
         self._detections.drop(content)
+        if self._seeker is not None:
+            self._seeker.forget(content)
 
     def close(self) -> None:
         """Forget every photo."""
         self._detections.clear()
+        if self._seeker is not None:
+            self._seeker.clear()
 
 
-def content_hash(photo: np.ndarray) -> str:
-    """SHA-256 of (H, W, 3) uint8, in hexadecimal.
-
-    Raises: BadImage if it is no RGB array.
-    """
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
-        raise BadImage("A photo must be an RGB picture with 8 bits for each colour.")
-    digest = hashlib.sha256(repr(photo.shape).encode())
-    digest.update(np.ascontiguousarray(photo).data)
-    return digest.hexdigest()
+def _square(size: int) -> CropTransform:
+    """The square that is all of a picture of so many pixels."""
+    middle = (size - 1) / 2
+    return CropTransform((middle, middle), (size / 2, 0.0))
 
 
 def _check_face(face: int, found: int) -> None:

@@ -5,17 +5,19 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Generic, Literal, Protocol, TypeVar, get_args
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 from torch import Tensor
 
 from core.errors import BadRequest, SessionExpired
-from core.faces.alignment import CropTransform, Face
+from core.faces.alignment import CropTransform, Face, to_crop
+from core.faces.identity import Identity
 from core.generators.residual import Residual
+from core.keys import PortraitKey
 from core.references import Reference, Take, effective, number
 
 SLIDER_RANGE = (-3.0, 3.0)
@@ -30,21 +32,20 @@ Refine = Literal["off", "fast", "best"]
 class Portrait:
     """One opened face: all that an edit needs, so that a slider move never looks at the photo's face again.
 
-    key: of the photo's pixels and the face's number, or, where it was resumed, the face's place and code.
     photo: (H, W, 3) uint8; faces: all that were found; face: the index of this one.
     crop, inversion: (R, R, 3) uint8, the aligned face and G(w_plus).
     rendered: (1, 3, R, R) float32, G(w_plus) before rounding, on the engine's device.
     mask: (R, R) float32 in [0, 1], where a face is put back into the photo.
     w_plus: (L, D); directions: for each order (A + F, L, D), the classifier's with norm 1 for every code,
     then the model's fixed ones as it has them.
-    identity: (128,) float32, dlib's face descriptor.
+    identity: who the crop looks like, computed when it is asked for.
     residuals: what "fast" and "best" found out about this face, those that were computed; bases: for each
     of them (1, 3, R, R) float32, G(w_plus) with it.
 
     Arrays are read-only; tensors, which cannot be, are never changed in place.
     """
 
-    key: str
+    key: PortraitKey
     photo: np.ndarray
     faces: tuple[Face, ...]
     face: int
@@ -55,7 +56,7 @@ class Portrait:
     mask: np.ndarray
     w_plus: Tensor
     directions: Mapping[str, Tensor]
-    identity: np.ndarray
+    identity: Identity
     residuals: Mapping[str, Residual] = field(default_factory=dict)
     bases: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -66,7 +67,12 @@ class Portrait:
             array.setflags(write=False)
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
-        return self.photo, self.crop, self.inversion, self.mask, self.identity
+        return self.photo, self.crop, self.inversion, self.mask
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(68, 2) float32 of this face, in pixels of the crop."""
+        return to_crop(self.faces[self.face].landmarks, self.transform, len(self.crop))
 
     @property
     def reference(self) -> Reference:
@@ -89,15 +95,40 @@ class Portrait:
         )
 
 
+def _check_words(**given: tuple[object, object]) -> None:
+    for name, (value, kind) in given.items():
+        words = get_args(kind)
+        if value not in words:
+            raise BadRequest(f"The {name} is {value!r}; it must be one of {', '.join(words)}.")
+
+
+@dataclass(frozen=True)
+class View:
+    """How an edit is shown; the edit itself is the same in every view.
+
+    start: whether the edit changes the photo's own pixels or the inversion. output: the face alone, or the
+    whole photo. keep_detail: lay the photo's own fine detail on the edited face.
+
+    Raises: BadRequest on another word.
+    """
+
+    start: Start = "inversion"
+    output: Output = "face"
+    keep_detail: bool = True
+
+    def __post_init__(self) -> None:
+        _check_words(start=(self.start, Start), output=(self.output, Output))
+        object.__setattr__(self, "keep_detail", bool(self.keep_detail))
+
+
 @dataclass(frozen=True)
 class EditRequest:
-    """An edit, in absolute terms; equal requests give equal pictures.
+    """An edit, in absolute terms, and how it is shown; equal requests give equal pictures.
 
     sliders: attribute -> number in [-3, 3]; a slider at zero is the same as none.
-    order: which directions the sliders follow. start: whether the edit changes the photo's own pixels or
-    the inversion. output: the face alone, or the whole photo.
+    order: which directions the sliders follow.
     refine: which of the portrait's refinements the generator works with; strength: how much of it, in
-    [0, 1], 0 being the same as off. keep_detail: lay the photo's own fine detail on the edited face.
+    [0, 1], 0 being the same as off.
     takes: what other faces give, one after the other; the sliders then act on top. One that takes nothing
     is the same as none.
 
@@ -106,38 +137,32 @@ class EditRequest:
 
     sliders: Mapping[str, float] = field(default_factory=dict)
     order: Order = "first"
-    start: Start = "inversion"
-    output: Output = "face"
     refine: Refine = "off"
     strength: float = 1.0
-    keep_detail: bool = True
     takes: tuple[Take, ...] = ()
+    view: View = View()
 
     def __post_init__(self) -> None:
-        for name, value, words in (
-            ("order", self.order, get_args(Order)),
-            ("start", self.start, get_args(Start)),
-            ("output", self.output, get_args(Output)),
-            ("refine", self.refine, get_args(Refine)),
-        ):
-            if value not in words:
-                raise BadRequest(f"The {name} is {value!r}; it must be one of {', '.join(words)}.")
+        _check_words(order=(self.order, Order), refine=(self.refine, Refine))
         moved = {name: number(f"slider {name}", value, SLIDER_RANGE) for name, value in self.sliders.items()}
         object.__setattr__(self, "strength", number("strength", self.strength, STRENGTH_RANGE))
-        object.__setattr__(self, "keep_detail", bool(self.keep_detail))
         # Sorted, so that floating-point sums do not depend on the order in which sliders were moved.
         kept = {name: moved[name] for name in sorted(moved) if moved[name] != 0}
         object.__setattr__(self, "sliders", MappingProxyType(kept))
         object.__setattr__(self, "takes", effective(self.takes))
 
     def __hash__(self) -> int:
-        words = (self.order, self.start, self.output, self.refine, self.strength, self.keep_detail)
-        return hash((tuple(self.sliders.items()), self.takes, words))
+        words = (self.order, self.refine, self.strength)
+        return hash((tuple(self.sliders.items()), self.takes, words, self.view))
 
     @property
     def refinement(self) -> str | None:
         """The refinement that the picture shows: none at strength 0."""
         return None if self.refine == "off" or self.strength == 0 else self.refine
+
+    def seen(self, **view: Any) -> "EditRequest":
+        """The same edit in a view that differs in these fields of `View`."""
+        return dataclasses.replace(self, view=dataclasses.replace(self.view, **view))
 
 
 class Sized(Protocol):
@@ -169,16 +194,17 @@ class SessionStore(Generic[Value]):
         self.max_age_seconds = max_age_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._entries: OrderedDict[str, tuple[Value, int, float]] = OrderedDict()  # value, bytes, last use
+        # Value, bytes, last use.
+        self._entries: OrderedDict[Hashable, tuple[Value, int, float]] = OrderedDict()
 
-    def put(self, token: str, value: Value) -> None:
+    def put(self, token: Hashable, value: Value) -> None:
         """Remember `value`, replacing what `token` held."""
         with self._lock:
             self._entries.pop(token, None)
             self._entries[token] = (value, value.nbytes, self._clock())
             self._shrink()
 
-    def get(self, token: str) -> Value:
+    def get(self, token: Hashable) -> Value:
         """What `put` stored.
 
         Raises: SessionExpired if it was dropped, pushed out or is too old.
@@ -191,10 +217,16 @@ class SessionStore(Generic[Value]):
             self._entries[token] = (value, size, self._clock())
             return value
 
-    def drop(self, token: str) -> None:
+    def drop(self, token: Hashable) -> None:
         """Forget a token, known or not."""
         with self._lock:
             self._entries.pop(token, None)
+
+    def tokens(self) -> tuple[Hashable, ...]:
+        """All that are known, those used least recently first."""
+        with self._lock:
+            self._shrink()
+            return tuple(self._entries)
 
     def clear(self) -> None:
         """Forget everything."""

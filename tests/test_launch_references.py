@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.engine import Engine
 from core.references import Take
-from core.session import EditRequest
+from core.session import EditRequest, View
 from tests.test_launch import assert_one_sentence, launch_here, read, work  # noqa: F401
 
 
@@ -45,7 +45,7 @@ def test_edit_takes_from_references_in_their_order(
         Take(other, ("coarse",), 0.25),
     )
     wanted = taking_engine.edit(
-        taking_engine.open_portrait(photo), EditRequest({"male": 1.0}, output="photo", takes=takes)
+        taking_engine.open_portrait(photo), EditRequest({"male": 1.0}, takes=takes, view=View(output="photo"))
     )
     assert np.array_equal(read(work / "taken.png"), wanted)
     (work / "taken.png").unlink()

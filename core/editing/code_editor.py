@@ -1,5 +1,6 @@
-"""What an edit makes of a portrait's code: what references give, then what the sliders add."""
+"""What an edit makes of a face's code: what references give, then what the sliders add."""
 
+import copy
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -8,20 +9,24 @@ from torch import Tensor
 
 from core.checkpoints import Bundle
 from core.editing.explore import explorations, explore_steps
-from core.editing.label import edit_step
+from core.editing.label import directions, edit_step, unit_codes
 from core.editing.mixing import available_mixes
 from core.editing.taking import take_all
 from core.errors import BadRequest
 from core.references import Take
-from core.session import EditRequest, Portrait
+from core.session import EditRequest
 
 
-class Mover:
+class CodeEditor:
     """The sliders and reference editors of one bundle, on its device."""
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
         axes, self._layout = bundle.config.axes, bundle.generator.layout
         self._generator, self._device = bundle.generator, device
+        known = bundle.classifier
+        self._classifier = None if known is None else copy.deepcopy(known).to(device).double()
+        self._linear = unit_codes(bundle.linear_directions.to(device))
+        self._fixed = bundle.directions.to(device)
         self._sliders = {a.name: (axes.index(a.name), a.unit) for a in bundle.config.attributes}
         self._editors = {name: editor.to(device) for name, editor in bundle.reference_editors.items()}
         # What can be taken from a reference: attributes, as the sliders are ordered, then mixes.
@@ -30,11 +35,26 @@ class Mover:
         # Sliders that every generator has, unnamed.
         self.explorable = tuple(explored.name for explored in explorations(self._layout))
 
+    def directions(self, w_plus: Tensor) -> dict[str, Tensor]:
+        """Of the face with this code (L, D), for each order (A + F, L, D).
+
+        The classifier's A at this face come first, then the fixed ones.
+        """
+        own = {"linear": self._linear}
+        if self._classifier is None:
+            own |= {"first": self._linear, "second": self._linear}
+        else:
+            for order in ("first", "second"):
+                own[order] = directions(self._classifier, w_plus, order)
+        return {order: torch.cat([steps, self._fixed]) for order, steps in own.items()}
+
     @torch.inference_mode()
-    def edited_code(self, portrait: Portrait, request: EditRequest) -> Tensor | None:
+    def edited_code(
+        self, w_plus: Tensor, directions: Mapping[str, Tensor], request: EditRequest
+    ) -> Tensor | None:
         """w after the references, plus value * unit * direction of every slider; None if nothing moves.
 
-        The directions are the portrait's own, whatever the references made of it.
+        w_plus: (L, D); directions: its own, whatever the references make of it.
         Returns (2, L, D): the convolutions' codes, and toRGB's (`core.editing.mixing`).
         Raises: BadRequest, as `Engine.edit`.
         """
@@ -42,17 +62,15 @@ class Mover:
         unknown = [name for name in request.sliders if name not in known]
         if unknown:
             raise BadRequest(f"This model has no slider {unknown[0]:.40}; it has {', '.join(known)}.")
-        w = self._taken(portrait.w_plus, request.takes)
+        w = self._taken(w_plus, request.takes)
         if not request.sliders:
             return w
         named = [(*self._sliders[n], value) for n, value in request.sliders.items() if n in self._sliders]
-        step = edit_step(
-            portrait.directions[request.order], ((index, value * unit) for index, unit, value in named)
-        )
+        step = edit_step(directions[request.order], ((index, value * unit) for index, unit, value in named))
         for name, value in request.sliders.items():
             if name not in self._sliders:
                 step = step + value * self._explored[name]
-        return (portrait.w_plus.expand(2, -1, -1) if w is None else w) + step
+        return (w_plus.expand(2, -1, -1) if w is None else w) + step
 
     @cached_property
     def _explored(self) -> Mapping[str, Tensor]:

@@ -35,3 +35,38 @@ def descriptor(photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 def distance(a: np.ndarray, b: np.ndarray) -> float:
     """Euclidean distance of two (128,) descriptors: 0 the same picture, about 0.8 two strangers."""
     return float(np.linalg.norm(a - b))
+
+
+class Identity:
+    """Who one aligned face looks like: its descriptor is computed once, when it is first asked for.
+
+    All portraits of a face share one. Both sides of a comparison are crops: a descriptor of the whole photo
+    sees hair and background that a crop lacks, and would differ even for an untouched face.
+    """
+
+    def __init__(self, crop: np.ndarray, landmarks: np.ndarray) -> None:
+        """crop: (S, S, 3) uint8; landmarks: (68, 2) in its pixels, iBUG order."""
+        self._crop, self._landmarks = crop, landmarks
+        self._own = threading.Lock()
+        self._descriptor: np.ndarray | None = None
+
+    @property
+    def descriptor(self) -> np.ndarray:
+        """(128,) float32, read-only."""
+        with self._own:
+            if self._descriptor is None:
+                self._descriptor = self._of(self._crop)
+                self._descriptor.setflags(write=False)
+            return self._descriptor
+
+    def distance(self, picture: np.ndarray) -> float:
+        """How far another picture of this face is, an edit for one: (S', S', 3) uint8, the same square.
+
+        The landmarks are the crop's own for both: found anew, they would measure the detector as well.
+        """
+        return distance(self.descriptor, self._of(picture))
+
+    def _of(self, picture: np.ndarray) -> np.ndarray:
+        # Pixel centres lie at integers, so the picture's corner is at -1/2.
+        scale = len(picture) / len(self._crop)
+        return descriptor(picture, (self._landmarks + 0.5) * scale - 0.5)

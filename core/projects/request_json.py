@@ -6,10 +6,11 @@ from typing import Any
 from core.errors import BadRequest
 from core.projects.strict_json import fields, flag, mapping, number, refuse, sequence, text
 from core.references import Reference, Take
-from core.session import EditRequest
+from core.session import EditRequest, View
 
-_WORDS = ("order", "start", "output", "refine")
-_FIELDS = ("sliders", *_WORDS, "strength", "keep_detail", "takes")
+# An edit and its view lie side by side, as format 1 has them.
+_EDIT_WORDS, _VIEW_WORDS = ("order", "refine"), ("start", "output")
+_FIELDS = ("sliders", *_EDIT_WORDS, *_VIEW_WORDS, "strength", "keep_detail", "takes")
 
 
 def request_to_json(request: EditRequest) -> dict[str, Any]:
@@ -18,8 +19,9 @@ def request_to_json(request: EditRequest) -> dict[str, Any]:
         {"reference": take.reference.key, "what": list(take.what), "amount": take.amount}
         for take in request.takes
     ]
-    plain = {name: getattr(request, name) for name in (*_WORDS, "strength", "keep_detail")}
-    return {"sliders": dict(request.sliders), **plain, "takes": takes}
+    edit = {name: getattr(request, name) for name in (*_EDIT_WORDS, "strength")}
+    view = {name: getattr(request.view, name) for name in (*_VIEW_WORDS, "keep_detail")}
+    return {"sliders": dict(request.sliders), **edit, **view, "takes": takes}
 
 
 def request_from_json(data: object, references: Mapping[str, Reference]) -> EditRequest:
@@ -34,10 +36,13 @@ def request_from_json(data: object, references: Mapping[str, Reference]) -> Edit
                 text(name, "a slider's name"): number(value, f"the slider {name}")
                 for name, value in mapping(given["sliders"], "the sliders").items()
             },
-            **{name: text(given[name], f"the {name}") for name in _WORDS},  # type: ignore[arg-type]
+            **{name: text(given[name], f"the {name}") for name in _EDIT_WORDS},  # type: ignore[arg-type]
             strength=number(given["strength"], "the strength"),
-            keep_detail=flag(given["keep_detail"], "keep_detail"),
             takes=tuple(_take(entry, references) for entry in sequence(given["takes"], "the takes")),
+            view=View(
+                **{name: text(given[name], f"the {name}") for name in _VIEW_WORDS},  # type: ignore[arg-type]
+                keep_detail=flag(given["keep_detail"], "keep_detail"),
+            ),
         )
     except BadRequest as error:
         message = str(error)

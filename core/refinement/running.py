@@ -1,6 +1,7 @@
-"""How a refinement runs: progress, cancelling, one long one at a time, memory errors as a sentence."""
+"""How long work runs: progress, cancelling, one at a time, after what visitors wait for, memory errors."""
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,13 @@ from core.errors import Cancelled, OutOfMemory
 
 # How often somebody who waits for another's refinement looks whether to go on waiting.
 PATIENCE_SECONDS = 0.2
+# A hand on a slider asks for the next picture soon after the last: until then nobody else begins.
+QUIET_SECONDS = 0.7
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a refinement is.
+    """How far it is.
 
     step: for the visitor to read; done: the share of the work in [0, 1]; seconds_left: None while unknown.
     """
@@ -28,16 +31,20 @@ class Progress:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who waits for a refinement: is told how far it is, and is asked whether to go on."""
+    """Who waits for something long: is told how far it is, and is asked whether to go on.
+
+    what: a word for it.
+    """
 
     progress: Callable[[Progress], None] = lambda _: None
     cancelled: Callable[[], bool] = lambda: False
     started: float = field(default_factory=time.monotonic)
+    what: str = "refinement"
 
     def check(self) -> None:
         """Raises: Cancelled."""
         if self.cancelled():
-            raise Cancelled("The refinement was cancelled; the picture is as it was.")
+            raise Cancelled(f"The {self.what} was cancelled; the picture is as it was.")
 
     def count(self, done: int, total: int) -> None:
         """Tell that `done` of `total` steps are over since `started`."""
@@ -61,6 +68,38 @@ class Turns:
             yield
         finally:
             self._lock.release()
+
+
+class Precedence:
+    """Lets what visitors wait for go first: what nobody waits for begins in the pauses between."""
+
+    def __init__(self, quiet_seconds: float = QUIET_SECONDS) -> None:
+        self._changed = threading.Condition()
+        self._first, self._last = 0, -math.inf  # how many are under way; when the last of them ended
+        self._quiet = quiet_seconds
+
+    @contextlib.contextmanager
+    def first(self) -> Iterator[None]:
+        """Somebody waits for what is done meanwhile."""
+        with self._changed:
+            self._first += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._first -= 1
+                self._last = time.monotonic()
+                self._changed.notify_all()
+
+    def wait(self, cancelled: Callable[[], bool]) -> bool:
+        """Wait until nobody has waited for anything for a moment; False as soon as it is cancelled."""
+        with self._changed:
+            while not cancelled():
+                left = self._last + self._quiet - time.monotonic()
+                if not self._first and left <= 0:
+                    return True
+                self._changed.wait(PATIENCE_SECONDS if self._first else min(left, PATIENCE_SECONDS))
+        return False
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ from app.ui import serve
 from core.checkpoints import DEFAULT_BUNDLE
 from core.engine import Engine
 from core.images import save_image
-from core.session import EditRequest
+from core.session import EditRequest, View
 
 OPTIONS = "--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-sync"
 VISITORS = 20
@@ -122,7 +122,7 @@ def main() -> None:
             for _ in handlers.open_file(str(visitor), EditRequest(), str(photo)):
                 pass
             handlers.preview(str(visitor), EditRequest({slider: 1.0}))
-            handlers.settle(str(visitor), EditRequest({slider: 1.0}, output="photo"))
+            handlers.settle(str(visitor), EditRequest({slider: 1.0}, view=View(output="photo")))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
     print(json.dumps({**figures, "visitors": VISITORS, "peak_mib": round(peak)}))
     page.close()

@@ -18,7 +18,7 @@ from core.checkpoints import Bundle
 from core.engine import Engine
 from core.images import open_image
 from core.refinement.gradient_modules import GradientSettings
-from core.session import EditRequest
+from core.session import EditRequest, View
 
 pytestmark = pytest.mark.browser
 
@@ -97,7 +97,7 @@ def test_the_download_is_the_picture_at_full_quality(
     page.wait(lambda: list(tmp_path.glob("*.png")))
     (saved,) = tmp_path.glob("*.png")
     time.sleep(0.2)  # the browser renames the finished file; its bytes are complete by then
-    wanted = EditRequest({"smile": page.js(TOUCHED)[0]}, output="photo")
+    wanted = EditRequest({"smile": page.js(TOUCHED)[0]}, view=View(output="photo"))
     expected = tiny_engine.edit(tiny_engine.open_portrait(photo), wanted)
     np.testing.assert_array_equal(open_image(saved), expected)
 

@@ -16,7 +16,7 @@ from app.starts import find_starts
 from app.wiring import Wiring
 from core.engine import Engine
 from core.images import encode_png, open_image
-from core.session import EditRequest, SessionStore
+from core.session import EditRequest, SessionStore, View
 
 SMILE = EditRequest({"smile": 1.5})
 
@@ -179,9 +179,26 @@ def test_undos_at_the_same_time_show_the_entry_where_the_history_stands(
 def test_undo_keeps_the_view(handlers: Handlers, upload: Path) -> None:
     opened(handlers, upload)
     handlers.settle("me", SMILE)
-    message, request = handlers.undo("me", EditRequest({"smile": 1.5}, output="photo"))
-    assert request == EditRequest(output="photo")
+    message, request = handlers.undo("me", EditRequest({"smile": 1.5}, view=View(output="photo")))
+    assert request == EditRequest(view=View(output="photo"))
     assert pixels(message["frame"]).shape == (512, 512, 3)
+
+
+def test_a_pause_on_the_whole_photo_renders_once(
+    handlers: Handlers, upload: Path, tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(handlers, upload)
+    edits: list[EditRequest] = []
+    monkeypatch.setattr(
+        handlers.engine, "edit", lambda p, r: edits.append(r) or tiny_engine.edit(p, r), raising=False
+    )
+    for output in ("photo", "face"):
+        request = EditRequest({"smile": 2.5}, view=View("photo", output))
+        assert 0 <= handlers.settle("me", request)["likeness"] < 1
+        assert edits.pop() == request
+        assert not edits
+    untouched = handlers.settle("me", EditRequest(view=View("photo", "photo")))
+    assert untouched["likeness"] == 1  # the face is cut out of the photo as it was before
 
 
 def test_download_is_the_engines_own_picture(
@@ -191,7 +208,8 @@ def test_download_is_the_engines_own_picture(
     for output in ("face", "photo"):
         wanted = {"sliders": {"smile": 1.5}, "order": "first", "start": "photo", "output": output}
         answer = handlers.export({"token": message["token"], "format": "png", "request": wanted})
-        expected = tiny_engine.edit(tiny_engine.open_portrait(photo), EditRequest(**wanted))
+        request = EditRequest({"smile": 1.5}, view=View("photo", output))
+        expected = tiny_engine.edit(tiny_engine.open_portrait(photo), request)
         assert answer["name"].endswith(".png")
         np.testing.assert_array_equal(open_image(base64.b64decode(answer["data"])), expected)
     jpeg = handlers.export({"token": message["token"], "format": "jpeg", "request": wanted})
@@ -251,8 +269,10 @@ def test_an_expired_session_says_so_once_and_keeps_the_sliders(
 def test_another_photo_starts_from_zero(handlers: Handlers, upload: Path, photo: np.ndarray) -> None:
     opened(handlers, upload)
     upload.write_bytes(encode_png(photo[:, ::-1]))
-    *_, (_, request) = handlers.open_file("me", EditRequest({"smile": 1}, output="photo"), str(upload))
-    assert request == EditRequest(output="photo")
+    *_, (_, request) = handlers.open_file(
+        "me", EditRequest({"smile": 1}, view=View(output="photo")), str(upload)
+    )
+    assert request == EditRequest(view=View(output="photo"))
 
 
 def test_faces_can_be_chosen(handlers: Handlers, upload: Path, photo: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from core.images import encode_png
 from core.projects.archive import MAX_FILE_BYTES
 from core.projects.project import is_project
 from core.references import Take
-from core.session import EditRequest
+from core.session import EditRequest, View
 
 OFF = EditRequest()
 
@@ -57,11 +57,11 @@ def edited(taking_engine: Engine, upload: Callable, photo: np.ndarray) -> tuple[
     *_, added = handlers.references.add("me", upload(encode_png(photo[:, ::-1])))
     own = handlers.references.takes("me", [{"reference": added["picked"], "what": ["young"]}])
     gallery = Take(taking_engine.gallery[0], ("smile", "middle"), -0.5)
-    request = EditRequest({"male": 1}, "second", "photo", "photo", takes=(*own, gallery))
+    request = EditRequest({"male": 1}, "second", takes=(*own, gallery), view=View("photo", "photo"))
     handlers.settle("me", EditRequest({"smile": 1}))
     handlers.settle("me", request)
     handlers.settle("me", EditRequest(takes=own))
-    handlers.undo("me", EditRequest(takes=own, output="photo"))
+    handlers.undo("me", EditRequest(takes=own, view=View(output="photo")))
     return handlers, request
 
 
@@ -86,7 +86,7 @@ def test_a_project_brings_everything_back_elsewhere(
     np.testing.assert_array_equal(after.portrait.photo, before.portrait.photo)
     assert export(elsewhere, "png", request) == picture
     assert elsewhere.undo("me", request)[1].sliders == {"smile": 1}
-    assert elsewhere.redo("me", EditRequest({"smile": 1}, output="photo"))[1] == request
+    assert elsewhere.redo("me", EditRequest({"smile": 1}, view=View(output="photo")))[1] == request
     assert elsewhere.references.takes("me", stack(request)) == request.takes
 
 

@@ -208,7 +208,7 @@ def test_a_photo_adds_its_face_and_picks_it_and_stays_nowhere(
     assert last["busy"] is None
     assert not Path(upload).exists()
     wanted = engine._opener  # nothing of the photo: neither its portrait nor where its faces are
-    assert engine._portraits._entries.keys() == {engine.open_portrait(photo).key}
+    assert set(engine._memory._portraits.tokens()) == {engine.open_portrait(photo).key}
     assert len(wanted._detections) == 1
     reference = engine.open_portrait(other).reference
     assert keys(last) == [last["picked"]] == [reference.key]
@@ -335,7 +335,7 @@ def test_who_leaves_leaves_nothing(handlers_open: Handlers, saved: Callable, pho
     added(handlers_open, saved(photo[16:]))
     list(handlers_open.open_file("me", OFF, saved(photo[:, 16:])))
     handlers_open.forget("me")
-    assert len(handlers_open.visits) == len(engine._portraits) == len(engine._opener._detections) == 0
+    assert len(handlers_open.visits) == len(engine._memory._portraits) == len(engine._opener._detections) == 0
     with pytest.raises(gr.Error, match="open the photo again"):
         list(handlers_open.references.add("me", saved(photo)))
 
@@ -364,7 +364,7 @@ def test_a_new_visit_takes_the_faces_along_newest_first(handlers_open: Handlers)
     before = handlers_open.visits.get("me")
     many = faces(MAX_FACES, handlers_open.engine)
     before = before.with_faces(many, "upload")
-    fresh = Visit.begin(before.portrait, before.identity, OFF).with_faces([many[5]], "upload")
+    fresh = Visit.begin(before.portrait, OFF).with_faces([many[5]], "upload")
     kept = [face.reference for face in fresh.after(before).faces]
     assert len(kept) == MAX_FACES
     assert kept[:3] == [many[5], before.portrait.reference, many[0]]

@@ -233,7 +233,7 @@ def test_a_photo_that_was_refined_before_opens_with_it(
     portrait = engine.open_portrait(photo)
     engine.go_on.set()
     refined = engine.refine(portrait, "best", lambda _: None, lambda: False, lambda _: None)
-    engine._engine._portraits.put(portrait.key, refined)
+    engine._engine._memory.put(refined)
     try:
         assert upload(handlers, BEST)[-1][1] == BEST
     finally:
@@ -286,7 +286,7 @@ def test_a_stream_that_nobody_reads_any_more_ends_its_refinement(
 def test_strength_and_detail_are_part_of_the_history(handlers: Handlers, upload) -> None:
     upload(handlers, FAST)
     weak = dataclasses.replace(FAST, strength=0.4)
-    plain = dataclasses.replace(weak, keep_detail=False)
+    plain = weak.seen(keep_detail=False)
     handlers.settle("me", weak)
     assert handlers.settle("me", plain)["history"] == {"length": 3, "cursor": 2}
     assert handlers.undo("me", plain)[1] == weak

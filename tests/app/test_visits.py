@@ -7,7 +7,7 @@ from app.visits import HISTORY_LENGTH, Visit, parse_request, reduced
 from core.engine import Engine
 from core.errors import BadRequest
 from core.faces.alignment import crop
-from core.session import EditRequest, Portrait
+from core.session import EditRequest, Portrait, View
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def portrait(tiny_engine: Engine, photo: np.ndarray) -> Portrait:
 
 @pytest.fixture
 def visit(portrait: Portrait) -> Visit:
-    return Visit.begin(portrait, portrait.identity, EditRequest())
+    return Visit.begin(portrait, EditRequest())
 
 
 OFF = EditRequest()
@@ -43,7 +43,7 @@ def test_an_edit_after_undo_drops_what_was_undone(visit: Visit) -> None:
 def test_the_same_edit_or_another_view_adds_no_entry(visit: Visit) -> None:
     visit = visit.with_edit(smile(1))
     assert visit.with_edit(smile(1)) is visit
-    assert visit.with_edit(EditRequest({"smile": 1}, output="photo")) is visit
+    assert visit.with_edit(EditRequest({"smile": 1}, view=View(output="photo"))) is visit
 
 
 def test_history_is_bounded(visit: Visit) -> None:
@@ -72,7 +72,7 @@ def test_a_small_photo_is_its_own_preview(visit: Visit, portrait: Portrait) -> N
 def test_an_emptied_number_box_means_what_it_starts_with() -> None:
     settings = {"order": "first", "start": "photo", "output": "face", "strength": None}
     found = parse_request({"smile": None, "young": 1}, **settings)
-    assert found == EditRequest({"young": 1}, "first", "photo", "face")
+    assert found == EditRequest({"young": 1}, "first", view=View("photo", "face"))
 
 
 @pytest.mark.parametrize("value", [float("nan"), 1e9, -3.1, "2"])
@@ -107,7 +107,7 @@ def test_the_reduced_photo_knows_the_refinements_too(
     portrait: Portrait, refining_engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.visits.PREVIEW_SIDE", 320)
-    visit = Visit.begin(portrait, portrait.identity, OFF)
+    visit = Visit.begin(portrait, OFF)
     refined = refining_engine.refine(refining_engine.open_portrait(photo), "fast")
     knowing = visit.knowing(refined)
     assert knowing.preview.photo.shape == (320, 320, 3)

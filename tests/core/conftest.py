@@ -12,7 +12,7 @@ from core.engine import Engine
 from core.projects.project import Project, save_project
 from core.references import Take
 from core.refinement.gradient_modules import GradientSettings
-from core.session import EditRequest, Portrait
+from core.session import EditRequest, Portrait, View
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def project(visited_engine: Engine, visited_portrait: Portrait, photo: np.ndarra
     takes = (Take(other, ("young", "coarse"), 0.7), Take(second, ("smile",), 1.5))
     kinds = itertools.product(("face", "photo"), ("inversion", "photo"), ("off", "fast", "best"))
     history = [
-        EditRequest({"smile": 1.1, "male": -0.3}, "second", start, output, refine, 0.8, takes=takes[: i % 3])
+        EditRequest({"smile": 1.1, "male": -0.3}, "second", refine, 0.8, takes[: i % 3], View(start, output))
         for i, (output, start, refine) in enumerate(kinds)
     ]
     return Project.of(visited_engine, visited_portrait, history, 2, (first, other))

@@ -11,18 +11,17 @@ import torch
 
 from core import opening
 from core.checkpoints import Bundle
+from core.editing import code_editor
 from core.engine import Engine
 from core.errors import BadCheckpoint, BadImage, BadRequest, NoFaceFound
 from core.faces import alignment, identity
 from core.images import to_array
 from core.paste import compositing
-from core.session import EditRequest, Portrait
+from core.session import EditRequest, Portrait, View
 
 SMILE = EditRequest({"smile": 2.0, "young": -1.5})
 VARIANTS = [
-    dataclasses.replace(SMILE, start=start, output=output)
-    for start in ("photo", "inversion")
-    for output in ("face", "photo")
+    SMILE.seen(start=start, output=output) for start in ("photo", "inversion") for output in ("face", "photo")
 ]
 
 
@@ -53,7 +52,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         monkeypatch.setattr(module, name, counted)
 
     count(opening, "invert")
-    count(opening, "directions")
+    count(code_editor, "directions")
     count(alignment, "find_faces")
     count(alignment, "crop")
     count(identity, "descriptor")
@@ -68,7 +67,6 @@ def test_a_portrait_holds_what_an_edit_needs(portrait: Portrait, tiny_bundle: Bu
     )
     for directions in portrait.directions.values():
         torch.testing.assert_close(directions.norm(dim=-1), torch.ones(4, 8))
-    assert portrait.identity.shape == (128,)
     assert np.array_equal(portrait.inversion, to_array(portrait.rendered)[0])
     assert portrait.nbytes > portrait.photo.nbytes
 
@@ -88,7 +86,7 @@ def test_the_code_is_the_inverters_and_the_inversion_the_generators(
 def test_portraits_are_frozen(portrait: Portrait) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         portrait.crop = portrait.inversion
-    arrays = (portrait.photo, portrait.crop, portrait.inversion, portrait.mask, portrait.identity)
+    arrays = (portrait.photo, portrait.crop, portrait.inversion, portrait.mask, portrait.identity.descriptor)
     for array in (*arrays, portrait.faces[0].landmarks):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
@@ -96,11 +94,11 @@ def test_portraits_are_frozen(portrait: Portrait) -> None:
         portrait.directions["first"] = portrait.w_plus
 
 
-@pytest.mark.parametrize("request_", VARIANTS, ids=lambda r: f"{r.start}-{r.output}")
+@pytest.mark.parametrize("request_", VARIANTS, ids=lambda r: f"{r.view.start}-{r.view.output}")
 def test_editing_is_pure(tiny_engine: Engine, portrait: Portrait, request_: EditRequest) -> None:
     fields = [f.name for f in dataclasses.fields(portrait)]
-    mappings = ("directions", "residuals", "bases")
-    before = {name: copy.deepcopy(getattr(portrait, name)) for name in fields if name not in mappings}
+    apart = ("directions", "residuals", "bases", "identity")
+    before = {name: copy.deepcopy(getattr(portrait, name)) for name in fields if name not in apart}
     axes = {name: t.clone() for name, t in portrait.directions.items()}
     first = tiny_engine.edit(portrait, request_)
     again = first.copy()
@@ -126,7 +124,7 @@ def test_another_process_would_give_the_same_bytes(
 
 
 def test_many_threads_get_what_one_gets(tiny_engine: Engine, portrait: Portrait) -> None:
-    requests = [EditRequest({"smile": v / 4}, start="photo", output="photo") for v in range(-8, 8)]
+    requests = [EditRequest({"smile": v / 4}, view=View("photo", "photo")) for v in range(-8, 8)]
     alone = [tiny_engine.edit(portrait, r) for r in requests]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda r: tiny_engine.edit(portrait, r), requests))
@@ -163,7 +161,7 @@ def test_zero_sliders_give_back_what_the_edit_starts_from(
         ("photo", "face", portrait.crop),
         ("inversion", "face", portrait.inversion),
     ):
-        found = tiny_engine.edit(portrait, EditRequest({"smile": 0.0}, start=start, output=output))
+        found = tiny_engine.edit(portrait, EditRequest({"smile": 0.0}, view=View(start, output)))
         assert np.array_equal(found, wanted)
         found[...] = 0  # the caller's own, to write into
 
@@ -179,7 +177,7 @@ def test_pasting_is_given_the_unrounded_renderings(
     assert after.max() > 255 or after.min() < 0
 
     def found(start: str, output: str) -> np.ndarray:
-        request = EditRequest({"smile": 0.5}, start=start, output=output, keep_detail=keep_detail)
+        request = EditRequest({"smile": 0.5}, view=View(start, output, keep_detail))
         return tiny_engine.edit(portrait, request)
 
     pictures = portrait.crop, before, after
@@ -194,7 +192,7 @@ def test_pasting_is_given_the_unrounded_renderings(
 def test_the_whole_photo_changes_inside_the_mask_alone(
     tiny_engine: Engine, portrait: Portrait, photo: np.ndarray, start: str
 ) -> None:
-    request = dataclasses.replace(SMILE, start=start, output="photo")
+    request = SMILE.seen(start=start, output="photo")
     edited = tiny_engine.edit(portrait, request)
     assert edited.shape == photo.shape
     changed = (edited != photo).any(-1)
@@ -223,6 +221,37 @@ def test_a_slider_move_renders_once_and_looks_at_no_face(
     assert not any(counts.values())
 
 
+@pytest.mark.parametrize("order", ["first", "linear"])
+def test_pictures_before_rounding_are_those_of_every_view(
+    tiny_engine: Engine, portrait: Portrait, order: str
+) -> None:
+    request = dataclasses.replace(SMILE, order=order)
+    rendered = tiny_engine.rendered(portrait, request)
+    assert torch.equal(rendered.base, portrait.rendered)
+    for view in (View(), View("photo", "photo")):
+        again = tiny_engine.rendered(portrait, dataclasses.replace(request, view=view))
+        assert torch.equal(again.edited, rendered.edited)
+    assert np.array_equal(to_array(rendered.edited)[0], tiny_engine.edit(portrait, request))
+    unmoved = tiny_engine.rendered(portrait, EditRequest())
+    assert unmoved.edited is unmoved.base is portrait.rendered
+
+
+@pytest.mark.parametrize("order", ["first", "second", "linear"])
+def test_codes_that_are_no_portraits_are_edited_on_the_same_path(
+    tiny_engine: Engine, portrait: Portrait, order: str
+) -> None:
+    other = portrait.w_plus.flip(0)
+    request = dataclasses.replace(SMILE, order=order)
+    found = tiny_engine.rendered_codes(torch.stack([other, portrait.w_plus]), request)
+    assert found.shape == (2, 3, 32, 32)
+    assert torch.equal(found[1:], tiny_engine.rendered(portrait, request).edited)
+    assert not torch.equal(found[:1], found[1:])
+    plain = tiny_engine.rendered_codes(portrait.w_plus[None], EditRequest())
+    assert torch.equal(plain, portrait.rendered)
+    with pytest.raises(BadRequest, match="refine off"):
+        tiny_engine.rendered_codes(portrait.w_plus[None], EditRequest(refine="fast"))
+
+
 def test_opening_the_same_pixels_again_costs_nothing(
     fresh_engine: Engine, photo: np.ndarray, counts: dict[str, int]
 ) -> None:
@@ -230,7 +259,7 @@ def test_opening_the_same_pixels_again_costs_nothing(
     opened = fresh_engine.open_portrait(photo, progress=steps.append)
     assert steps == ["Finding faces", "Aligning", "Inverting"]
     once = dict(counts)
-    assert once == {"invert": 1, "directions": 2, "find_faces": 1, "crop": 1, "descriptor": 1}
+    assert once == {"invert": 1, "directions": 2, "find_faces": 1, "crop": 1, "descriptor": 0}
     assert fresh_engine.open_portrait(photo.copy(), progress=steps.append) is opened
     assert len(fresh_engine.find_faces(photo)) == len(opened.faces)
     assert counts == once

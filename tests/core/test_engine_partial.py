@@ -105,7 +105,7 @@ def test_fixed_directions_move_the_code_by_value_times_unit(
     portrait = fixed.open_portrait(photo)
     request = EditRequest({"age": 0.5, "hair": -1.0})
     wanted = portrait.w_plus + 0.5 * 3.0 * directions[0] - 2.0 * directions[1]
-    code = fixed._mover.edited_code(portrait, request)
+    code = fixed._editor.edited_code(portrait.w_plus, portrait.directions, request)
     torch.testing.assert_close(code, wanted.expand(2, -1, -1))
     face = fixed.edit(portrait, EditRequest({"hair": 3.0}))
     assert not np.array_equal(face, portrait.inversion)
@@ -119,7 +119,7 @@ def test_explored_directions_join_the_named_ones(fixed: Engine, photo: np.ndarra
     assert not set(fixed.explorable) & {"age", "hair"}
     name, steps = fixed.explorable[2], explore_steps(fixed.generator)
     alone, both = (
-        fixed._mover.edited_code(portrait, EditRequest(sliders))
+        fixed._editor.edited_code(portrait.w_plus, portrait.directions, EditRequest(sliders))
         for sliders in ({name: 2.0}, {name: 2.0, "age": 1.0})
     )
     assert alone is not None
@@ -152,7 +152,9 @@ def test_a_classifiers_directions_come_before_the_fixed_ones(
     assert torch.equal(portrait.directions["first"][:4], own)
     for order in ("first", "second", "linear"):
         torch.testing.assert_close(portrait.directions[order][4:], directions)
-    code = engine._mover.edited_code(portrait, EditRequest({"smile": 1.0, "hair": 1.0}))
+    code = engine._editor.edited_code(
+        portrait.w_plus, portrait.directions, EditRequest({"smile": 1.0, "hair": 1.0})
+    )
     smile = config.axes.index("smile")
     wanted = portrait.w_plus + 2.0 * own[smile] + 2.0 * directions[1]
     torch.testing.assert_close(code, wanted.expand(2, -1, -1))

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from core import engine as module
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadRequest, Cancelled, OutOfMemory
 from core.generators.residual import LowRank, WeightShift
 from core.images import to_array, to_tensor
+from core.refinement import refiner as module
 from core.refinement.gradient_modules import GradientSettings
 from core.refinement.polish import FRESH
 from core.refinement.running import Progress
-from core.session import EditRequest, Portrait
+from core.session import EditRequest, Portrait, View
 
 pytestmark = pytest.mark.usefixtures("precision")
 
@@ -157,8 +157,8 @@ def test_strength_zero_is_off_to_the_bit(
     engine: Engine, portrait: Portrait, optimiser: Optimiser, mode: str, start: str, output: str
 ) -> None:
     refined = engine.refine(portrait, mode)
-    off = engine.edit(portrait, dataclasses.replace(SMILE, start=start, output=output))
-    zero = engine.edit(refined, request(mode, 0.0, start=start, output=output))
+    off = engine.edit(portrait, SMILE.seen(start=start, output=output))
+    zero = engine.edit(refined, request(mode, 0.0, view=View(start, output)))
     assert np.array_equal(zero, off)
 
 
@@ -167,7 +167,7 @@ def test_sliders_at_zero_give_back_the_photo_under_every_refinement(
     engine: Engine, portrait: Portrait, optimiser: Optimiser, photo: np.ndarray, mode: str
 ) -> None:
     refined = engine.refine(portrait, mode)
-    wanted = EditRequest(start="photo", output="photo", refine=mode)
+    wanted = EditRequest(refine=mode, view=View("photo", "photo"))
     assert np.array_equal(engine.edit(refined, wanted), photo)
 
 

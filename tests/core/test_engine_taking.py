@@ -17,12 +17,12 @@ from core.generators.residual import LowRank, WeightShift
 from core.images import to_array
 from core.references import Reference, Take
 from core.refinement.fade import fade
-from core.session import EditRequest, Portrait
+from core.session import EditRequest, Portrait, View
 
 ALL = ("smile", "young", "coarse", "middle", "colour")
 REFINES = ({}, {"refine": "fast"}, {"refine": "fast", "strength": 0.4})
 VARIANTS = [
-    {"start": start, "output": output, **refine}
+    {"view": View(start, output), **refine}
     for start, output, refine in itertools.product(("photo", "inversion"), ("face", "photo"), REFINES)
 ]
 
@@ -128,7 +128,8 @@ def test_where_nothing_moves_nothing_is_rendered(
     taking_engine: Engine, portrait: Portrait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(taking_engine.renderer, "render", lambda *_, **__: pytest.fail("it was rendered"))
-    for variant in ({"start": "photo", "refine": "fast"}, {"refine": "fast"}, {"output": "photo"}):
+    variants = ({"view": View("photo"), "refine": "fast"}, {"refine": "fast"}, {"view": View(output="photo")})
+    for variant in variants:
         taking_engine.edit(portrait, EditRequest(takes=(Take(portrait.reference, ALL, 2.0),), **variant))
 
 
@@ -203,9 +204,10 @@ def test_a_resumed_portrait_is_what_it_was(
     for module, name in ((alignment, "find_faces"), (opening, "invert")):
         monkeypatch.setattr(module, name, lambda *_: pytest.fail("it was known"))
     found = resumed(fresh_engine, portrait)
-    for name in ("photo", "crop", "inversion", "mask", "identity"):
+    for name in ("photo", "crop", "inversion", "mask"):
         assert np.array_equal(getattr(found, name), getattr(portrait, name)), name
     assert found.transform == portrait.transform
+    assert np.array_equal(found.identity.descriptor, portrait.identity.descriptor)
     for mapping in ("directions", "bases"):
         known = getattr(portrait, mapping)
         assert {k: torch.equal(v, known[k]) for k, v in getattr(found, mapping).items()} == dict.fromkeys(
@@ -226,10 +228,10 @@ def test_a_resumed_portrait_keeps_its_code_and_gives_it_to_nobody_else(
     assert torch.equal(opened.w_plus, portrait.w_plus)
     # What is found out about it later is kept as for any other, until it is forgotten.
     refined = fresh_engine.refine(found, "fast")
-    assert fresh_engine._remembered(found).residuals == refined.residuals
-    fresh_engine.forget(found)
-    assert fresh_engine._remembered(found) is None
+    assert fresh_engine._memory.get(found.key).residuals == refined.residuals
     assert fresh_engine.open_portrait(photo) is opened
+    fresh_engine.forget(found)
+    assert fresh_engine._memory.get(found.key) is None
 
 
 def test_what_cannot_be_resumed(fresh_engine: Engine, portrait: Portrait) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import BadRequest, SessionExpired
-from core.session import EditRequest, SessionStore
+from core.session import EditRequest, SessionStore, View
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def test_requests_that_mean_the_same_are_equal() -> None:
     assert hash(a) == hash(b)
     assert list(a.sliders.items()) == [("smile", 1.0), ("young", 0.5)]
     assert a != EditRequest({"smile": 1.0})
-    assert a != dataclasses.replace(a, start="photo")
+    assert a != a.seen(start="photo")
 
 
 def test_a_request_cannot_be_changed() -> None:
@@ -67,7 +67,7 @@ def test_refinement_is_part_of_a_request() -> None:
     assert fast.refinement == "fast"
     assert fast == EditRequest({"smile": 1.0}, refine="fast", strength=0.5)
     assert hash(fast) == hash(EditRequest({"smile": 1.0}, refine="fast", strength=0.5))
-    for other in ({"refine": "best"}, {"strength": 0.4}, {"keep_detail": False}):
+    for other in ({"refine": "best"}, {"strength": 0.4}, {"view": View(keep_detail=False)}):
         assert fast != dataclasses.replace(fast, **other)
         assert hash(fast) != hash(dataclasses.replace(fast, **other))
     assert dataclasses.replace(fast, strength=0).refinement is None
@@ -79,15 +79,26 @@ def test_refinement_is_part_of_a_request() -> None:
     [
         {"order": "third"},
         {"refine": "more"},
-        {"start": "face"},
-        {"output": ""},
         {"order": None},
-        {"start": []},
+        {"refine": []},
     ],
 )
 def test_unknown_words(words: dict[str, object]) -> None:
     with pytest.raises(BadRequest, match="must be one of"):
         EditRequest({}, **words)
+
+
+@pytest.mark.parametrize("words", [{"start": "face"}, {"output": ""}, {"start": []}, {"output": None}])
+def test_unknown_views(words: dict[str, object]) -> None:
+    with pytest.raises(BadRequest, match="must be one of"):
+        View(**words)
+
+
+def test_seen_otherwise_it_is_the_same_edit() -> None:
+    edit = EditRequest({"smile": 1}, "second", "fast", 0.5, view=View("photo", "face", False))
+    whole = edit.seen(output="photo")
+    assert whole.view == View("photo", "photo", False)
+    assert dataclasses.replace(whole, view=edit.view) == edit != whole
 
 
 def test_the_range_ends_are_allowed() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from core.engine import Engine
 from core.errors import NoFaceFound
 from core.images import open_image, save_image
-from core.session import EditRequest
+from core.session import EditRequest, View
 
 
 def column(engine: Engine, photo: Path, requests: list[EditRequest]) -> np.ndarray:
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     engine = Engine.load(args.bundle, "cpu")
     photos = sorted(p for p in args.photos.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
     requests = [
-        EditRequest({name: float(value)}, order=args.order, start=args.start)
+        EditRequest({name: float(value)}, order=args.order, view=View(args.start))
         for name in args.sliders.split(",")
         for value in args.values.split(",")
     ]

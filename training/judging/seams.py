@@ -23,7 +23,7 @@ from core.errors import NoFaceFound
 from core.faces.alignment import CropTransform, crop
 from core.images import open_image, save_image
 from core.paste.seam_measure import seam
-from core.session import EditRequest, Portrait
+from core.session import EditRequest, Portrait, View
 from training.judging.tables import number, percent, table
 
 SLIDERS = "smile,age,gender,mouth_open,hair_darkness,yaw,brightness"
@@ -46,10 +46,8 @@ class Paste:
     def request(self) -> EditRequest:
         return EditRequest(
             {self.slider: self.value},
-            start=self.start,  # type: ignore[arg-type]  # checked by EditRequest itself
-            output="photo",
-            refine=self.refine,  # type: ignore[arg-type]
-            keep_detail=self.keep_detail,
+            refine=self.refine,  # type: ignore[arg-type]  # checked by EditRequest itself
+            view=View(self.start, "photo", self.keep_detail),  # type: ignore[arg-type]  # and by View
         )
 
     @property

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from core.faces import identity
 from core.faces.alignment import find_faces
-from core.faces.identity import descriptor, distance
+from core.faces.identity import Identity, descriptor, distance
 from core.images import encode_jpeg, open_image
 
 SAME_PERSON = 0.6  # dlib's own threshold
@@ -70,3 +71,26 @@ def test_visitors_at_once_get_what_one_gets(
         found = list(pool.map(lambda i: descriptor((photo, blurred)[i % 2], landmarks), range(8)))
     for i, result in enumerate(found):
         assert np.array_equal(result, (original, other)[i % 2])
+
+
+def test_a_face_is_described_once_by_however_many_who_ask(
+    photo: np.ndarray, landmarks: np.ndarray, original: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(identity, "descriptor", lambda *given: seen.append(1) or descriptor(*given))
+    face = Identity(photo, landmarks)
+    assert not seen
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: face.descriptor, range(8)))
+    assert len(seen) == 1
+    assert all(np.array_equal(one, original) for one in found)
+    with pytest.raises(ValueError, match="read-only"):
+        face.descriptor[...] = 0
+
+
+def test_how_far_an_edit_is_does_not_depend_on_its_size(photo: np.ndarray, landmarks: np.ndarray) -> None:
+    face = Identity(photo, landmarks)
+    assert face.distance(photo) == 0
+    double = cv2.resize(photo, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    assert 0 < face.distance(double) < 0.15
+    assert face.distance(255 - photo[::-1]) > SAME_PERSON

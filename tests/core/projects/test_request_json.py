@@ -10,12 +10,13 @@ from core.errors import BadProject
 from core.projects.request_json import request_from_json, request_to_json
 from core.projects.strict_json import index, parse, sequence, text
 from core.references import Reference, Take
-from core.session import EditRequest
+from core.session import EditRequest, View
 
 FACE = Reference(np.ones((2, 3)), np.zeros((16, 16, 3)))
 REQUEST = EditRequest(
-    {"smile": 0.1 + 0.2, "young": -3}, "second", "photo", "photo", "best", 1 / 3, False,
+    {"smile": 0.1 + 0.2, "young": -3}, "second", "best", 1 / 3,
     (Take(FACE, ("young", "coarse"), 1.7), Take(FACE, ("fine",), -0.1)),
+    View("photo", "photo", False),
 )  # fmt: skip
 
 
@@ -23,6 +24,20 @@ REQUEST = EditRequest(
 def test_a_request_survives_to_the_last_digit(request_: EditRequest) -> None:
     data = json.loads(json.dumps(request_to_json(request_)))
     assert request_from_json(data, {FACE.key: FACE}) == request_
+
+
+def test_an_edit_lies_in_the_file_as_format_1_has_it() -> None:
+    """Written out, so that no change of `EditRequest` can change the format unseen."""
+    take = {"reference": FACE.key, "what": ["fine"], "amount": -0.1}
+    saved = {
+        "sliders": {"smile": 1.5}, "order": "linear", "start": "photo", "output": "face", "refine": "fast",
+        "strength": 0.25, "keep_detail": False, "takes": [take],
+    }  # fmt: skip
+    request = request_from_json(saved, {FACE.key: FACE})
+    assert request == EditRequest(
+        {"smile": 1.5}, "linear", "fast", 0.25, (Take(FACE, ("fine",), -0.1),), View("photo", "face", False)
+    )
+    assert request_to_json(request) == saved
 
 
 def changed(**fields: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.errors import Cancelled, OutOfMemory
-from core.refinement.running import Progress, Turns, Watcher, memory_errors
+from core.refinement.running import Precedence, Progress, Turns, Watcher, memory_errors
 
 
 def test_the_time_left_follows_from_the_time_used() -> None:
@@ -87,3 +87,28 @@ def test_torchs_own_refusal_is_recognised() -> None:
 def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(RuntimeError, match="shapes"), memory_errors():
         raise RuntimeError("shapes cannot be multiplied")
+
+
+def test_what_nobody_waits_for_begins_in_a_pause() -> None:
+    precedence, began = Precedence(quiet_seconds=0.0), threading.Event()
+
+    def background() -> None:
+        if precedence.wait(lambda: False):
+            began.set()
+
+    thread = threading.Thread(target=background, daemon=True)
+    with precedence.first():
+        with precedence.first():
+            thread.start()
+        assert not began.wait(0.3)  # one is still under way
+    assert began.wait(30)
+    thread.join(30)
+
+
+def test_a_moment_after_the_last_picture_still_belongs_to_the_hand() -> None:
+    precedence, asked = Precedence(quiet_seconds=1e6), []
+    with precedence.first():
+        pass
+    assert not precedence.wait(lambda: asked.append(1) or len(asked) > 2)
+    assert len(asked) == 3
+    assert Precedence(quiet_seconds=1e6).wait(lambda: False)  # where nothing was ever asked for

@@ -8,6 +8,7 @@ import pytest
 
 from core.engine import Engine
 from core.images import save_image
+from core.session import View
 from training.judging.seams import Paste, evaluate, pastes, seam_table, seams, summary, view
 
 
@@ -16,7 +17,7 @@ def test_every_edit_comes_in_every_style() -> None:
     assert len(every) == len(set(every)) == 2 * 2 * 2 * 2
     request = Paste("smile", 2.0, "photo", "off", False).request()
     assert dict(request.sliders) == {"smile": 2.0}
-    assert (request.start, request.output, request.keep_detail) == ("photo", "photo", False)
+    assert request.view == View("photo", "photo", False)
 
 
 def test_summary_counts_what_passes() -> None:

@@ -1,0 +1,125 @@
+"""What finds out more about one portrait than its code says: the refinements "fast" and "best"."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+from core.checkpoints import Bundle
+from core.errors import BadRequest
+from core.generators.residual import LowRank, Residual, WeightShift
+from core.images import to_tensor
+from core.memory import PortraitMemory
+from core.models.style_transformer import StyleTransformer
+from core.refinement.fast import predict
+from core.refinement.gradient_modules import GradientSettings, refine_weights
+from core.refinement.polish import polish
+from core.refinement.running import Turns, Watcher, memory_errors
+from core.rendering.device_thread import DeviceThread
+from core.rendering.renderer import Renderer, lay_out
+from core.session import Portrait
+
+Preview = Callable[[Portrait], None]
+
+
+class Refiner:
+    """The refinements of one loaded bundle. Thread-safe.
+
+    "Best", which takes a minute, computes in its caller's thread, one at a time; edits go on beside it.
+
+    stage: of the bundle's refiner that "fast" uses; None: the first that it lists. tuning: how long and how
+    hard "best" fits; None: as it does best.
+    Raises: BadRequest if the bundle has no such refiner.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        renderer: Renderer,
+        device: DeviceThread,
+        memory: PortraitMemory,
+        stage: str | None,
+        tuning: GradientSettings | None,
+    ) -> None:
+        self._generator, self._inverter = bundle.generator, bundle.inverter
+        self._network = bundle.refiner(stage)
+        if self._network is not None:
+            lay_out(self._network.to(renderer.device))
+        self._renderer, self._device, self._memory = renderer, device, memory
+        self._tuning, self._turns = tuning, Turns()
+
+    @property
+    def ways(self) -> Mapping[str, str | None]:
+        """For "fast" and "best" None where this model has it, else a sentence that says why not."""
+        fast = None if self._network else "This model has no refiner for the fast refinement."
+        best = None if self._inverter else "This model has no encoder, by whose features faces are compared."
+        return {"fast": fast, "best": best}
+
+    def refine(self, portrait: Portrait, mode: str, watcher: Watcher, preview: Preview | None) -> Portrait:
+        """`Engine.refine`."""
+        if mode not in self.ways:
+            raise BadRequest(f"The refinement is {mode!r}; it must be one of fast, best.")
+        if (reason := self.ways[mode]) is not None:
+            raise BadRequest(reason)
+        if mode in portrait.residuals:
+            return portrait
+        if mode == "fast":
+            with memory_errors():
+                return self._kept(portrait, mode, self._fast(portrait))
+        with self._turns.take(watcher), memory_errors():
+            known = self._memory.get(portrait.key)  # whoever went before may have refined the same photo
+            if known is not None and mode in known.residuals:
+                return portrait.refined(known.residuals, known.bases)
+            watcher = dataclasses.replace(watcher, started=time.monotonic())
+            return self._kept(portrait, mode, self._best(portrait, watcher, preview))
+
+    def _fast(self, portrait: Portrait) -> Residual:
+        assert self._network is not None
+        assert isinstance(self._inverter, StyleTransformer)  # the config sees to it
+        network, inverter = self._network, self._inverter
+        image = self._image(portrait)
+
+        def predicted() -> LowRank:
+            with torch.inference_mode(), self._renderer.autocast():
+                return predict(network, inverter, image, portrait.rendered)
+
+        start = self._device.run(predicted)
+        # In this thread: it works on its own tensors, and others' edits go on.
+        return polish(
+            self._renderer.synthesis, inverter, start, image, portrait.w_plus, network.config.polish
+        )
+
+    def _best(self, portrait: Portrait, watcher: Watcher, preview: Preview | None) -> Residual:
+        def shown(residual: WeightShift) -> None:
+            if preview is not None:
+                preview(self._with(portrait, "best", residual))
+
+        assert self._inverter is not None
+        residual = refine_weights(
+            self._generator,
+            self._inverter,
+            self._image(portrait),
+            portrait.w_plus.clone(),  # made in inference mode, of which no gradient may come
+            self._tuning,
+            watcher.count,
+            watcher.cancelled,
+            shown,
+        )
+        watcher.check()
+        return residual
+
+    def _image(self, portrait: Portrait) -> torch.Tensor:
+        """The aligned photo: (1, 3, R, R) in [-1, 1], laid out for convolutions."""
+        image = to_tensor(portrait.crop, self._renderer.device)
+        return image.contiguous(memory_format=torch.channels_last)
+
+    def _kept(self, portrait: Portrait, mode: str, residual: Residual) -> Portrait:
+        """The portrait with the residual, which is also there when the same photo is opened again."""
+        refined = self._with(portrait, mode, residual)
+        self._memory.learn(refined)
+        return refined
+
+    def _with(self, portrait: Portrait, mode: str, residual: Residual) -> Portrait:
+        base = self._device.run(lambda: self._renderer.render(portrait.w_plus[None], residual))
+        return portrait.refined({mode: residual}, {mode: base})
