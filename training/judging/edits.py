@@ -43,7 +43,7 @@ def landmark_columns(
 
 
 def points_after(slider: str, pictures: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """(N, 68, 2) where identity is to be judged in edits: the photos' landmarks, but of a turned head its own.
+    """(N, 68, 2), where identity is judged in edits: the photos' landmarks, or of turned heads their own.
 
     pictures: (N, R, R, 3) uint8, moved by this slider; landmarks: (N, 68, 2), the photos', in their pixels.
     """

@@ -27,11 +27,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from core.faces.alignment import find_landmarks
-from core.images import to_array, to_tensor
+from core.faces.judge import IdentityJudge
+from core.images import to_array
 from training.data.attribute_probe import Probe
 from training.data.label import FACE_BOX
 from training.data.trunks import Trunk, grid_features, load_trunk
-from training.judging.mobilefacenet import MobileFaceNet, align, sampling_grids
 from training.judging.slider_measures import (
     COLOUR_MEASURES,
     POINT_MEASURES,
@@ -116,7 +116,7 @@ class Judges:
     pose: HeadPose
     probe: Probe
     trunk: Trunk
-    identity: MobileFaceNet
+    identity: IdentityJudge
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,12 +137,8 @@ class Judges:
                 [*(by_points[n] for n in POINT_MEASURES), *(by_colour[n] for n in COLOUR_MEASURES), *turns]
             )
         values = np.concatenate([np.array(rows), self.probe(grid_features(self.trunk, pictures))], 1)
-        return Judged(self.names, values, self._embed(pictures, first), self._embed(pictures, anew))
-
-    @torch.no_grad()
-    def _embed(self, pictures: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        theta = torch.from_numpy(sampling_grids(landmarks, pictures.shape[1]))
-        return self.identity(align(to_tensor(pictures, torch.device("cpu")), theta))[0].numpy()
+        embeddings = (self.identity.embeddings(pictures, points) for points in (first, anew))
+        return Judged(self.names, values, *embeddings)
 
 
 def figures(name: str, before: Judged, up: Judged, down: Judged, deviations: np.ndarray) -> dict[str, object]:
@@ -311,7 +307,7 @@ def main() -> None:
         HeadPose(a.pose),
         Probe.load(a.probe),
         load_trunk("alexnet", a.trunk),
-        MobileFaceNet.load(a.identity),
+        IdentityJudge.load(a.identity),
     )
     codes = (
         sampled_codes(a.faces, a.first, a.last, a.count)
