@@ -5,13 +5,14 @@ import torch
 from safetensors.torch import save_file
 
 from core.errors import BadCheckpoint
-from core.inversion.start import Start, StartShape, group_sizes, load_start, start_features
+from core.config import StartConfig
+from core.inversion.start import Start, group_sizes, load_start, start_features
 
 from .conftest import World
 
 
 def random_start() -> Start:
-    start = Start(StartShape(features=7, rank=2, coordinates=5))
+    start = Start(StartConfig(features=7, rank=2, coordinates=5))
     torch.manual_seed(0)
     for buffer in start.buffers():
         buffer.normal_()
