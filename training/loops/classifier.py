@@ -1,6 +1,6 @@
 """Train the latent classifier on the codes of real faces, and the linear directions beside it.
 
-    python -m training.loops.classifier --data DIR --bundle checkpoints/portrait128
+    python -m training.loops.classifier --data DIR --bundle BUNDLE
 
 Reads the bundle's generator and inverter, encodes the training split, and writes the bundle back (or to
 `--out`) with a new classifier and new linear directions; the sliders' units, the refiners and the gallery
