@@ -191,7 +191,7 @@ class FoldedImage:
 
 
 class Readable(Protocol):
-    """What of a `MobileGenerator` is folded."""
+    """What of a `MobileGenerator` its faster twins are made of."""
 
     config: MobileConfig
     sizes: tuple[int, ...]

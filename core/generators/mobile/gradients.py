@@ -12,9 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from core.generators.mobile.folded import by_bands
+from core.generators.mobile.folded import Readable, by_bands
 from core.generators.mobile.layers import SLOPE, Block, ModulatedConv
-from core.generators.mobile.network import MobileGenerator
 
 
 class Kernels(NamedTuple):
@@ -124,7 +123,7 @@ class DescendedConv:
 class DescendedMobile:
     """`MobileGenerator.synthesis(w, size=size)`, differentiable in w only, of the weights as they are now."""
 
-    def __init__(self, generator: MobileGenerator, size: int, dtype: torch.dtype) -> None:
+    def __init__(self, generator: Readable, size: int, dtype: torch.dtype) -> None:
         """size: in px, of the generator's previews. dtype: of maps and kernels; styles stay as they are.
 
         Raises: ValueError if there is no such preview.

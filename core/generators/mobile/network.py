@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from core.generators.family import CodeLayout, GeneratorFamily, Synthesizer
 from core.generators.mobile.config import MobileConfig
 from core.generators.mobile.folded import FoldedMobile
+from core.generators.mobile.gradients import DescendedMobile
 from core.generators.mobile.layers import Block, MappingNetwork, ModulatedConv, ToImage, inverse_haar, joining
 from core.generators.mobile.preview import preview_heads
 from core.generators.residual import Residual
@@ -114,8 +115,6 @@ class MobileGenerator(GeneratorFamily):
 
     def descended(self, size: int, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         """See `GeneratorFamily.descended`; through a preview, in fewer passes over memory."""
-        from core.generators.mobile.gradients import DescendedMobile
-
         if size not in self.config.previews:
             return super().descended(size, dtype)
         return DescendedMobile(self, size, dtype)
