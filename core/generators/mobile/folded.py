@@ -230,7 +230,7 @@ class FoldedPreview:
 
 
 class Readable(Protocol):
-    """What of a `MobileGenerator` is folded."""
+    """What of a `MobileGenerator` its faster twins are made of."""
 
     config: MobileConfig
     sizes: tuple[int, ...]
