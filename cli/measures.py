@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from core.inversion.whitening import Whitening, spread
 from torch import Tensor
 
 from core.engine import Engine
 from core.faces.identity import descriptor, distance
 from core.faces.judge import IdentityJudge
 from core.images import to_tensor
+from core.inversion.whitening import Whitening, spread
 
 MEASURED_SIDE = 256
 # Wang, Simoncelli, Bovik 2003: the weight of every scale, finest first, and SSIM's constants.

@@ -3,8 +3,9 @@
 A bundle is a folder: `model.json` (the `BundleConfig`, and the SHA-256 of every weight file),
 `generator.safetensors` and, where it has them, `inverter.safetensors`, `classifier.safetensors`,
 `directions.safetensors`, `refiner_one_stage.safetensors`, `refiner_two_stage.safetensors`,
-`reference_editors.safetensors`, `gallery.safetensors`, `start.safetensors`; and `MODEL_CARD.md`. Where the
-description names a package, the generator's file holds only what the installed package does not.
+`reference_editors.safetensors`, `gallery.safetensors`, `start.safetensors`, `lpips.safetensors`; and
+`MODEL_CARD.md`. Where the description names a package, the generator's file holds only what the installed
+package does not.
 Every failure while finding or loading one is a `BadCheckpoint` with one sentence.
 """
 
@@ -14,7 +15,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,8 +30,10 @@ from core.config import BundleConfig
 from core.errors import BadCheckpoint, BadRequest
 from core.generators.family import GeneratorFamily
 from core.generators.registry import build_generator, installed_weights
+from core.inversion.start import Start
 from core.models.inverter import Inverter, build_inverter
 from core.models.latent_classifier import LatentClassifier
+from core.models.lpips import Lpips
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 
@@ -40,7 +43,7 @@ MODEL_FILE = "model.json"
 HASH_BLOCK = 2**22
 # Travels in the classifier's file: both say what an attribute is in W+.
 LINEAR = "linear_directions"
-EDITORS, GALLERY, DIRECTIONS, START = "reference_editors", "gallery", "directions", "start"
+EDITORS, GALLERY, DIRECTIONS = "reference_editors", "gallery", "directions"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Bundle:
     linear_directions: (A, L, D), A the classifier's; directions: (F, L, D), the fixed ones.
     refiners: by stage, "one_stage" or "two_stage";
     reference_editors: by attribute, those that the config lists; gallery: (N, L, D), reference faces' codes.
-    start: by name, the tensors that the config lists. fingerprint: SHA-256 of all weights, in hexadecimal.
+    start, lpips: what opening by descent needs. fingerprint: SHA-256 of all weights, in hexadecimal.
     """
 
     config: BundleConfig
@@ -63,7 +66,8 @@ class Bundle:
     reference_editors: Mapping[str, ReferenceEditor]
     gallery: Tensor
     fingerprint: str
-    start: Mapping[str, Tensor] = field(default_factory=dict)
+    start: Start | None = None
+    lpips: Lpips | None = None
 
     @classmethod
     def of(
@@ -77,14 +81,25 @@ class Bundle:
         refiners: Mapping[str, RefineStyle] = MappingProxyType({}),
         reference_editors: Mapping[str, ReferenceEditor] = MappingProxyType({}),
         gallery: Tensor | None = None,
-        start: Mapping[str, Tensor] = MappingProxyType({}),
+        start: Start | None = None,
+        lpips: Lpips | None = None,
     ) -> "Bundle":
         """One that was never on disk, and so has no fingerprint; it has no more than is given."""
         none = torch.zeros(0, *generator.w_mean.shape)
-        tensors = (none if given is None else given for given in (linear_directions, directions))
-        faces = none if gallery is None else gallery
-        parts = (inverter, classifier, *tensors, refiners, reference_editors, faces)
-        return cls(config, generator, *parts, fingerprint="", start=start)
+        return cls(
+            config,
+            generator,
+            inverter,
+            classifier,
+            none if linear_directions is None else linear_directions,
+            none if directions is None else directions,
+            refiners,
+            reference_editors,
+            none if gallery is None else gallery,
+            "",
+            start,
+            lpips,
+        )
 
     def refiner(self, stage: str | None = None) -> RefineStyle | None:
         """The refiner of this stage; of none, the first that the config lists, or None without any.
@@ -175,7 +190,8 @@ def _check_parts(bundle: Bundle) -> None:
         ("classifier", config.classifier, classifier and classifier.config),
         ("number of directions", len(config.directions), len(bundle.directions)),
         ("number of gallery faces", config.gallery, len(bundle.gallery)),
-        ("start", dict(config.start), {name: tuple(t.shape) for name, t in bundle.start.items()}),
+        ("start", config.start, bundle.start and bundle.start.config),
+        ("LPIPS", config.lpips, bundle.lpips.channels if bundle.lpips else ()),
     ):
         if given != described:
             raise ValueError(f"The config describes the {what} {described}, given are {given}")
@@ -206,24 +222,24 @@ def load_bundle(folder: Path, device: torch.device | str = "cpu") -> Bundle:
     tensors = {part: _read_tensors(folder / f"{part}.safetensors", hashes) for part in shapes}
     for part in shapes:
         _check_shapes(folder / f"{part}.safetensors", tensors[part], shapes[part])
-    given = {LINEAR: tensors["classifier"].pop(LINEAR)} if config.classifier else {}
-    for part, name, entry in ((GALLERY, "codes", "gallery"), (DIRECTIONS, "directions", "directions")):
-        if part in tensors:
-            given[entry] = tensors[part][name]
+    none = torch.zeros(0, *blank.generator.w_mean.shape)
+    linear = tensors["classifier"].pop(LINEAR) if config.classifier else none
+    gallery, fixed = (
+        tensors[part][name] if part in tensors else none
+        for part, name in ((GALLERY, "codes"), (DIRECTIONS, "directions"))
+    )
     tensors["generator"] |= installed
     for part, network in _by_part(blank).items():
         network.load_state_dict({name: _wide(t) for name, t in tensors.pop(part).items()}, assign=True)
         network.eval().requires_grad_(False).to(device)
-    none = torch.zeros(0, *blank.generator.w_mean.shape)
-    entries = {
-        entry: given.get(entry, none).float().to(device) for entry in (LINEAR, "gallery", "directions")
-    }
-    start = {name: _wide(t).to(device) for name, t in tensors.pop(START, {}).items()}
     # The files' hashes were checked a moment ago; of others that the description may name nothing was read.
     told = [hashes[f"{part}.safetensors"] for part in sorted(shapes)]
     told += [config.package.files[name] for name in sorted(config.package.files)] if config.package else []
     fingerprint = hashlib.sha256("".join(told).encode()).hexdigest()
-    return dataclasses.replace(blank, **entries, start=start, fingerprint=fingerprint)
+    linear, fixed, gallery = (tensor.float().to(device) for tensor in (linear, fixed, gallery))
+    return dataclasses.replace(
+        blank, linear_directions=linear, directions=fixed, gallery=gallery, fingerprint=fingerprint
+    )
 
 
 def _wide(tensor: Tensor) -> Tensor:
@@ -247,7 +263,8 @@ def _blank(folder: Path, config: BundleConfig) -> Bundle:
     try:
         with torch.device("meta"):
             generator = build_generator(config.generator)
-            refiners = {r.stage: RefineStyle(r, generator.low_rank or ()) for r in config.refiners}
+            refiners: dict[str, RefineStyle] = {}
+            refiners |= {r.stage: RefineStyle(r, generator.low_rank or ()) for r in config.refiners}
             codes = generator.w_mean.shape
             return Bundle.of(
                 config,
@@ -259,7 +276,8 @@ def _blank(folder: Path, config: BundleConfig) -> Bundle:
                 refiners,
                 {name: ReferenceEditor(editor) for name in editor.attributes} if editor else {},
                 torch.empty(config.gallery, *codes),
-                {name: torch.empty(shape) for name, shape in config.start.items()},
+                Start(config.start) if config.start else None,
+                Lpips(config.lpips) if config.lpips else None,
             )
     except Exception as error:  # whatever a constructor says to a nonsensical but well-formed description
         reason = _one_line(error)
@@ -270,11 +288,16 @@ def _blank(folder: Path, config: BundleConfig) -> Bundle:
 
 def _by_part(bundle: Bundle) -> dict[str, nn.Module]:
     """The networks that there are, by the names of their files."""
-    inverter, classifier, editors = bundle.inverter, bundle.classifier, bundle.reference_editors
+    optional: dict[str, nn.Module | None] = {
+        "inverter": bundle.inverter,
+        "classifier": bundle.classifier,
+        "start": bundle.start,
+        "lpips": bundle.lpips,
+    }
+    editors = bundle.reference_editors
     return {
         "generator": bundle.generator,
-        **({"inverter": inverter} if inverter is not None else {}),
-        **({"classifier": classifier} if classifier is not None else {}),
+        **{name: network for name, network in optional.items() if network is not None},
         **{_refiner_part(stage): network for stage, network in bundle.refiners.items()},
         **({EDITORS: nn.ModuleDict(editors)} if editors else {}),
     }
@@ -289,8 +312,6 @@ def _tables(bundle: Bundle) -> dict[str, dict[str, Tensor]]:
         tensors[GALLERY] = {"codes": bundle.gallery}
     if len(bundle.directions):
         tensors[DIRECTIONS] = {"directions": bundle.directions}
-    if bundle.start:
-        tensors[START] = dict(bundle.start)
     return tensors
 
 
@@ -299,7 +320,7 @@ def _refiner_part(stage: str) -> str:
 
 
 _ALL_PARTS = {
-    "inverter", "classifier", EDITORS, GALLERY, DIRECTIONS, START,
+    "inverter", "classifier", "start", "lpips", EDITORS, GALLERY, DIRECTIONS,
     *map(_refiner_part, ("one_stage", "two_stage")),
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ A config says what a network *is*; weights come from outside (`core.checkpoints`
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.generators.mobile.config import MobileConfig
@@ -183,6 +183,22 @@ class SourceConfig:
 
 
 @dataclass(frozen=True)
+class StartConfig:
+    """Where descent on a photo starts (`core.inversion.start`): a linear guess in closed form.
+
+    features: numbers that it sees; rank: components that are kept; coordinates: of the whitened code.
+    """
+
+    features: int
+    rank: int
+    coordinates: int
+
+    def __post_init__(self) -> None:
+        if min(self.features, self.rank, self.coordinates) < 1:
+            raise ValueError("A start has at least one feature, one component and one coordinate")
+
+
+@dataclass(frozen=True)
 class PackageConfig:
     """An installed package that the generator's published weights are read from, as data.
 
@@ -224,8 +240,8 @@ class BundleConfig:
     directions: tuple[str, ...] = ()  # fixed directions, by name; a slider of that name follows one
     sources: tuple[SourceConfig, ...] = ()
     package: PackageConfig | None = None  # where the generator's weights are, if not in the bundle
-    # Of the tensors that descent on a photo starts from (`core.inversion`), by name; none: it has no start.
-    start: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    start: StartConfig | None = None  # of the descent that opens photos where there is no inverter
+    lpips: tuple[int, ...] = ()  # channels of the trunk of its LPIPS (`core.models.lpips`); (): it has none
 
     def __post_init__(self) -> None:
         codes, width = self.generator.num_codes, self.generator.w_dim
@@ -238,6 +254,8 @@ class BundleConfig:
         unknown = {a.name for a in self.attributes} - set(self.axes)
         if unknown:
             raise ValueError(f"Sliders without a direction: {', '.join(sorted(unknown))}")
+        if self.lpips and not (len(self.lpips) == 5 and min(self.lpips) > 0):
+            raise ValueError(f"LPIPS has five layers, not {self.lpips}")
         if len(set(self.axes)) < len(self.axes):
             raise ValueError(f"Every direction has a name of its own, unlike {', '.join(self.axes)}")
         self._check_refiners()
@@ -254,7 +272,7 @@ class BundleConfig:
     @property
     def opens_photos(self) -> bool:
         """Whether it has an inverter, or a start that descent goes on from."""
-        return self.inverter is not None or bool(self.start)
+        return self.inverter is not None or self.start is not None
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -349,16 +367,9 @@ class BundleConfig:
             parts["reference_editor"] = _build(ReferenceEditorConfig, parts["reference_editor"])
         if parts.get("package") is not None:
             parts["package"] = _build(PackageConfig, parts["package"])
-        if "start" in parts:
-            parts["start"] = _shapes(parts["start"])
+        if parts.get("start") is not None:
+            parts["start"] = _build(StartConfig, parts["start"])
         return _build(cls, parts)
-
-
-def _shapes(data: Any) -> dict[str, tuple[int, ...]]:
-    shapes = data.values() if isinstance(data, Mapping) else [None]
-    if not all(isinstance(s, list) and all(isinstance(n, int) and n > 0 for n in s) for s in shapes):
-        raise ValueError("The start is no table of tensors' shapes")
-    return {str(name): tuple(shape) for name, shape in data.items()}
 
 
 def _build(kind: type, data: Any) -> Any:

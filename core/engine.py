@@ -18,7 +18,7 @@ from core.faces.alignment import Face
 from core.generators.family import GeneratorFamily
 from core.generators.residual import Residual
 from core.images import to_array, to_levels
-from core.inversion.bundled import descents_of, lpips_of
+from core.inversion.bundled import descents_of
 from core.inversion.pursuit import Begin
 from core.inversion.seeker import Seeker
 from core.keys import PortraitKey, content_hash
@@ -88,14 +88,14 @@ class Engine:
         self._generator = bundle.generator.to(self.device)
         self._renderer = Renderer(bundle.generator, self.device)
         self._editor = CodeEditor(bundle, self.device)
-        self.lpips = lpips_of(bundle.start)  # None of a bundle that has none
         half = self._renderer.dtype != torch.float32
-        begin = descent or descents_of(bundle, self.lpips, torch.bfloat16 if half else torch.float32)
+        begin = descent or descents_of(bundle, torch.bfloat16 if half else torch.float32)
         seeker = None if begin is None else Seeker(begin, self._thread, self._precedence)
         parts = bundle, self._renderer, self._thread, self._editor
         self._opener = Opener(*parts, self._memory, self._precedence, seeker)
         self._refiner = Refiner(bundle, self._renderer, self._thread, self._memory, refiner, tuning)
         self._gallery_codes, self.fingerprint = bundle.gallery, bundle.fingerprint
+        self.lpips = bundle.lpips  # that comes with the model, if one does
 
     @classmethod
     def load(

@@ -16,9 +16,12 @@ FLOORS = (
     (
         "core.config",
         "core.errors",
+        "core.generators.mobile.config",
+        "core.generators.stylegan2.config",
         "core.keys",
-        "core.references",
+        "core.precision",
         "core.projects.strict_json",
+        "core.references",
         "cli.options",
     ),
     ("core.ops",),

@@ -127,7 +127,7 @@ class GeneratorFamily(nn.Module, ABC):
         """A private copy made ready to render where the generator is, in `dtype` as far as it is safe."""
 
     def descended(self, size: int, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-        """`synthesis` at `size` px for descent: codes (B, L, D) -> (B, 3, S, S), with gradients to codes alone.
+        """`synthesis` at `size` px for descent: codes (B, L, D) -> (B, 3, S, S), gradients to codes only.
 
         dtype: to compute in where the family has a faster way; weights are those of now.
         """

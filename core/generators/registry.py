@@ -1,6 +1,7 @@
 """The families that there are: from a config, or a package that it names, to a generator and its weights."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from core.generators.mobile.package import PACKAGE, SHA256, VERSION, read_weight
 from core.generators.stylegan2.network import Generator
 
 # By the entry `family` of their configs, each of which names the class of its config too (`core.config`).
-FAMILIES: Mapping[str, type[GeneratorFamily]] = {"stylegan2": Generator, "mobile": MobileGenerator}
+FAMILIES: Mapping[str, Callable[[Any], GeneratorFamily]] = {"stylegan2": Generator, "mobile": MobileGenerator}
 
 
 def build_generator(config: FamilyConfig) -> GeneratorFamily:

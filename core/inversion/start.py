@@ -3,17 +3,13 @@
 Ridge regression in closed form, fitted by `training.loops.start`; only its leading components are kept.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from core.errors import BadCheckpoint
+from core.config import StartConfig
 from core.faces.dlib_network import CHIP_SIZE, DlibFaceNetwork, Unit
 
 # Left, top and side of the square around the face that is looked at besides the crop, in units of its side.
@@ -46,21 +42,13 @@ def group_sizes(network: DlibFaceNetwork) -> list[int]:
     return [3 * PICTURE**2, *chip, *chip]
 
 
-@dataclass(frozen=True)
-class StartShape:
-    """features: F; rank: components kept; coordinates: K, of the whitened codes."""
-
-    features: int
-    rank: int
-    coordinates: int
-
-
 class Start(nn.Module):
     """Features -> coordinates: ((features - mean) / scale) @ reduce @ expand + bias; matrices in float16."""
 
-    def __init__(self, shape: StartShape) -> None:
+    def __init__(self, config: StartConfig) -> None:
         super().__init__()
-        features, rank, coordinates = shape.features, shape.rank, shape.coordinates
+        self.config = config
+        features, rank, coordinates = config.features, config.rank, config.coordinates
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
         self.register_buffer("reduce", torch.zeros(features, rank, dtype=torch.float16))
@@ -76,15 +64,3 @@ class Start(nn.Module):
         """(B, F) -> (B, K) float32."""
         x = (features - self.mean) / self.scale
         return x @ self.reduce.float() @ self.expand.float() + self.bias
-
-
-def load_start(path: Path) -> Start:
-    """Raises: BadCheckpoint if the file is damaged or is no start."""
-    try:
-        state = load_file(path)
-        (features, rank), (_, coordinates) = state["reduce"].shape, state["expand"].shape
-        start = Start(StartShape(features, rank, coordinates))
-        start.load_state_dict(state)
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise BadCheckpoint(f"{path.name} is damaged, or holds no start for opening photos.") from error
-    return start.eval()

@@ -1,13 +1,18 @@
 """LPIPS with AlexNet: how different two pictures look (Zhang et al. 2018, version 0.1 of its weights)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-# Channels; kernel, stride and padding of AlexNet's convolutions (Krizhevsky 2014, as torchvision has it).
-# Before the second and third comes a maximum over 3x3 at half the size.
+from core.errors import BadCheckpoint
+
+# Channels, kernel, stride and padding of AlexNet's convolutions (Krizhevsky 2014, as torchvision has it);
+# before the second and third comes a maximum over 3x3 at half the size.
 CHANNELS = (64, 192, 384, 256, 256)
 KERNELS = ((11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1))
 POOLED_BEFORE = (1, 2)
@@ -23,6 +28,7 @@ class Lpips(nn.Module):
 
     def __init__(self, channels: Sequence[int] = CHANNELS) -> None:
         super().__init__()
+        self.channels = tuple(channels)
         inputs = (3, *channels[:-1])
         self.trunk = nn.ModuleDict(
             {
@@ -34,14 +40,12 @@ class Lpips(nn.Module):
         )
         # How much each channel counts: not negative.
         self.weights = nn.ParameterList(nn.Parameter(torch.rand(o)) for o in channels)
-        self.register_buffer("shift", torch.tensor(SHIFT).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("scale", torch.tensor(SCALE).view(1, 3, 1, 1), persistent=False)
-        self.shift: Tensor
-        self.scale: Tensor
 
     def features(self, pictures: Tensor) -> list[Tensor]:
         """(B, 3, H, W) in [-1, 1], sides of 31 px or more -> five maps (B, C, h, w), unit columns."""
-        x, maps = (pictures - self.shift) / self.scale, []
+        # Constants, not buffers: a state dict has no place for them, and a network is built on no device.
+        shift, scale = (pictures.new_tensor(rgb).view(1, 3, 1, 1) for rgb in (SHIFT, SCALE))
+        x, maps = (pictures - shift) / scale, []
         for i, convolution in enumerate(self.trunk.values()):
             if i in POOLED_BEFORE:
                 x = F.max_pool2d(x, 3, stride=2)
@@ -60,6 +64,19 @@ class Lpips(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """(B, 3, H, W) in [-1, 1] each -> (B,)."""
         return self.between(self.features(a), self.features(b))
+
+
+def load_lpips(path: Path) -> Lpips:
+    """Frozen, float32. path: a safetensors file in the published names, the trunk in half precision or not.
+
+    Raises: BadCheckpoint if it is damaged or holds something else.
+    """
+    model = Lpips()
+    try:
+        model.load_state_dict(from_torchvision_names(load_file(path)))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BadCheckpoint(f"{path.name} is damaged, or does not hold LPIPS with AlexNet.") from error
+    return model.eval().requires_grad_(False)
 
 
 def from_torchvision_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

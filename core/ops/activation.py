@@ -33,4 +33,7 @@ def bias_act(
     if noise is not None:
         y.add_(noise.to(x.dtype) * GAIN)
     F.leaky_relu_(y, SLOPE)
-    return y if clamp is None else y.clamp_(-clamp, clamp)
+    if clamp is None:
+        return y
+    # leaky_relu's gradient reads what it made, which therefore stays.
+    return y.clamp(-clamp, clamp) if y.requires_grad else y.clamp_(-clamp, clamp)

@@ -8,7 +8,7 @@ photo: (H, W, 3) uint8. crop: (S, S, 3) uint8, the aligned photo; base, edited: 
 not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail:
 the toggle "keep skin detail". Results are uint8, the caller's own. Equal base and edited: `paste_change` and
 `change_face` give back photo and crop bit for bit. A photo keeps its pixels outside the crop, and inside it
-where neither the face is nor the edit changed anything.
+where the edit changed nothing, or what it changed is background.
 """
 
 import functools
@@ -26,16 +26,10 @@ from core.paste.motion import mean_square
 FOREHEAD = 0.6
 DILATION = 0.12
 FEATHER = 0.45
-# A tight crop cuts through the face, so the border fades as well: a rounded square (superellipse), since
-# the eye finds corners and straight edges at once. Width in units of half the side; a wider one would
-# reach an open mouth in the tight crop of portrait128.
-ROUNDNESS = 4
-BORDER = 0.24
-# Light and skin tone end over this width, in units of half the side: ending with the border, they would look
-# like a mask worn.
-GLOW = 0.4
-# A crop cuts through the cheeks: nothing new is drawn there. Width in units of half the side.
-SIDES = 0.6
+# A crop cuts through hair and neck, so its border fades as well: a rounded square (superellipse), since the
+# eye finds corners and straight edges at once. Width in units of half the side.
+ROUNDNESS = 8
+BORDER = 0.2
 # Root mean square change, in grey levels, that nobody notices and that everybody does; and the neighbourhood
 # it is measured in, as a share of the crop's side.
 UNNOTICED = (4.0, 16.0)
@@ -73,14 +67,14 @@ def paste_change(
 ) -> np.ndarray:
     """A copy of the photo with the edit laid on its own pixels, which go where the edit moves them.
 
-    Where the edit shows something that the photo does not (teeth, glasses) the rendering takes over, in the
-    photo's colours. Without keep_detail, so it does wherever the edit changed anything.
+    Where the edit shows something that the photo does not (teeth, glasses, hair where wall was, wall where a
+    cheek was) the rendering takes over, in the photo's colours; what was background and is stays the photo's.
+    Without keep_detail, the rendering takes over wherever the edit changed anything of the person.
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
-    mask = reach(base, edited, region)
-    parts = bands(crop, base, edited, mask)
-    layers = _laid_on(parts, edited - base, _lit(edited, parts), keep_detail)
-    return lay(photo, transform, layers, mask * _trusted(parts.kept))
+    where = reach(base, edited, region)
+    parts = bands(crop, base, edited, region, where)
+    return lay(photo, transform, *_laid_on(parts, edited, where, keep_detail))
 
 
 def paste_rendering(
@@ -98,20 +92,14 @@ def paste_rendering(
     the edit is laid on the photo as `paste_change` does.
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
-    mask = reach(base, edited, region)
-    parts = bands(crop, base, edited, mask)
-    lit = _lit(edited, parts)
-    outside = _laid_on(parts, edited - base, lit, keep_detail)
+    where = reach(base, edited, region)
+    parts = bands(crop, base, edited, region, where)
+    outside, mask = _laid_on(parts, edited, where, keep_detail)
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
     inside = Layers(
-        lit + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
+        edited + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
     )
-    return lay(
-        photo,
-        transform,
-        _mixed(outside, inside, region / np.maximum(mask, 1e-6)),
-        mask * _trusted(parts.kept),
-    )
+    return lay(photo, transform, _mixed(outside, inside, region), mask)
 
 
 def change_face(
@@ -120,9 +108,9 @@ def change_face(
     """The face alone, (S, S, 3) uint8, edited as `paste_change` edits it in the photo."""
     size = crop.shape[0]
     everywhere = np.ones((size, size), np.float32)
-    parts = bands(crop, base, edited, everywhere)
+    parts = bands(crop, base, edited, everywhere, everywhere)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
-    return lay(crop, whole, _laid_on(parts, edited - base, edited, keep_detail), everywhere)
+    return lay(crop, whole, *_laid_on(parts, edited, everywhere, keep_detail))
 
 
 def _at_photo_scale(transform: CropTransform, *images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -133,22 +121,22 @@ def _at_photo_scale(transform: CropTransform, *images: np.ndarray) -> tuple[np.n
     return tuple(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in images)
 
 
-def _laid_on(parts: Bands, change: np.ndarray, edited: np.ndarray, keep_detail: bool) -> Layers:
-    """The photo with the edit on it; `change` says where, `edited` what; they differ in light alone."""
-    keep = parts.kept
-    if not keep_detail:
-        keep = keep * _step(_size_of(change), *UNNOTICED[::-1])
-    kept = parts.kept[:, :, None]
-    moved_base = parts.low - parts.colour - parts.features
-    gain = 1 - kept * (1 - _room(parts.low, moved_base, edited - moved_base))
-    laid = moved_base + gain * (edited - moved_base) + parts.colour + kept * parts.features
-    return Layers(laid - keep[:, :, None] * parts.low, keep, parts.flow)
-
-
-def _lit(edited: np.ndarray, parts: Bands) -> np.ndarray:
-    """The edited rendering, its change of light ending softly, as light does, well before the crop does."""
-    away = 1 - _window(edited.shape[0], GLOW)
-    return edited - away[:, :, None] * parts.light
+def _laid_on(
+    parts: Bands, edited: np.ndarray, where: np.ndarray, keep_detail: bool
+) -> tuple[Layers, np.ndarray]:
+    """The photo with the edit on it where (S, S) it may change, and the mask to lay it by."""
+    share = where * parts.person
+    base = parts.low - parts.colour - parts.features
+    # Line by line where the model draws what the photo shows, elsewhere in tone, along the photo's edges.
+    change = parts.tone + parts.drawn[:, :, None] * (edited - base - parts.tone)
+    on_photo = parts.low + share[:, :, None] * _room(parts.low, base, change) * change
+    kept = 1 - share * (1 - parts.kept)
+    laid = edited + parts.colour
+    laid += kept[:, :, None] * (on_photo - laid)
+    keep = kept if keep_detail else kept * (1 - share * _step(_size_of(change), *UNNOTICED))
+    # Where nothing is changed or moved the layers are the photo, so the mask may end at once.
+    mask = ((share > 0) | parts.flow.any(2)).astype(np.float32) * (_window(len(share)) > 0)
+    return Layers(laid - keep[:, :, None] * parts.low, keep, parts.flow), mask
 
 
 def _room(photo: np.ndarray, base: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -173,17 +161,6 @@ def reach(base: np.ndarray, edited: np.ndarray, region: np.ndarray) -> np.ndarra
     return np.maximum(region, changed * _window(region.shape[0]))
 
 
-def _trusted(kept: np.ndarray) -> np.ndarray:
-    """(S, S): 1 but for new structure near the sides: a turned cheek's outline beside the photo's own."""
-    aside = _step(1 - np.abs(np.linspace(-1, 1, kept.shape[1])), 0, SIDES)
-    # An outline is thin, and its soft flanks would show as much.
-    small = reduced(kept)
-    width = 2 * round(SPREAD * small.shape[1]) + 1
-    sure = cv2.erode(small, np.ones((width, width), np.uint8))
-    sure = enlarged(cv2.GaussianBlur(sure, (0, 0), width / 2), kept.shape[0])
-    return sure + (1 - sure) * aside
-
-
 def _size_of(change: np.ndarray) -> np.ndarray:
     """(S, S): root mean square over colours and a neighbourhood, grey levels."""
     energy = reduced(mean_square(change))
@@ -196,10 +173,10 @@ def _step(value: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def _window(size: int, width: float = BORDER) -> np.ndarray:
-    """(size, size) float32: 1 inside, exactly 0 along the border of the crop; width in half sides."""
+def _window(size: int) -> np.ndarray:
+    """(size, size) float32: 1 inside, exactly 0 along the border of the crop."""
     across = np.linspace(-1, 1, size) ** ROUNDNESS
     radius = (across[:, None] + across) ** (1 / ROUNDNESS)
-    window: np.ndarray = smooth_step((1 - radius) / width).astype(np.float32)
+    window: np.ndarray = smooth_step((1 - radius) / BORDER).astype(np.float32)
     window.setflags(write=False)
     return window

@@ -9,6 +9,10 @@ texture, finer than the model's own pixels. With everything kept,
 is the photo with the edit laid on it; with nothing kept it is the rendering. Where the edit shows something
 else than the base did (teeth, glasses), the photo's features and texture do not belong: they would ghost.
 
+A model draws a face line by line, but hair only as hair: strands of its own, which every edit shuffles. Where
+the base is not true to the photo, such lines are no news. There the photo stays unless the edit changed what
+is seen from further away, and of the change it takes the tone, along the photo's own edges.
+
 Pictures are (S, S, 3) float32 in 0..255.
 """
 
@@ -17,22 +21,36 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from core.paste.motion import mean_square, motion, moved
+from core.paste.motion import mean_around, mean_square, motion, moved
+from core.paste.person import person
 
-# Coarser than this (sigma, pixels of a rendering of 128) is colour and light, finer is a feature.
+# The analysis runs at this side at most: what it finds is smooth. Lengths below are in its pixels.
+ANALYSIS_SIDE = 256
+# Coarser than this (sigma) is colour and light, finer is a feature.
 COLOUR = 8.0
 # Structure is compared in neighbourhoods of this sigma; below the floor (grey levels) it is noise.
 NEIGHBOURHOOD = 2.0
 FLOOR = 6.0
+# The same from further away: strands are gone, outlines are not.
+AWAY = 4.0
 # Shares of structure that differ: up to the first it is the same thing, from the second on another.
 SAME, OTHER = 0.1, 0.5
 # A photo's pixels enlarged in area up to the first look like skin; from the second on they are a smear.
 ENLARGED = (1.5, 3.0)
 DOUBT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
-# Weight of the places that a mean should leave out, so that it exists where there are no others.
+# That far from an outline it is left behind.
+OUTLINE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (23, 23))
+# Motion in pixels that leaves lines where they are, and that carries them away.
+MOVING = (0.5, 2.5)
+# Difference in grey levels, seen from away, of one thing in two colours, and of two things.
+UNLIKE = (30.0, 55.0)
+# How much the motion of such places counts beside that of what the model knows.
+STRANDS = 0.2
+# Weight of the rest of a rim's surroundings, so that a mean exists where there is no rim.
 LITTLE = 1e-3
-# The analysis runs at this side at most: what it finds is smooth.
-ANALYSIS_SIDE = 128
+# The guided filter that draws a change of tone along the photo's edges: window, and the variance (levels
+# squared) below which a window is flat.
+WINDOW, FLAT = 25, 100.0
 
 
 @dataclass(frozen=True)
@@ -40,49 +58,79 @@ class Bands:
     """The parts of an edited face, all float32.
 
     flow: (S, S, 2), pixels: what the edited face shows at x, the photo shows at x + flow.
-    rim_colour, colour, features: (S, S, 3), bands of the error; rim_colour is read along the rim alone.
-    light: (S, S, 3), the change's own coarse part: light and the tone of the skin.
     low: (S, S, 3), the photo at the model's resolution, moved: photo minus this is texture.
+    rim_colour, colour, features: (S, S, 3), bands of the error; rim_colour is read along the rim alone.
+    tone: (S, S, 3), the change as a change of colour of what the photo shows.
     kept: (S, S), 1 where the edit keeps the base's structure, 0 where it shows something else.
-    true: (S, S), likewise 1 where the base shows what the photo shows.
+    drawn: (S, S), 1 where the model draws the photo's own lines, 0 where it makes up strands of its own.
+    true: (S, S), 1 where the base shows what the photo shows.
+    person: (S, S), 1 where the edited face or the photo has the person, 0 on what is background in both.
     """
 
     flow: np.ndarray
+    low: np.ndarray
     rim_colour: np.ndarray
     colour: np.ndarray
     features: np.ndarray
-    light: np.ndarray
-    low: np.ndarray
+    tone: np.ndarray
     kept: np.ndarray
+    drawn: np.ndarray
     true: np.ndarray
+    person: np.ndarray
 
 
-def bands(crop: np.ndarray, base: np.ndarray, edited: np.ndarray, mask: np.ndarray) -> Bands:
-    """crop, base, edited: (S, S, 3), the photo and the unedited and edited renderings; mask: (S, S)."""
+def bands(
+    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, region: np.ndarray, mask: np.ndarray
+) -> Bands:
+    """crop, base, edited: (S, S, 3), the photo and the unedited and edited renderings.
+
+    region: (S, S), the face, to find the person by; mask: (S, S), where the photo may change.
+    """
     size = base.shape[0]
-    small_crop, small_base, small_edited, small_mask = (reduced(i) for i in (crop, base, edited, mask))
-    # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
-    flow = motion(small_base, small_edited) * small_mask[:, :, None]
-    here, error = moved(small_base, flow), moved(small_crop - small_base, flow)
-    kept = _soft(_agreement(small_edited, here) * _not_smeared(flow), NEIGHBOURHOOD)
-    colour = _mean_around(error, kept + LITTLE)
-    # Doubt spreads: half an eye of the photo's and half of the model's would be worse than either.
-    true = _soft(cv2.erode(_agreement(here + error, here), DOUBT), 2 * NEIGHBOURHOOD)
-    scale = size / flow.shape[0]
-    full_flow = enlarged(flow, size) * np.float32(scale)
+    small = [reduced(image) for image in (crop, base, edited, region, mask)]
+    flow, here, photo, ours, theirs, drawn = _followed(*small)
+    small_crop, small_base, small_edited, small_region, small_mask = small
+    error, true = photo - here, _true(photo, here)
+    same = _agreement(*(_soft(image, AWAY) for image in (small_edited, here)), AWAY)
+    same += drawn * (_agreement(small_edited, here) - same)
+    strange = _strange(small_crop, small_base, small_region)
+    kept = _soft(np.maximum(same * _not_smeared(flow), strange), NEIGHBOURHOOD)
+    # The wall has its own error: hair that grows over it takes the hair's.
+    colour = mean_around(error, kept * theirs * ours, COLOUR)
+    wall = mean_around(error, kept * (1 - theirs) * (1 - ours), COLOUR)
+    colour += (1 - theirs)[:, :, None] * (wall - colour)
+    gain, offset = _along_edges(small_edited - here, photo)
+
+    flow = enlarged(flow, size) * np.float32(size / len(small_base))
     colour = enlarged(colour, size)
-    full_error = error if scale == 1 else moved(crop - base, full_flow)
-    full_here = here if scale == 1 else moved(base, full_flow)
+    low, here = (moved(image.astype(np.float32, copy=False), flow) for image in (crop, base))
     return Bands(
-        flow=full_flow,
+        flow=flow,
+        low=low,
         rim_colour=enlarged(_from_rim(error, small_mask), size),
         colour=colour,
-        features=full_error - colour,
-        light=enlarged(_mean_around(small_edited - here, kept + LITTLE), size),
-        low=full_here + full_error,
+        features=low - here - colour,
+        tone=enlarged(gain, size) * low + enlarged(offset, size),
         kept=enlarged(kept, size),
+        drawn=enlarged(drawn, size),
         true=enlarged(true, size),
+        person=enlarged(np.maximum(ours, theirs), size),
     )
+
+
+def _followed(
+    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, region: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Motion; base, photo and the photo's person by it; the edited person; where lines are the photo's."""
+    ours, theirs = (enlarged(person(image, region), len(base)) for image in (crop, edited))
+    drawn = _drawn(crop, base, region)
+    flow = _steady(motion(base, edited), drawn)
+    # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
+    flow *= (mask * _near(np.maximum(ours, theirs)))[:, :, None]
+    here, photo = moved(base, flow), moved(crop, flow)
+    # Of lines that are followed, what is left in the change is how inexactly they were.
+    drawn = np.maximum(_true(photo, here), moved(drawn, flow) * _resting(flow))
+    return flow, here, photo, moved(ours, flow), theirs, drawn
 
 
 def reduced(image: np.ndarray) -> np.ndarray:
@@ -94,18 +142,54 @@ def reduced(image: np.ndarray) -> np.ndarray:
 
 
 def enlarged(field: np.ndarray, size: int) -> np.ndarray:
-    """A smooth field back at the side of the picture it was found in."""
+    """A smooth field at the side of the picture it was found in."""
     return (
         field if field.shape[0] == size else cv2.resize(field, (size, size), interpolation=cv2.INTER_LINEAR)
     )
 
 
-def _agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _agreement(a: np.ndarray, b: np.ndarray, neighbourhood: float = 0) -> np.ndarray:
     """(S, S): 1 where two pictures have the same structure whatever their light, 0 where they do not."""
-    a, b = _features(a), _features(b)
-    apart = _power(a - b)
-    share = apart / (_power(a) + _power(b) + FLOOR**2)
+    sigma = np.hypot(NEIGHBOURHOOD, neighbourhood)
+    a, b = (image - cv2.GaussianBlur(image, (0, 0), COLOUR + 2 * neighbourhood) for image in (a, b))
+    apart, first, second = (cv2.GaussianBlur(mean_square(i), (0, 0), sigma) for i in (a - b, a, b))
+    share = apart / (first + second + FLOOR**2)
     return smooth_step((OTHER - share) / (OTHER - SAME))
+
+
+def _true(photo: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """(S, S): 1 where the base shows what the photo shows. Doubt spreads: half an eye of each is no eye."""
+    return _soft(cv2.erode(_agreement(photo, base), DOUBT), 2 * NEIGHBOURHOOD)
+
+
+def _drawn(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """(S, S): 1 inside the face, and beside it where the base is true to the photo."""
+    inner = cv2.erode((region > 0.99).astype(np.float32), OUTLINE)
+    return np.maximum(_soft(inner, 2 * NEIGHBOURHOOD), _true(photo, base))
+
+
+def _strange(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """(S, S): 1 beside the face where the base shows another thing than the photo, as collars; 0 elsewhere.
+
+    What an edit makes of such a thing is no news of the photo.
+    """
+    apart = np.sqrt(mean_square(_soft(photo - base, AWAY)))
+    return smooth_step((apart - UNLIKE[0]) / (UNLIKE[1] - UNLIKE[0])) * (1 - region)
+
+
+def _near(person: np.ndarray) -> np.ndarray:
+    """(S, S): 1 on the person and close by, falling to 0: walls do not turn with a head."""
+    return _soft(cv2.dilate(person, OUTLINE), COLOUR)
+
+
+def _resting(flow: np.ndarray) -> np.ndarray:
+    """(S, S): 1 where nothing moves, 0 where it does by more than a pixel or two."""
+    return smooth_step((MOVING[1] - np.hypot(flow[:, :, 0], flow[:, :, 1])) / (MOVING[1] - MOVING[0]))
+
+
+def _steady(flow: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """The motion, and where the model's strands are not the photo's, what moves around there on average."""
+    return flow + (1 - drawn)[:, :, None] * (mean_around(flow, drawn + STRANDS, COLOUR) - flow)
 
 
 def _not_smeared(flow: np.ndarray) -> np.ndarray:
@@ -118,21 +202,6 @@ def _not_smeared(flow: np.ndarray) -> np.ndarray:
 
 def _soft(weight: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(weight, (0, 0), sigma)
-
-
-def _features(image: np.ndarray) -> np.ndarray:
-    return image - cv2.GaussianBlur(image, (0, 0), COLOUR)
-
-
-def _power(features: np.ndarray) -> np.ndarray:
-    return cv2.GaussianBlur(mean_square(features), (0, 0), NEIGHBOURHOOD)
-
-
-def _mean_around(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weighted mean over a COLOUR wide neighbourhood: teeth get the skin's colour error, not the lips'."""
-    weighted = cv2.GaussianBlur(values * weight[:, :, None], (0, 0), COLOUR)
-    mean: np.ndarray = weighted / cv2.GaussianBlur(weight, (0, 0), COLOUR)[:, :, None]
-    return mean
 
 
 def _from_rim(error: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -148,6 +217,21 @@ def _from_rim(error: np.ndarray, mask: np.ndarray) -> np.ndarray:
     summed = cv2.GaussianBlur(cv2.resize(weighted, quarter, interpolation=cv2.INTER_AREA), (0, 0), sigma / 4)
     mean: np.ndarray = summed[:, :, :3] / summed[:, :, 3:]
     return cv2.resize(mean, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def _along_edges(change: np.ndarray, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(S, S, 3) twice: gain and offset, smooth, so that the change is about gain * photo + offset.
+
+    The guided filter (He, Sun and Tang 2010), a channel guiding itself. Gain and offset hold for a larger
+    photo as well (He and Sun 2015).
+    """
+
+    def mean(image: np.ndarray) -> np.ndarray:
+        return cv2.blur(image, (WINDOW, WINDOW), borderType=cv2.BORDER_REFLECT)
+
+    photos, changes = mean(photo), mean(change)
+    gain = (mean(photo * change) - photos * changes) / (mean(photo * photo) - photos**2 + FLAT)
+    return mean(gain), mean(changes - gain * photos)
 
 
 def smooth_step(t: np.ndarray) -> np.ndarray:

@@ -61,11 +61,11 @@ def lay(photo: np.ndarray, transform: CropTransform, layers: Layers, mask: np.nd
 
 
 def _displaced(photo: np.ndarray, box: tuple[int, int, int, int], by: np.ndarray) -> np.ndarray:
-    """The photo's pixels at box + by (h, w, 2), uint8; beyond its edge the edge repeats."""
+    """The photo's pixels at box + by (h, w, 2), uint8; beyond its edge reflected, as in `alignment.crop`."""
     left, top, right, bottom = box
     x = by[:, :, 0] + np.arange(left, right, dtype=np.float32)
     y = by[:, :, 1] + np.arange(top, bottom, dtype=np.float32)[:, None]
-    return cv2.remap(photo, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(photo, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
 
 
 def near_photo_scale(layer: np.ndarray, side: float) -> np.ndarray:

@@ -15,6 +15,13 @@ CONTRAST_FLOOR = 8.0
 EXPLAINED = 0.4
 ENERGY_FLOOR = 6.0
 SMOOTHING = 1.5
+# Structure that changed by less than this share of itself stands still.
+STILL = 0.5
+# Motion is a mean (sigma in pixels) over what speaks for it and against it; NOTHING does so everywhere.
+REACH = 3.0
+NOTHING = 0.02
+# A mean asks further away where its weights come to less than FEW; LEAST keeps it finite.
+FEW, LEAST = 0.05, 1e-6
 
 
 def motion(base: np.ndarray, edited: np.ndarray) -> np.ndarray:
@@ -29,7 +36,26 @@ def motion(base: np.ndarray, edited: np.ndarray) -> np.ndarray:
     before = _energy(edited - base)
     after = _energy(edited - moved(base, flow))
     gained = np.clip((before - after) / (EXPLAINED * before + ENERGY_FLOOR), 0, 1)
-    return flow * cv2.GaussianBlur(gained, (0, 0), SMOOTHING)[:, :, None]
+    # What has structure and did not change stands still; skin without any goes with what is around it.
+    detail = _energy(base - cv2.GaussianBlur(base, (0, 0), SURROUND))
+    still = np.clip(1 - before / (STILL * detail + 1), 0, 1) * detail / (detail + CONTRAST_FLOOR**2)
+    evidence = gained + still + NOTHING
+    return mean_around(flow * (gained / evidence)[:, :, None], evidence, REACH)
+
+
+def mean_around(values: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
+    """(S, S, C): the mean of values (S, S, C) by weight (S, S) over a neighbourhood.
+
+    Where little counts there, one four times as wide is asked, computed at a quarter of the side.
+    """
+    weighted = np.dstack([values * weight[:, :, None], weight]).astype(np.float32, copy=False)
+    quarter = (max(1, weight.shape[1] // 4), max(1, weight.shape[0] // 4))
+    far = cv2.GaussianBlur(cv2.resize(weighted, quarter, interpolation=cv2.INTER_AREA), (0, 0), sigma)
+    far = far[:, :, :-1] / np.maximum(far[:, :, -1:], LEAST)
+    far = cv2.resize(far, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    near = cv2.GaussianBlur(weighted, (0, 0), sigma)
+    mean: np.ndarray = (near[:, :, :-1] + FEW * far) / (near[:, :, -1:] + FEW)
+    return mean
 
 
 def moved(image: np.ndarray, flow: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ def test_a_project_has_it(handlers: Handlers) -> None:
 
 
 def test_the_page_has_every_slider_once_in_groups_that_say_what_to_expect(tiny_engine: Engine) -> None:
-    groups = explore_groups(tiny_engine.config.generator.num_codes)
+    groups = explore_groups(tiny_engine.generator.layout)
     assert [(group["title"], group["hint"]) for group in groups] == [
         ("Overall", "what varies most"),
         ("Coarse", "pose, face shape"),

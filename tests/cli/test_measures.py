@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from core.inversion.whitening import Whitening
 from scipy.ndimage import correlate
 from skimage.metrics import structural_similarity
 
 from cli.measures import Measures, load_lpips, made_small, means, ms_ssim, mse
 from core.faces.identity import descriptor, distance
 from core.faces.judge import IdentityJudge
+from core.inversion.whitening import Whitening
 from tests.core.faces.test_judge import random_network
 
 

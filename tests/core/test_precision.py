@@ -30,9 +30,9 @@ def test_the_environment_can_force_float32(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("word", ["float16", "FLOAT32", "1"])
-def test_a_precision_that_cannot_be_forced_is_one_sentence(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_forced_is_one_sentence(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, word)
-    with pytest.raises(BadRequest, match=rf"^VISAGIST_PRECISION is '{word}'; it must be float32, or not be set"):
+    with pytest.raises(BadRequest, match=rf"^{VARIABLE} is '{word}'; it must be float32, or not be set"):
         compute_dtype(CPU)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from core.faces.dlib_network import chip_grid
 from torch import Tensor
 
+from core.faces.dlib_network import chip_grid
 from training.data.packs import Faces
 
 # iBUG indices after mirroring a face.

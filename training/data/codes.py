@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.generators.stylegan2.network import Generator
+from core.generators.family import GeneratorFamily
 from core.models.inverter import invert
 from core.models.style_transformer import StyleTransformer
 from training.data.batches import Batches
@@ -13,7 +13,9 @@ from training.loops.loop import autocast
 
 
 @torch.no_grad()
-def encode(generator: Generator, inverter: StyleTransformer, faces: Faces, device: torch.device) -> Tensor:
+def encode(
+    generator: GeneratorFamily, inverter: StyleTransformer, faces: Faces, device: torch.device
+) -> Tensor:
     """(N, L, D) float32 codes of all faces, in order, on the CPU."""
     batches, codes = Batches(faces, 64, device, 0), []
     for start in range(0, len(faces), 64):

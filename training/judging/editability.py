@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from core.faces.dlib_network import DlibFaceNetwork
 from torch import Tensor, nn
 
 from core.config import ClassifierConfig
 from core.editing.label import unit_codes
+from core.faces.dlib_network import DlibFaceNetwork
 from core.generators.stylegan2.network import Generator
 from core.models.inverter import invert
 from core.models.style_transformer import StyleTransformer

@@ -42,6 +42,16 @@ def landmark_columns(
     return {name: np.array([row[name] for row in rows]) for name in names}
 
 
+def points_after(slider: str, pictures: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """(N, 68, 2), where identity is judged in edits: the photos' landmarks, or of turned heads their own.
+
+    pictures: (N, R, R, 3) uint8, moved by this slider; landmarks: (N, 68, 2), the photos', in their pixels.
+    """
+    if slider not in TURNING:
+        return landmarks
+    return np.stack([landmarks_anew(*pair) for pair in zip(pictures, landmarks, strict=True)])
+
+
 class Judges:
     """Landmarks for geometry, the network for the rest; both in deviations between real people."""
 
@@ -119,10 +129,7 @@ def evaluate_sliders(
         for value in (VALUE, -VALUE):
             pictures = render(bundle.generator, edit(bundle, opened.codes, axes, name, value), device)
             found.append(judges(pictures, opened, [name])[name])
-            points = opened.landmarks
-            if name in TURNING:
-                points = np.stack([landmarks_anew(*pair) for pair in zip(pictures, points, strict=True)])
-            edited = network.embeddings(pictures, points)
+            edited = network.embeddings(pictures, points_after(name, pictures, opened.landmarks))
             kept.append(float((edited * identity).sum(1).mean()))
         table[name] = {
             "judge": "landmarks" if name in BY_LANDMARKS else "network",

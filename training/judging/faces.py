@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from core.checkpoints import Bundle
 from core.editing.label import directions, edit_step, unit_codes
-from core.generators.stylegan2.network import Generator
+from core.generators.family import GeneratorFamily
 from core.images import open_image, to_array
 from training.data.codes import encode
 from training.data.packs import Faces
@@ -99,7 +99,7 @@ def open_photos(
 
 
 @torch.no_grad()
-def render(generator: Generator, codes: Tensor, device: torch.device) -> np.ndarray:
+def render(generator: GeneratorFamily, codes: Tensor, device: torch.device) -> np.ndarray:
     """Codes (N, L, D) -> pictures (N, R, R, 3) uint8, as a visitor would see them."""
     pictures = []
     for part in codes.split(BATCH):

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from core.checkpoints import load_bundle
 from core.faces.judge import IdentityJudge
-from core.generators.stylegan2.network import Generator
+from core.generators.family import GeneratorFamily
 from core.images import save_image, to_array
 from training.data.packs import load
 from training.loops.loop import autocast, pick_device
@@ -75,7 +75,7 @@ def describe(network: IdentityJudge, images: np.ndarray, box: np.ndarray) -> Des
 
 
 @torch.no_grad()
-def draw(generator: Generator, count: int, psi: float, seed: int) -> np.ndarray:
+def draw(generator: GeneratorFamily, count: int, psi: float, seed: int) -> np.ndarray:
     """(count, R, R, 3) uint8 samples from the Gaussian of codes that the bundle carries."""
     pictures = []
     for codes in generator.sample(count, psi, seed).split(BATCH):
@@ -159,7 +159,7 @@ def table(figures: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def write_sheets(generator: Generator, seed: int, out: Path) -> None:
+def write_sheets(generator: GeneratorFamily, seed: int, out: Path) -> None:
     """64 samples at each of SHEET_PSI, at their own size."""
     for psi in SHEET_PSI:
         pictures = draw(generator, SHEET_SIDE**2, psi, seed)

@@ -26,7 +26,7 @@ from core.faces.judge import IdentityJudge
 from core.images import save_image
 from training.data.packs import load
 from training.judging.attribute_dependency import at_move, curve
-from training.judging.edits import Judges, real_deviations
+from training.judging.edits import Judges, points_after, real_deviations
 from training.judging.faces import Opened, edit, face_axes, open_photos, open_split, render
 from training.judging.judge import Judge, judge_pictures
 from training.judging.sheets import grid, spread
@@ -88,10 +88,8 @@ class Pairs:
         self.sigma = judge_pictures(judges.judge, opened.inversions, judges.device).std(0)
         self.start = judge_pictures(judges.judge, self.source.inversions, judges.device)
         self.axes = face_axes(bundle, self.source.codes, "first", judges.device)
-        self.identities = [self._embed(p) for p in (self.source.inversions, self.source.crops)]
-
-    def _embed(self, pictures: np.ndarray) -> np.ndarray:
-        return self.network.embeddings(pictures, self.source.landmarks)
+        unedited = (self.source.inversions, self.source.crops)
+        self.identities = [network.embeddings(p, self.source.landmarks) for p in unedited]
 
     def _render(self, codes: Tensor) -> np.ndarray:
         return render(self.bundle.generator, codes, self.judges.device)
@@ -105,7 +103,8 @@ class Pairs:
         """
         pictures = self._render(taken(self.bundle, name, self.source.codes, self.reference.codes))
         after = self.judges(pictures, self.source, [name])[name]
-        embedded = self._embed(pictures)
+        points = points_after(name, pictures, self.source.landmarks)
+        embedded = self.network.embeddings(pictures, points)
         to_inversion, to_photo = (float((embedded * i).sum(1).mean()) for i in self.identities)
         sign = np.sign(self.wanted[name] - self.before[name])
         told = np.abs(self.wanted[name] - self.before[name]) >= LEAST_GAP

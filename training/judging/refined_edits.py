@@ -9,7 +9,7 @@ from core.checkpoints import Bundle
 from core.faces.judge import IdentityJudge
 from core.images import to_array
 from core.rendering.renderer import Renderer
-from training.judging.edits import BY_LANDMARKS, VALUE, Figures, Judges, slider_figures
+from training.judging.edits import BY_LANDMARKS, VALUE, Figures, Judges, points_after, slider_figures
 from training.judging.faces import Order, edit, face_axes
 from training.judging.refined_faces import Refined, edited, render_each
 
@@ -46,7 +46,7 @@ def evaluate_refined_edits(
             for variant, tensor in edited(renderer, settings, codes, reference).items():
                 pictures = to_array(tensor)
                 found.setdefault(variant, []).append(judges(pictures, opened, [slider])[slider])
-                people = network.embeddings(pictures, opened.landmarks)
+                people = network.embeddings(pictures, points_after(slider, pictures, opened.landmarks))
                 kept[variant] = kept.get(variant, 0.0) + float((people * photos).sum(1).mean()) / 2
         for variant, scores in found.items():
             start = before[variant.removesuffix(", not faded")][slider]

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from core.faces.dlib_network import DlibFaceNetwork
 from torch import Tensor, nn
 
 from core.checkpoints import load_bundle
+from core.faces.dlib_network import DlibFaceNetwork
 from core.generators.stylegan2.layers import ToRGB
 from core.generators.stylegan2.network import Generator
 from core.models.inverter import invert

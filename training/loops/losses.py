@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from core.faces.dlib_network import DlibFaceNetwork, chips
 from torch import Tensor, nn
 
 from core.faces.alignment import model_file
+from core.faces.dlib_network import DlibFaceNetwork, chips
 
 
 @dataclass(frozen=True)

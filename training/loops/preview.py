@@ -75,20 +75,19 @@ def load(folder: Path, size: int) -> tuple[Patches, Patches]:
 
 
 def hidden(head: PreviewHead, patches: Patches) -> Tensor:
-    """What the last convolution sees: (B, width, T+2, T+2), zero outside of the picture, as in `forward`."""
+    """The second layer (B, width, T+2, T+2), zero outside of the picture, as the last one takes it."""
     size, side = head.fixed.shape[-1], patches.features.shape[-1]
     at = patches.corners[:, :, None] + torch.arange(-1, side - 1)  # (B, 2, T+2): rows, columns
     rows, columns = ((at >= 0) & (at < size)).float().unbind(1)
-    return (
-        head.hidden(patches.features.float(), patches.codes) * (rows[:, :, None] * columns[:, None])[:, None]
-    )
+    y = head.hidden(patches.features.float(), patches.codes)
+    return y * (rows[:, :, None] * columns[:, None])[:, None]
 
 
 def predict(head: PreviewHead, patches: Patches) -> Tensor:
     """(B, 3, T, T): the head's picture at the patches' places."""
     side = patches.targets.shape[-1]
     fixed = [head.fixed[:, y : y + side, x : x + side] for y, x in patches.corners.tolist()]
-    return F.conv2d(hidden(head, patches), head.colour.weight, head.colour.bias) + torch.stack(fixed)
+    return head.coloured(hidden(head, patches), patches.codes)[..., 1:-1, 1:-1] + torch.stack(fixed)
 
 
 @torch.no_grad()
@@ -103,14 +102,15 @@ def begin(head: PreviewHead, generator: MobileGenerator, data: Patches) -> None:
     scale = styled.square().mean().rsqrt()
     head.groups.weight.mul_(scale)
     head.groups.bias.mul_(scale)
-    x = F.unfold(hidden(head, some), 3).transpose(1, 2).flatten(0, 1).double()  # (B * T * T, 9 * width)
+    seen = hidden(head, some) * head.last_style(some.codes)[:, :, None, None]
+    x = F.unfold(seen, 3).transpose(1, 2).flatten(0, 1).double()  # (B * T * T, 9 * width)
     y = some.targets.flatten(2).transpose(1, 2).flatten(0, 1).double()  # (B * T * T, 3)
     x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
     gram = x.T @ x
     gram.diagonal().add_(RIDGE * gram.diagonal().mean())
     solved = torch.linalg.solve(gram, x.T @ y)  # (9 * width + 1, 3)
-    head.colour.weight.copy_(solved[:-1].T.unflatten(1, head.colour.weight.shape[1:]))
-    cast(Tensor, head.colour.bias).copy_(solved[-1])
+    head.colour_weight.copy_(solved[:-1].T.unflatten(1, head.colour_weight.shape[1:]))
+    head.colour_bias.copy_(solved[-1].view_as(head.colour_bias))  # (3,) -> (3, 1, 1)
 
 
 def step(head: PreviewHead, optimizer: torch.optim.Optimizer, batch: Patches) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from core.checkpoints import load_bundle, save_bundle
 from core.config import ReferenceEditorConfig
-from core.generators.stylegan2.network import Generator
+from core.generators.family import GeneratorFamily
 from core.models.inverter import invert
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
@@ -129,7 +129,7 @@ def train_editor(
 
 @torch.no_grad()
 def reach(
-    generator: Generator,
+    generator: GeneratorFamily,
     inverter: StyleTransformer,
     editor: ReferenceEditor,
     normal: Tensor,
@@ -151,7 +151,7 @@ def reach(
 
 
 def calibrate(
-    generator: Generator,
+    generator: GeneratorFamily,
     inverter: StyleTransformer,
     editor: ReferenceEditor,
     normal: Tensor,

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from core.faces.dlib_network import DlibFaceNetwork
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.checkpoints import load_bundle
+from core.faces.dlib_network import DlibFaceNetwork
 from core.generators.residual import LowRank
 from core.generators.stylegan2.network import Generator
 from core.models.refine_style import RefineStyle, resize

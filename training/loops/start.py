@@ -2,22 +2,23 @@
 
     python -m training.loops.start --bundle checkpoints/portrait1024 --samples 5000
 
-Fitted on pictures of sampled codes, changed as photos differ (`training.data.photo_variation`).
-Writes start.safetensors into the bundle's folder. Half an hour on two cores.
+Pictures of sampled codes, changed as photos differ (`training.data.photo_variation`), are all it is fitted on. The
+bundle is written again with it. Half an hour on two cores.
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from core.checkpoints import load_bundle
+from core.checkpoints import load_bundle, save_bundle
+from core.config import StartConfig
 from core.faces.alignment import model_file
 from core.faces.dlib_network import DlibFaceNetwork
 from core.generators.family import GeneratorFamily
-from core.inversion.start import Start, StartShape, group_sizes, start_features
+from core.inversion.start import Start, group_sizes, start_features
 from core.inversion.whitening import Whitening
 from training.data.photo_variation import photo_variation
 
@@ -67,7 +68,7 @@ def fit_start(
     _, _, components = torch.linalg.svd(x @ weights * counts, full_matrices=False)
     components = components[:rank].float()  # (rank, K)
     rank = len(components)
-    start = Start(StartShape(features.shape[1], rank, coordinates.shape[1]))
+    start = Start(StartConfig(features.shape[1], rank, coordinates.shape[1]))
     # About 1, where half precision is at home.
     reduce = (weights * counts).float() @ components.T
     size = float(reduce.square().mean().sqrt())
@@ -90,12 +91,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=5000)
     args = parser.parse_args()
     network = DlibFaceNetwork.load(Path(model_file("dlib_face_recognition_resnet_model_v1.dat")))
-    generator = load_bundle(args.bundle).generator
+    bundle = load_bundle(args.bundle)
+    generator = bundle.generator
     pairs = sampled_pairs(generator, network, args.samples)
     # A direction that moves the code further moves the picture further.
     counts = Whitening.of(generator).basis[:, 0].norm(dim=1).clamp(min=1e-3).sqrt()
     start = fit_start(*pairs, group_sizes(network), counts, RIDGE, RANK)
-    save_file(start.state_dict(), args.bundle / "start.safetensors")
+    config = dataclasses.replace(bundle.config, start=start.config)
+    save_bundle(args.bundle, dataclasses.replace(bundle, config=config, start=start))
 
 
 if __name__ == "__main__":

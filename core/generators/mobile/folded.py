@@ -6,22 +6,23 @@ inverse Haar transform is part of the last kernel; high resolutions are computed
 
 import weakref
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.generators.mobile.config import MobileConfig
 from core.generators.mobile.grid import remove_grid
-from core.generators.mobile.network import (
+from core.generators.mobile.layers import (
     SLOPE,
     Block,
-    MobileGenerator,
     ModulatedConv,
     ToImage,
     inverse_haar,
     joining,
 )
+from core.generators.mobile.preview import PreviewHead
 from core.generators.mobile.restart import Restarts, State, worth_keeping
 from core.generators.residual import LowRank, Residual
 
@@ -190,13 +191,75 @@ class FoldedImage:
         out.copy_(planes)
 
 
+class FoldedPreview:
+    """A `PreviewHead` of features in the network's own order, in strips as its block's."""
+
+    def __init__(self, head: PreviewHead, dtype: torch.dtype) -> None:
+        self.head, self.dtype = head, dtype
+        # The 3x3 to colour as nine products of matrices, whose planes are small: (27, I), place by place.
+        self.colour = head.colour_weight.detach().permute(2, 3, 0, 1).flatten(0, 2)
+        self.fixed = head.colour_bias.detach() + head.fixed.detach()
+
+    def __call__(self, x: Tensor, w: Tensor) -> Tensor:
+        """x: (1, I, S, S), w: (L, D) -> (1, 3, S, S), as wide as the weights."""
+        first, second, third = (kernel.to(self.dtype) for kernel in self._kernels(w))
+        biases = [
+            bias.detach()[:, 0].to(self.dtype) for bias in (self.head.first_bias, self.head.second_bias)
+        ]
+        side, parts = x.shape[2], []
+        for part in x.permute(0, 2, 3, 1).flatten(0, 2).split(STRIP * side):  # (rows S, I)
+            y = F.leaky_relu_(F.linear(part, first, biases[0]), SLOPE)
+            y = F.leaky_relu_(F.linear(y, second, biases[1]), SLOPE)
+            parts.append((third @ y.T).to(self.fixed.dtype))  # (27, rows S)
+        planes = F.pad(torch.cat(parts, 1).view(3, 3, 3, side, side), (1, 1, 1, 1))
+        out = self.fixed.clone()
+        for r in range(3):
+            for c in range(3):
+                out += planes[r, c, :, r : r + side, c : c + side]
+        return out[None]
+
+    def _kernels(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(width, I), (width, width) and (27, width), times the styles of what each is given."""
+        head = self.head
+        codes = w[None, -head.later :]  # (1, later, D)
+        return (
+            head.first_weight * head.style(w[None]),
+            head.second_weight * head.second(codes[:, 1]),
+            self.colour * head.last_style(w[None]),
+        )
+
+
+class Readable(Protocol):
+    """What of a `MobileGenerator` is folded."""
+
+    config: MobileConfig
+    sizes: tuple[int, ...]
+    constant: nn.Parameter
+    first: ModulatedConv
+    blocks: nn.ModuleList
+    to_image: ToImage
+    previews: nn.ModuleDict
+
+    def synthesis(
+        self,
+        w: Tensor,
+        w_rgb: Tensor | None = None,
+        residual: Residual | None = None,
+        size: int | None = None,
+    ) -> Tensor: ...
+
+
 class FoldedMobile:
     """The `Synthesizer` of this family. One call at a time."""
 
-    def __init__(self, generator: MobileGenerator, dtype: torch.dtype) -> None:
+    def __init__(self, generator: Readable, dtype: torch.dtype) -> None:
         """generator: on the device to compute on; its weights are shared, and must not change."""
         config, self._generator = generator.config, generator
-        self._sizes, self._previews, self._dtype = generator.sizes, generator.previews, dtype
+        self._sizes = generator.sizes
+        self._previews = {
+            int(size): FoldedPreview(cast(PreviewHead, head), dtype)
+            for size, head in generator.previews.items()
+        }
         # Styles and the picture are never rounded more than the network's own weights.
         self._wide = generator.constant.dtype
         self._constant = generator.constant.detach().to(dtype).contiguous(memory_format=torch.channels_last)
@@ -257,7 +320,13 @@ class FoldedMobile:
         self, w: Tensor, kernels: list[Tensor], residual: Residual | None, strength: float, size: int
     ) -> Tensor:
         """w: (L, D) -> (1, 3, S, S)."""
-        states = self._restarts.known(w, residual, strength)
+        # A preview needs what comes before the picture's last blocks.
+        seen = [i for i, b in enumerate(self._blocks) if size == b.resolution and size in self._previews]
+        states = [
+            state
+            for state in self._restarts.known(w, residual, strength)
+            if not seen or state.block <= seen[0]
+        ]
         if states:
             first, x = states.pop()
         else:
@@ -267,9 +336,9 @@ class FoldedMobile:
             if worth_keeping(x):
                 states.append(State(i, x))
             codes, pair = w[2 * i + 1 : 2 * i + 3], kernels[2 * i + 1 : 2 * i + 3]
-            if size == block.resolution and str(size) in self._previews:
+            if i in seen:
                 features = block.whole(x, codes, pair, banded=False)
-                return self._previews[str(size)](features.to(self._wide), w[None])
+                return self._previews[size](features, w)
             if block is not self._blocks[-1]:
                 x = block.whole(x, codes, pair)
         return self._image_of(x, w, kernels, size)

@@ -5,15 +5,16 @@ arithmetic; here a style scales a kernel instead of a map, sums are made in plac
 maps for its gradient. In bfloat16 a step takes about a third of the readable network's time.
 """
 
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from core.generators.mobile.config import MobileConfig
 from core.generators.mobile.folded import by_bands
-from core.generators.mobile.network import SLOPE, Block, MobileGenerator, ModulatedConv
+from core.generators.mobile.layers import SLOPE, Block, ModulatedConv
 
 
 class Kernels(NamedTuple):
@@ -120,10 +121,20 @@ class DescendedConv:
         return cast(Tensor, _SeparableConv.apply(x, self._affine(w) * self._gain, self._kernels))
 
 
+class Readable(Protocol):
+    """What of a `MobileGenerator` a descent goes through."""
+
+    config: MobileConfig
+    constant: nn.Parameter
+    first: ModulatedConv
+    blocks: nn.ModuleList
+    previews: nn.ModuleDict
+
+
 class DescendedMobile:
     """`MobileGenerator.synthesis(w, size=size)`, differentiable in w only, of the weights as they are now."""
 
-    def __init__(self, generator: MobileGenerator, size: int, dtype: torch.dtype) -> None:
+    def __init__(self, generator: Readable, size: int, dtype: torch.dtype) -> None:
         """size: in px, of the generator's previews. dtype: of maps and kernels; styles stay as they are.
 
         Raises: ValueError if there is no such preview.

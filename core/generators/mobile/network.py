@@ -4,114 +4,22 @@ A student of StyleGAN2: each block doubles the size by an inverse Haar transform
 separable convolutions. Nothing is demodulated by the style: the kernels were normalised when published.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.generators.family import CodeLayout, GeneratorFamily, Synthesizer
 from core.generators.mobile.config import MobileConfig
-from core.generators.residual import LowRank, Residual
+from core.generators.mobile.folded import FoldedMobile
+from core.generators.mobile.gradients import DescendedMobile
+from core.generators.mobile.layers import Block, MappingNetwork, ModulatedConv, ToImage, inverse_haar, joining
+from core.generators.mobile.preview import preview_heads
+from core.generators.residual import Residual
 
-SLOPE = 0.2
 # Of the statistics of W, which every copy of the weights gives alike.
 STATISTICS_SAMPLES, STATISTICS_SEED = 8192, 0
-
-
-def inverse_haar(x: Tensor) -> Tensor:
-    """(B, 4C, H, W) -> (B, C, 2H, 2W), orthonormal.
-
-    Channels [0, C) are the low band; C groups of three follow: of each channel the differences across rows,
-    across columns, and diagonal.
-    """
-    channels = x.shape[1] // 4
-    a = x[:, :channels]
-    h, v, d = x[:, channels:].unflatten(1, (channels, 3)).unbind(2)  # (B, C, H, W) each
-    corners = [a + h + v + d, a + h - v - d, a - h + v - d, a - h - v + d]
-    return F.pixel_shuffle(torch.stack(corners, 2).flatten(1, 2) / 2, 2)  # (B, 4C, H, W) -> (B, C, 2H, 2W)
-
-
-class MappingNetwork(nn.Module):
-    """z (B, z_dim) -> w (B, w_dim): pixel norm, then linear layers, leaky ReLU, times sqrt 2."""
-
-    def __init__(self, z_dim: int, w_dim: int, layers: int) -> None:
-        super().__init__()
-        sizes = [z_dim] + [w_dim] * layers
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
-
-    def forward(self, z: Tensor) -> Tensor:
-        x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), SLOPE) * math.sqrt(2.0)
-        return x
-
-
-class ModulatedConv(nn.Module):
-    """x * style -> 3x3 convolution -> + fixed noise + bias -> leaky ReLU.
-
-    The convolution is dense, or (`separable`) a depthwise 3x3 and then a pointwise one. `weight` is the dense
-    or the pointwise kernel: what a residual joins.
-    """
-
-    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int, separable: bool) -> None:
-        super().__init__()
-        self.affine = nn.Linear(w_dim, inputs)
-        self.gain = 1 / math.sqrt(9 * inputs)  # of the style
-        self.depthwise = nn.Parameter(torch.randn(inputs, 1, 3, 3) / 3) if separable else None
-        side = 1 if separable else 3
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, side, side))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        self.register_buffer("noise", torch.randn(resolution, resolution) / 10)
-        self.noise: Tensor
-
-    def forward(self, x: Tensor, w: Tensor, added: Tensor | None = None) -> Tensor:
-        """x: (B, I, H, W), w: (B, D) -> (B, O, H, W). added: to the kernel, (O, I, k, k) or with B before."""
-        x = x * (self.affine(w) * self.gain)[:, :, None, None]
-        if self.depthwise is not None:
-            x = F.conv2d(x, self.depthwise, padding=1, groups=x.shape[1])
-        kernel = self.weight if added is None else self.weight + added
-        if kernel.ndim == 4:
-            x = F.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
-        else:  # every sample has its own: in groups
-            b, o, i, k, _ = kernel.shape
-            x = x.reshape(1, b * i, *x.shape[2:])
-            x = F.conv2d(x, kernel.reshape(b * o, i, k, k), padding=k // 2, groups=b).unflatten(1, (b, o))[0]
-        return F.leaky_relu(x + self.noise + self.bias[:, None, None], SLOPE)
-
-
-class Block(nn.Module):
-    """Styled inverse Haar transform to twice the size, then two separable convolutions."""
-
-    def __init__(self, inputs: int, outputs: int, w_dim: int, resolution: int) -> None:
-        super().__init__()
-        self.resolution = resolution
-        self.up = nn.Linear(w_dim, inputs)
-        self.conv1 = ModulatedConv(inputs // 4, outputs, w_dim, resolution, separable=True)
-        self.conv2 = ModulatedConv(outputs, outputs, w_dim, resolution, separable=True)
-
-    def forward(self, x: Tensor, w: Tensor, added: Sequence[Tensor | None] = (None, None)) -> Tensor:
-        """x: (B, I, H, W), w: (B, 2, D) -> (B, O, 2H, 2W)."""
-        x = inverse_haar(x * self.up(w[:, 0])[:, :, None, None])
-        return self.conv2(self.conv1(x, w[:, 0], added[0]), w[:, 1], added[1])
-
-
-class ToImage(nn.Module):
-    """x * style -> pointwise convolution to the picture's twelve Haar bands."""
-
-    def __init__(self, inputs: int, w_dim: int) -> None:
-        super().__init__()
-        self.affine = nn.Linear(w_dim, inputs)
-        self.gain = 1 / math.sqrt(inputs)  # of the style
-        self.weight = nn.Parameter(torch.randn(12, inputs, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(12))
-
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """x: (B, I, H, W), w: (B, D) -> (B, 12, H, W), bands in the order of `inverse_haar`."""
-        return F.conv2d(x * (self.affine(w) * self.gain)[:, :, None, None], self.weight, self.bias)
 
 
 class MobileGenerator(GeneratorFamily):
@@ -119,20 +27,20 @@ class MobileGenerator(GeneratorFamily):
 
     Codes: the convolution at 4 px takes w[0]; block i's transform and first convolution w[2i+1], its second
     w[2i+2]; the picture's bands the last. previews: by size in px, modules that make (B, 3, S, S) of the
-    features (B, C, S, S) of the block of that size and the codes (B, L, D).
+    features (B, C, S, S) of the block of that size and the codes (B, L, D); None: new `preview_heads`.
     """
 
-    def __init__(
-        self, config: MobileConfig, previews: Mapping[int, nn.Module] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, config: MobileConfig, previews: Mapping[int, nn.Module] | None = None) -> None:
         super().__init__()
+        previews = preview_heads(config) if previews is None else previews
         if tuple(previews) != config.previews:
             raise ValueError(f"The config describes previews {config.previews}, given are {tuple(previews)}")
         self.config = config
         self.resolution, self.w_dim = config.resolution, config.w_dim
         c, d = config.channels, config.w_dim
         within = [4 * 2**i for i in range(1, len(c))]
-        self.layout = CodeLayout(acts_at=(4, *(px for px in within for _ in range(2)), within[-1]))
+        # Code 2i + 1 acts first on the features that block i's transform then doubles, as StyleGAN2's does.
+        self.layout = CodeLayout(acts_at=tuple(px for px in (4, *within) for _ in range(2)))
         self.sizes = (*config.previews, self.resolution // 2, self.resolution)
         self.mapping = MappingNetwork(config.z_dim, d, config.mapping_layers)
         self.constant = nn.Parameter(torch.randn(1, c[0], 4, 4))
@@ -203,31 +111,13 @@ class MobileGenerator(GeneratorFamily):
 
     def folded(self, dtype: torch.dtype) -> Synthesizer:
         """See `GeneratorFamily.folded`; weights that it computes with as they are, it shares."""
-        # Here, as it is made of this module's classes.
-        from core.generators.mobile.folded import FoldedMobile
-
         return FoldedMobile(self, dtype)
 
     def descended(self, size: int, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         """See `GeneratorFamily.descended`; through a preview, in fewer passes over memory."""
-        from core.generators.mobile.gradients import DescendedMobile
-
         if size not in self.config.previews:
             return super().descended(size, dtype)
         return DescendedMobile(self, size, dtype)
-
-
-def joining(residual: Residual, strength: float = 1.0) -> list[Tensor | None]:
-    """What a residual, strength times, adds to each of `MobileGenerator.kernels`: (O, I, k, k) or None.
-
-    P^T Q is alike at all positions of a kernel (RefineStyle, Equations 2 and 3): k = 1 serves for 3 as well.
-    """
-    if not isinstance(residual, LowRank):
-        return [strength * shift for shift in residual.shifts]
-    return [
-        None if pair is None else (strength * (pair[0].mT @ pair[1]))[..., None, None]
-        for pair in residual.tokens
-    ]
 
 
 def _styled(layer: ModulatedConv | ToImage) -> Tensor:
@@ -235,7 +125,7 @@ def _styled(layer: ModulatedConv | ToImage) -> Tensor:
 
 
 @torch.no_grad()
-def statistics(mapping: MappingNetwork, z_dim: int) -> tuple[Tensor, Tensor]:
+def statistics(mapping: nn.Module, z_dim: int) -> tuple[Tensor, Tensor]:
     """The mean (D,) of W, and its principal axes times their standard deviations (D, D), largest first.
 
     In float64 from STATISTICS_SAMPLES samples of a fixed seed. w = mean + v @ axes has W's covariance for

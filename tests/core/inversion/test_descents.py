@@ -3,9 +3,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from core.config import StartConfig
 from core.inversion import descents
 from core.inversion.descents import Descents
-from core.inversion.start import Start, StartShape, group_sizes, start_features
+from core.inversion.start import Start, group_sizes, start_features
 
 from .conftest import CODES, COORDINATES, SIDE, World
 
@@ -13,7 +14,7 @@ from .conftest import CODES, COORDINATES, SIDE, World
 @pytest.fixture
 def made(world: World, monkeypatch: pytest.MonkeyPatch) -> Descents:
     monkeypatch.setattr(descents, "SIZE", SIDE)
-    start = Start(StartShape(sum(group_sizes(world.face_network)), 2, COORDINATES))
+    start = Start(StartConfig(sum(group_sizes(world.face_network)), 2, COORDINATES))
     torch.manual_seed(5)
     for buffer in start.buffers():
         buffer.normal_()

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from core.models.lpips import CHANNELS, Lpips, from_torchvision_names
+from core.errors import BadCheckpoint
+from core.models.lpips import Lpips, load_lpips
 
 WIDTHS = (3, 4, 5, 6, 7)
 
@@ -54,17 +58,38 @@ def test_a_grey_area_has_a_finite_gradient(tiny: Lpips) -> None:
     assert a.grad.isfinite().all()
 
 
-def test_published_names_are_read() -> None:
-    """torchvision's `features` and the LPIPS repository's lin layers."""
-    model = Lpips()
-    state = {f"trunk.features.{i}.{part}": None for i in (0, 3, 6, 8, 10) for part in ("weight", "bias")}
-    state = {
-        name: model.get_parameter(name.replace("features.", "features_")).detach().half() for name in state
-    }
-    state |= {f"lin.lin{i}": torch.full((1, c, 1, 1), 0.5 + i) for i, c in enumerate(CHANNELS)}
+def published(model: Lpips) -> dict[str, torch.Tensor]:
+    """torchvision's `features`, in half precision, and the LPIPS repository's lin layers."""
+    state = {}
+    for name, tensor in model.state_dict().items():
+        if name.startswith("weights."):
+            state[name.replace("weights.", "lin.lin")] = tensor.view(1, -1, 1, 1)
+        else:
+            state[name.replace("features_", "features.")] = tensor.half()
+    return state
 
-    named = from_torchvision_names(state)
 
-    Lpips().load_state_dict(named)
-    assert float(named["weights.3"][0]) == 3.5
-    assert named["trunk.features_0.weight"].dtype == torch.float32
+def test_a_published_file_is_read(tmp_path: Path) -> None:
+    model, path = Lpips(), tmp_path / "lpips.safetensors"
+    save_file(published(model), path)
+
+    loaded = load_lpips(path)
+
+    assert not any(p.requires_grad for p in loaded.parameters())
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing", "flat"])
+def test_a_damaged_file_is_told(tmp_path: Path, damage: str) -> None:
+    state, path = published(Lpips()), tmp_path / "lpips.safetensors"
+    if damage == "missing":
+        del state["lin.lin3"]
+    if damage == "flat":
+        state["trunk.features.0.weight"] = state["trunk.features.0.weight"].flatten()
+    save_file(state, path)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-9])
+
+    with pytest.raises(BadCheckpoint, match=r"lpips\.safetensors is damaged"):
+        load_lpips(path)

@@ -8,6 +8,7 @@ from core.paste.detail import Bands, bands, reduced, smooth_step
 from core.paste.motion import moved
 
 SIZE = 128
+EVERYWHERE = np.ones((SIZE, SIZE), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def spot(x: float, y: float, radius: float, size: int = SIZE) -> np.ndarray:
 
 
 def split(pictures: tuple[np.ndarray, np.ndarray], edited: np.ndarray) -> Bands:
-    return bands(*pictures, edited, np.ones((SIZE, SIZE), np.float32))
+    return bands(*pictures, edited, EVERYWHERE, EVERYWHERE)
 
 
 def test_the_bands_are_the_photo_moved(pictures: tuple[np.ndarray, np.ndarray]) -> None:
@@ -52,17 +53,17 @@ def test_the_rim_s_colour_is_read_at_the_rim_alone() -> None:
     crop = (base + 60 * (spot(64, 64, 8) > 0.5)).astype(np.uint8)
     v, u = np.mgrid[:SIZE, :SIZE]
     mask = smooth_step((50 - np.hypot(u - 63.5, v - 63.5)) / 12).astype(np.float32)
-    parts = bands(crop, base, base.copy(), mask)
+    parts = bands(crop, base, base.copy(), EVERYWHERE, mask)
     assert parts.colour[64, 64].min() > 20
     assert np.abs(parts.rim_colour).max() < 3
 
 
-def test_a_change_of_light_keeps_everything_and_is_the_light(
+def test_a_change_of_light_keeps_everything_and_is_its_tone(
     pictures: tuple[np.ndarray, np.ndarray],
 ) -> None:
     parts = split(pictures, pictures[1] + 35)
     assert parts.kept.min() > 0.99
-    assert np.allclose(parts.light, 35, atol=0.5)
+    assert np.allclose(parts.tone, 35, atol=0.5)
     assert parts.true.mean() > 0.9
 
 
@@ -77,7 +78,7 @@ def test_what_the_edit_replaces_is_not_kept(pictures: tuple[np.ndarray, np.ndarr
 def test_what_the_model_got_wrong_is_not_true(pictures: tuple[np.ndarray, np.ndarray]) -> None:
     crop, base = pictures
     wrong = base + (spot(64, 64, 12) > 0.3) * (255 - 2 * base)
-    parts = bands(crop, wrong, wrong.copy(), np.ones((SIZE, SIZE), np.float32))
+    parts = bands(crop, wrong, wrong.copy(), EVERYWHERE, EVERYWHERE)
     assert parts.true[58:71, 58:71].max() < 0.2
     assert parts.true[:24].min() > 0.8
     assert parts.kept.min() > 0.99
@@ -95,7 +96,7 @@ def test_motion_ends_where_the_mask_does(pictures: tuple[np.ndarray, np.ndarray]
     crop, base = pictures
     mask = np.zeros((SIZE, SIZE), np.float32)
     mask[:, 64:] = 1
-    parts = bands(crop, base, np.roll(base, 2, axis=0), mask)
+    parts = bands(crop, base, np.roll(base, 2, axis=0), EVERYWHERE, mask)
     assert not parts.flow[:, :64].any()
     assert np.abs(parts.flow[20:-20, 70:-10, 1] + 2).mean() < 0.5
 
@@ -103,12 +104,16 @@ def test_motion_ends_where_the_mask_does(pictures: tuple[np.ndarray, np.ndarray]
 def test_a_larger_rendering_is_split_alike(pictures: tuple[np.ndarray, np.ndarray]) -> None:
     crop, base = pictures
     edited = moved(base, spot(64, 64, 18) * np.array([4, 2], np.float32)) + 20
-    small = split(pictures, edited)
+    everywhere = np.ones((512, 512), np.float32)
     crop, base, edited = (
         cv2.resize(i, (256, 256), interpolation=cv2.INTER_CUBIC) for i in (crop, base, edited)
     )
-    large = bands(crop, base, edited, np.ones((256, 256), np.float32))
-    assert large.low.shape == (256, 256, 3)
+    small = bands(crop, base, edited, everywhere[:256, :256], everywhere[:256, :256])
+    crop, base, edited = (
+        cv2.resize(i, (512, 512), interpolation=cv2.INTER_CUBIC) for i in (crop, base, edited)
+    )
+    large = bands(crop, base, edited, everywhere, everywhere)
+    assert large.low.shape == (512, 512, 3)
     assert np.abs(reduced(large.flow) - 2 * small.flow).mean() < 0.3
     assert np.abs(reduced(large.low) - small.low).mean() < 3
     assert np.abs(reduced(large.kept) - small.kept).mean() < 0.05

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from core.checkpoints import Bundle
 from core.editing.label import directions
 from core.engine import Engine
+from core.faces.alignment import find_faces
 from core.faces.judge import IdentityJudge, MobileFaceNet
 from core.images import to_array
 from core.session import EditRequest
@@ -19,7 +20,7 @@ from training.data.packs import Faces
 from training.judging import edits as evaluate_edits
 from training.judging import evaluate
 from training.judging.attribute_dependency import at_move, compare, curve
-from training.judging.edits import Judges, landmark_columns, real_deviations, slider_figures
+from training.judging.edits import Judges, landmark_columns, points_after, real_deviations, slider_figures
 from training.judging.faces import edit, face_axes, open_photos, render
 from training.judging.inversion import breakdown, groups
 from training.judging.judge import Judge, judge_pictures
@@ -136,6 +137,16 @@ def test_landmarks_are_found_anew_in_the_originals_box(tiny_engine: Engine, phot
     # dlib is not quite symmetric; the nose must point to the other side all the same.
     assert turned["yaw"][0] == pytest.approx(-there["yaw"][0], abs=0.1)
     assert turned["smile"][0] == pytest.approx(there["smile"][0], abs=0.1)
+
+
+def test_identity_is_judged_at_the_photos_points_unless_the_slider_turns_the_head(photo: np.ndarray) -> None:
+    face = find_faces(photo)[0]
+    pictures = np.stack([photo, np.roll(photo, 10, axis=1)])
+    landmarks = np.stack([face.landmarks, face.landmarks])
+    assert points_after("smile", pictures, landmarks) is landmarks
+    for slider in ("yaw", "pitch"):
+        moved = points_after(slider, pictures, landmarks)[1] - landmarks[1]
+        assert np.abs(moved.mean(0) - (10, 0)).max() < 3
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from core.faces.dlib_network import DlibFaceNetwork
 
 from core.checkpoints import Bundle, load_bundle
 from core.config import RefinerConfig
+from core.faces.dlib_network import DlibFaceNetwork
 from core.models.inverter import invert
 from tests.training.judging.test_evaluate import data  # noqa: F401, the fixture
 from training.loops import add_refiners, refiner

@@ -1,5 +1,7 @@
 """A tiny generator of the real one's code, with random weights that no test can miss."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -25,3 +27,9 @@ def randomised(config: MobileConfig, dtype: torch.dtype = torch.float64) -> Mobi
 def tiny() -> MobileGenerator:
     """64 px, 8 codes of 10, float64."""
     return randomised(TINY)
+
+
+@pytest.fixture
+def tiny_with_preview() -> MobileGenerator:
+    """The same with a head for 16 px."""
+    return randomised(dataclasses.replace(TINY, previews=(16,)))

@@ -1,7 +1,5 @@
 """The real weights at full size: float64 of the same mathematics, and OpenVINO's own run of the files."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
@@ -51,11 +49,11 @@ def test_float64_of_the_same_mathematics(
 
 
 @pytest.fixture(scope="module")
-def openvino_run() -> Iterator[object]:
+def openvino_run() -> object:
     openvino = pytest.importorskip("openvino")
     core = openvino.Core()
     options = {"INFERENCE_PRECISION_HINT": "f32"}
-    yield core.compile_model(str(package_folder() / "SynthesisNetwork.xml"), "CPU", options)
+    return core.compile_model(str(package_folder() / "SynthesisNetwork.xml"), "CPU", options)
 
 
 def test_openvinos_run_of_the_files(pictures: list[tuple[Tensor, Tensor]], openvino_run: object) -> None:

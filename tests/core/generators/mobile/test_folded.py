@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from core.generators.mobile import folded, restart
-from core.generators.mobile.config import MobileConfig
 from core.generators.mobile.folded import KEPT_CORRECTIONS, FoldedMobile
 from core.generators.mobile.grid import remove_grid
 from core.generators.mobile.network import MobileGenerator
@@ -153,25 +152,13 @@ def test_a_forgotten_portrait_leaves_nothing(tiny: MobileGenerator) -> None:
     assert len(fast._corrections) == 0
 
 
-class Head(torch.nn.Module):
-    """As a preview head: of features and codes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.randn(3, 12, 1, 1, dtype=torch.float64))
-
-    def forward(self, features: Tensor, w: Tensor) -> Tensor:
-        return torch.nn.functional.conv2d(features, self.weight) + w.mean()
-
-
-def test_previews_of_the_features_in_their_own_order() -> None:
-    config = MobileConfig(resolution=64, channels=(8, 8, 12, 6), w_dim=10, z_dim=7, previews=(16,))
-    torch.manual_seed(0)
-    generator = MobileGenerator(config, {16: Head()}).double().requires_grad_(False)
+def test_previews_of_the_features_in_their_own_order(tiny_with_preview: MobileGenerator) -> None:
+    generator = tiny_with_preview
     w = codes(generator, 7)
     fast = FoldedMobile(generator, torch.float64)
-    torch.testing.assert_close(fast.raw(w, size=16), generator.synthesis(w, size=16))
-    torch.testing.assert_close(fast.raw(w), generator.synthesis(w))
+    # Each after the other: a preview does not go on from what comes after its features, nor ends the way.
+    for size in (16, 64, 16, 64):
+        torch.testing.assert_close(fast.raw(w, size=size), generator.synthesis(w, size=size))
 
 
 def test_gradients_reach_a_low_rank_residual(tiny: MobileGenerator) -> None:

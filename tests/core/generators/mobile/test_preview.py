@@ -40,12 +40,12 @@ def plainly(made: PreviewHead, x: Tensor, w: Tensor) -> Tensor:
     y = y * linear("second", w[1])[:, None, None]
     y = leaky(torch.einsum("oc,chw->ohw", state["second_weight"], y) + state["second_bias"][:, :, None])
     y = F.pad(y * linear("third", w[2:].flatten())[:, None, None], (1, 1, 1, 1))
-    picture = state["fixed"] + state["colour.bias"][:, None, None]
+    picture = state["fixed"] + state["colour_bias"]
     side = x.shape[1]
     for i in range(3):
         for j in range(3):
             seen = y[:, i : i + side, j : j + side]
-            picture = picture + torch.einsum("oc,chw->ohw", state["colour.weight"][:, :, i, j], seen)
+            picture = picture + torch.einsum("oc,chw->ohw", state["colour_weight"][:, :, i, j], seen)
     return picture
 
 

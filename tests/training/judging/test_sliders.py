@@ -1,0 +1,66 @@
+"""The figures of a slider's row, on judgements made up for them."""
+
+import numpy as np
+import pytest
+
+from training.judging.sliders import Judged, figures, judge_published, placed
+
+
+def judged(names: tuple[str, ...], values: list[list[float]], angle: float = 0) -> Judged:
+    who = np.tile([np.cos(angle), np.sin(angle)], (len(values), 1))
+    return Judged(names, np.array(values, float), who, np.tile([1.0, 0.0], (len(values), 1)))
+
+
+NAMES = ("smile", "age", "female", "glasses", "yaw")
+
+
+def test_shares_moves_and_what_else_moves() -> None:
+    before = judged(NAMES, [[0, 30, 0, 0, 0], [0, 30, 0, 0, 0]])
+    up = judged(NAMES, [[2, 40, 0, 0, 0], [4, 30, 0, 0, 0]], angle=np.pi / 3)
+    down = judged(NAMES, [[-1, 30, 0, 0, 0], [1, 30, 0, 0, 0]])
+    row = figures("smile", before, up, down, np.array([2, 5, 1, 1, 1.0]))
+    assert (row["moved"], row["moved_up"], row["moved_down"]) == (0.75, 1.0, 0.5)
+    assert row["move"] == pytest.approx((3 - 0) / 2 / 2)
+    assert row["identity"] == pytest.approx((0.5 + 1) / 2)
+    assert row["else"]["age"] == pytest.approx(5 / 2 / 5)  # type: ignore[index]
+    assert row["else_sum"] == pytest.approx(0.5)
+
+
+def test_glasses_leave_only_those_who_have_them() -> None:
+    before = judged(NAMES, [[0, 0, 0, 0.9, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0.1, 0]])
+    up = judged(NAMES, [[0, 0, 0, 0.8, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0.9, 0]])
+    down = judged(NAMES, [[0, 0, 0, 0.1, 0], [0, 0, 0, 0.2, 0], [0, 0, 0, 0.2, 0]])
+    row = figures("glasses", before, up, down, np.ones(5))
+    assert (row["moved_up"], row["moved_down"], row["can_fall"], row["moved"]) == (1.0, 1.0, 1, 1.0)
+
+
+def test_gender_is_judged_as_female_and_turning_by_points_found_anew() -> None:
+    before = judged(NAMES, [[0, 0, 0, 0, 0]])
+    up, down = (judged(NAMES, [[0, 0, s, 0, s]], angle=1.0) for s in (1.0, -1.0))
+    assert figures("gender", before, up, down, np.ones(5))["moved"] == 1
+    assert figures("gender", before, up, down, np.ones(5))["identity"] == pytest.approx(np.cos(1.0))
+    assert figures("yaw", before, up, down, np.ones(5))["identity"] == pytest.approx(1)
+
+
+def test_published_directions_are_laid_out_over_the_codes() -> None:
+    np.testing.assert_array_equal(placed(np.arange(4.0), 3), np.tile(np.arange(4.0), (3, 1)))
+    rows = np.arange(18.0)[:, None] * np.ones(4)
+    np.testing.assert_array_equal(placed(rows, 16)[:, 0], np.arange(16))
+
+
+def test_a_published_direction_is_stretched_to_the_same_move() -> None:
+    """A judge that is linear in the codes: the published step of the wrong sign and length comes out
+    equal."""
+
+    def judges(codes: np.ndarray, pictures: np.ndarray) -> Judged:
+        return judged(NAMES, [[w[0, 0], w[0, 1], 0, 0, 0] for w in codes])
+
+    codes = np.random.default_rng(0).normal(size=(5, 2, 3))
+    before = judges(codes, codes)
+    direction = np.zeros(3)
+    direction[:2] = -1.0, -0.5
+    row = judge_published(
+        judges, codes, before, direction, {"move": 1.3}, 1.0, "smile", codes  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert row["move"] == pytest.approx(1.3)
+    assert float(row["stretched"]) < 0  # type: ignore[arg-type]

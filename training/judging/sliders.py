@@ -1,0 +1,325 @@
+"""Do the fixed sliders do what they say, and does the person stay: judged by what made no label.
+
+    python -m training.judging.sliders --bundle checkpoints/portrait1024 --directions directions \\
+        --faces gen --first 18 --last 20 --count 40 --identity mobilefacenet_arcface.safetensors \\
+        --probe judge.safetensors --trunk lpips_alex.safetensors --pose fr_pose.onnx \\
+        [--published ffhq_directions.npz]
+    python -m training.judging.sliders --bundle ... --photos data/photos ... (opened portraits, not samples)
+
+Every slider goes to +VALUE and -VALUE on every face. Lengths and colours are judged by dlib's 68 points and
+what lies between them (`slider_measures`), yaw and pitch by `fr_pose`, the rest by a probe on masks and
+published attributes of faces that no label saw, on another trunk (`training.data.attribute_probe --half 1`).
+Identity is MobileFaceNet's cosine to the unedited picture, with its landmarks; found anew where the head
+turns. With `--published`, directions of the same W found elsewhere are stretched to the same move, and stand
+beside ours.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from core.faces.alignment import find_landmarks
+from core.faces.judge import IdentityJudge
+from core.images import to_array
+from training.data.attribute_probe import Probe
+from training.data.label import FACE_BOX
+from training.data.trunks import Trunk, grid_features, load_trunk
+from training.judging.slider_measures import (
+    COLOUR_MEASURES,
+    POINT_MEASURES,
+    colour_measures,
+    hair_place,
+    point_measures,
+)
+
+SIDE = 256
+# The judge's name for a slider that has another one.
+JUDGED_AS = {"gender": "female"}
+TURNS = ("yaw", "pitch")
+# Over these the mean identity is asked for.
+KEPT_OVER = ("smile", "mouth_open", "eyes_open", "yaw", "pitch", "hair_brightness", "skin_brightness")
+# Only faces that can move are counted: glasses come to those without and leave those with (the probe's
+# score).
+NOTHING_TO_TAKE = {"glasses": 0.4, "beard": 0.2, "bangs": 0.3}
+PUBLISHED = {
+    "smile": "e4e__smile",
+    "mouth_open": "STIT__mouth_open",
+    "eyes_open": "STIT__eyes_open",
+    "yaw": "e4e__pose",
+    "pitch": "STIT__pitch",
+    "age": "StyleGAN-nada__age",
+    "gender": "StyleGAN-nada__gender",
+    "glasses": "matching-with-gans__eyeglasses",
+    "beard": "StyleGAN-nada__beard",
+    "hair_brightness": "ganspace__hair_albedo",
+    "skin_brightness": "matching-with-gans__skin_color",
+    "face_width": "generators-with-stylegan2__width",
+    "brows": "STIT__eye_eyebrow_distance",
+    "lips": "STIT__lip_ratio",
+    "gaze": "resefa__gaze_direction",
+    "nose_width": "STIT__nose_ratio",
+    "bangs": "4995-final__Bangs",
+    "side_light": "Chunkmogrify__light",
+}
+
+Render = Callable[[np.ndarray], np.ndarray]  # codes (N, L, D) -> pictures (N, 256, 256, 3) uint8
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the judges say of N pictures. `values`: (N, A) by `names`; `identity`: (N, 128) unit vectors with
+    the unedited landmarks, `turned`: the same with landmarks found anew."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    identity: np.ndarray
+    turned: np.ndarray
+
+
+class HeadPose:
+    """npm faceplugin-face-recognition-js 0.0.1's fr_pose.onnx: 66 bins of 3 degrees for yaw, pitch and
+    roll."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 1, 3
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, picture: np.ndarray, points: np.ndarray) -> tuple[float, float]:
+        """Yaw to the picture's right and pitch upwards, degrees. picture: HWC uint8 RGB; points: (68, 2)."""
+        centre, side = points.mean(0), 1.5 * float(np.ptp(points, 0).max())
+        corner = np.rint(centre - side / 2).astype(int)
+        padded = cv2.copyMakeBorder(picture, SIDE, SIDE, SIDE, SIDE, cv2.BORDER_REPLICATE)
+        (x, y), size = corner + SIDE, int(side)
+        cut = cv2.resize(padded[y : y + size, x : x + size], (224, 224), interpolation=cv2.INTER_AREA)
+        scaled = (cut.astype(np.float32) / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+        bins = self._session.run(None, {"input": scaled.transpose(2, 0, 1)[None].astype(np.float32)})
+        yaw, pitch = (float(_softmax(b[0]) @ np.arange(66)) * 3 - 99 for b in bins[:2])
+        return yaw, pitch
+
+
+@dataclass(frozen=True)
+class Judges:
+    """All of them. Codes become pictures by `render`."""
+
+    render: Render
+    pose: HeadPose
+    probe: Probe
+    trunk: Trunk
+    identity: IdentityJudge
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*POINT_MEASURES, *COLOUR_MEASURES, *TURNS, *self.probe.attributes)
+
+    def __call__(self, codes: np.ndarray, unedited: np.ndarray | None = None) -> Judged:
+        """codes: (N, L, D); unedited: (N, 256, 256, 3) pictures of the same faces, where these are edits."""
+        pictures = self.render(codes)
+        originals = pictures if unedited is None else unedited
+        first = np.stack([find_landmarks(p, FACE_BOX) for p in originals])
+        anew = first if unedited is None else np.stack([find_landmarks(p, FACE_BOX) for p in pictures])
+        rows = []
+        for picture, points, original, place in zip(pictures, anew, originals, first, strict=True):
+            by_points = point_measures(points)
+            by_colour = colour_measures(picture, points, hair_place(original, place))
+            turns = self.pose(picture, points)
+            rows.append(
+                [*(by_points[n] for n in POINT_MEASURES), *(by_colour[n] for n in COLOUR_MEASURES), *turns]
+            )
+        values = np.concatenate([np.array(rows), self.probe(grid_features(self.trunk, pictures))], 1)
+        embeddings = (self.identity.embeddings(pictures, points) for points in (first, anew))
+        return Judged(self.names, values, *embeddings)
+
+
+def figures(name: str, before: Judged, up: Judged, down: Judged, deviations: np.ndarray) -> dict[str, object]:
+    """One slider's row. `moved_up`, `moved_down`: shares of the faces that can, moved the right way; `move`:
+    by how much, in deviations between faces, half the way from down to up; `identity`: mean cosine of both
+    edits to the unedited; `else`: what else moves most, in the same deviations; `else_sum`: all of it
+    together."""
+    own = before.names.index(JUDGED_AS.get(name, name))
+    base, high, low = (j.values[:, own] for j in (before, up, down))
+    limit = NOTHING_TO_TAKE.get(name)
+    can_rise = np.ones(len(base), bool) if limit is None else base < 2 * limit
+    can_fall = np.ones(len(base), bool) if limit is None else base > limit
+    moves = np.nanmean((up.values - down.values) / 2, 0) / deviations
+    others = [i for i in np.argsort(-np.abs(moves)) if i != own]
+    kind = "turned" if name in TURNS else "identity"
+    reference = getattr(before, kind)
+    cosines = np.concatenate([(getattr(j, kind) * reference).sum(1) for j in (up, down)])
+    rises, falls = (high > base)[can_rise], (low < base)[can_fall]
+    return {
+        "moved": float(np.concatenate([rises, falls]).mean()),
+        "moved_up": float(rises.mean()) if len(rises) else None,
+        "moved_down": float(falls.mean()) if len(falls) else None,
+        "can_fall": int(can_fall.sum()),
+        "move": float(moves[own]),
+        "identity": float(cosines.mean()),
+        "else": {before.names[i]: round(float(moves[i]), 2) for i in others[:4]},
+        "else_sum": float(np.abs(np.delete(moves, own)).sum()),
+    }
+
+
+def judge_direction(
+    judges: Judges, codes: np.ndarray, before: Judged, step: np.ndarray, name: str, pictures: np.ndarray
+) -> dict[str, object]:
+    """codes: (N, L, D); step: (L, D), what the slider adds; pictures: (N, 256, 256, 3), the unedited
+    faces."""
+    deviations = np.nanstd(before.values, 0)
+    up, down = judges(codes + step, pictures), judges(codes - step, pictures)
+    return figures(name, before, up, down, deviations)
+
+
+def placed(direction: np.ndarray, num_codes: int) -> np.ndarray:
+    """A published direction ([512] or [18, 512]) as (num_codes, 512): code i goes to code i, the last are
+    left out."""
+    if direction.ndim == 1:
+        return np.repeat(direction[None], num_codes, 0)
+    return direction[:num_codes]
+
+
+def judge_published(
+    judges: Judges,
+    codes: np.ndarray,
+    before: Judged,
+    direction: np.ndarray,
+    ours: dict[str, object],
+    norm: float,
+    name: str,
+    pictures: np.ndarray,
+) -> dict[str, object]:
+    """The same row for a published direction, stretched (and turned) so that it moves as far as ours.
+
+    One try at our step's own norm says how far it goes; the second, at most four times as long, is judged.
+    """
+    step = placed(direction.astype(np.float64), codes.shape[1])
+    step *= norm / np.linalg.norm(step)
+    tried = judge_direction(judges, codes, before, step, name, pictures)
+    wanted, found = float(ours["move"]), float(tried["move"])  # type: ignore[arg-type]
+    factor = float(np.clip(wanted / found if found else 4.0, -4.0, 4.0))
+    return {**judge_direction(judges, codes, before, factor * step, name, pictures), "stretched": factor}
+
+
+def generator_render(bundle: Path) -> Render:
+    """Pictures of the bundle's generator, averaged to 256 px by area."""
+    from core.checkpoints import load_bundle
+
+    generator = load_bundle(bundle).generator
+
+    @torch.no_grad()
+    def render(codes: np.ndarray) -> np.ndarray:
+        pictures = []
+        for w in torch.from_numpy(codes.astype(np.float32)):
+            image: Tensor = generator.synthesis(w[None])
+            pictures.append(to_array(torch.nn.functional.interpolate(image, size=(SIDE, SIDE), mode="area")))
+        return np.concatenate(pictures)
+
+    return render
+
+
+def sampled_codes(faces: Path, first: int, last: int, count: int) -> np.ndarray:
+    """(count, L, D): the first of each shard first to last (excluded), crossed codes among them."""
+    shards = [np.load(faces / f"{k:03d}.npz")["w"] for k in range(first, last)]
+    share = -(-count // len(shards))
+    return np.concatenate([shard[:share] for shard in shards])[:count]
+
+
+def opened_codes(bundle: Path, photos: Path, count: int) -> np.ndarray:
+    """(N, L, D) codes of photos opened as a visitor would open them."""
+    from core.engine import Engine
+    from core.images import open_image
+
+    engine = Engine.load(bundle)
+    files = [
+        file for file in sorted(photos.iterdir()) if file.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
+    ]
+    return np.stack([engine.open_portrait(open_image(file)).w_plus.cpu().numpy() for file in files[:count]])
+
+
+def text_row(name: str, row: dict[str, object]) -> str:
+    """One line of the printed table."""
+    moved_down = row["moved_down"]
+    down = "   -" if moved_down is None else f"{moved_down:4.2f}"
+    return (
+        f"{name:36} moved {row['moved']:4.2f} (up {row['moved_up']:4.2f}, down {down} of {row['can_fall']}) "
+        f"by {row['move']:5.2f} sd, identity {row['identity']:.2f}, else {row['else_sum']:4.1f}: "
+        + ", ".join(f"{other} {moved:+.2f}" for other, moved in row["else"].items())  # type: ignore[attr-defined]
+    )
+
+
+def judge_all(
+    judges: Judges, codes: np.ndarray, directions: Path, value: float, published: Path | None
+) -> dict[str, dict[str, object]]:
+    """Rows by slider, and by `slider / published name`, printed as they come."""
+    attributes = json.loads((directions / "attributes.json").read_text())
+    steps = load_file(directions / "directions.safetensors")["directions"].double().numpy()  # (A, L, D)
+    pictures = judges.render(codes)
+    before = judges(codes)
+    anchors = np.load(published) if published else {}
+    rows: dict[str, dict[str, object]] = {}
+    for attribute, direction in zip(attributes, steps, strict=True):
+        name, step = attribute["name"], direction * attribute["unit"] * value
+        rows[name] = judge_direction(judges, codes, before, step, name, pictures)
+        print(text_row(name, rows[name]), flush=True)
+        if (other := PUBLISHED.get(name)) in anchors:
+            row = judge_published(
+                judges, codes, before, anchors[other], rows[name], float(np.linalg.norm(step)), name, pictures
+            )
+            rows[f"{name} / {other}"] = row
+            print(text_row(f"  {other}", row), flush=True)
+    return rows
+
+
+def _softmax(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--directions", type=Path, required=True, help="what training.loops.directions wrote")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--faces", type=Path, help="shards of sampled faces")
+    source.add_argument("--photos", type=Path, help="photos to open")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--last", type=int, default=1)
+    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--value", type=float, default=2.0)
+    for name in ("identity", "probe", "trunk", "pose"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--published", type=Path, help="directions to compare with")
+    parser.add_argument("--json", type=Path)
+    a = parser.parse_args()
+    judges = Judges(
+        generator_render(a.bundle),
+        HeadPose(a.pose),
+        Probe.load(a.probe),
+        load_trunk("alexnet", a.trunk),
+        IdentityJudge.load(a.identity),
+    )
+    codes = (
+        sampled_codes(a.faces, a.first, a.last, a.count)
+        if a.faces
+        else opened_codes(a.bundle, a.photos, a.count)
+    )
+    rows = judge_all(judges, codes, a.directions, a.value, a.published)
+    kept = [float(rows[name]["identity"]) for name in KEPT_OVER if name in rows]  # type: ignore[arg-type]
+    print(f"identity over {', '.join(KEPT_OVER)}: {np.mean(kept):.3f}")
+    if a.json:
+        a.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
