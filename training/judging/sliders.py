@@ -105,7 +105,7 @@ class HeadPose:
         scaled = (cut.astype(np.float32) / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
         bins = self._session.run(None, {"input": scaled.transpose(2, 0, 1)[None].astype(np.float32)})
         yaw, pitch = (float(_softmax(b[0]) @ np.arange(66)) * 3 - 99 for b in bins[:2])
-        return yaw, pitch
+        return -yaw, pitch  # the network's yaw is positive to the picture's left
 
 
 @dataclass(frozen=True)
