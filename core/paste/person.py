@@ -94,4 +94,5 @@ def _likelihood(image: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """(SIDE, SIDE): twice the log likelihood by the colours' (N, 3) normal distribution, up to a constant."""
     spread = np.cov(colours.T, bias=True) + NOISE**2 * np.eye(3)
     away = image - colours.mean(0)
-    return -np.einsum("yxc,cd,yxd->yx", away, np.linalg.inv(spread), away) - np.log(np.linalg.det(spread))
+    distance: np.ndarray = ((away @ np.linalg.inv(spread)) * away).sum(2)  # Mahalanobis', squared
+    return -distance - np.log(np.linalg.det(spread))

@@ -343,3 +343,17 @@ def test_hair_that_grows_over_the_wall_is_the_rendering_s() -> None:
     middle = cv2.erode(lock.astype(np.uint8), np.ones((13, 13))) > 0
     assert photo[middle].mean() > 190
     assert result[middle].mean() == pytest.approx(80, abs=15)
+
+
+def test_no_wall_is_bared_below_a_crown_that_the_crop_cuts() -> None:
+    """A head that bows leaves wall behind in the crop; above the crop the photo still shows its hair."""
+    base = np.roll(person_like(2), -40, axis=0)
+    photo = base.clip(0, 255).astype(np.uint8)
+    edited = base.copy()
+    edited[:25] = 210
+    skin = np.roll(SKIN, -40, axis=0).astype(np.float32)
+    region = cv2.GaussianBlur(cv2.dilate(skin, np.ones((9, 9))), (0, 0), 8)
+    result = paste_change(photo, WHOLE, photo, base, edited, region)
+    crown = (slice(4, 22), slice(110, 146))
+    assert photo[crown].mean() < 100
+    assert result[crown].mean() == pytest.approx(photo[crown].mean(), abs=15)
