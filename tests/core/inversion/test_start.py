@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.errors import BadCheckpoint
 from core.config import StartConfig
+from core.errors import BadCheckpoint
 from core.inversion.start import Start, group_sizes, load_start, start_features
 
 from .conftest import World
