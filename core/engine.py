@@ -288,7 +288,7 @@ class Engine:
             return pictures[0]
         base, edited = pictures
         if not whole:
-            return compositing.change_face(portrait.crop, base, edited, view.keep_detail)
+            return compositing.change_face(portrait.crop, base, edited, portrait.mask, view.keep_detail)
         paste = compositing.paste_change if view.start == "photo" else compositing.paste_rendering
         photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
         return paste(photo, transform, crop, base, edited, mask, view.keep_detail)

@@ -94,7 +94,7 @@ def bands(
     flow, here, photo, ours, theirs, drawn = _followed(*small)
     small_crop, small_base, small_edited, small_region, small_mask = small
     error, true = photo - here, _true(photo, here)
-    same = _agreement(*(_soft(image, AWAY) for image in (small_edited, here)), AWAY)
+    same = _agreement(_soft(small_edited, AWAY), _soft(here, AWAY), AWAY)
     same += drawn * (_agreement(small_edited, here) - same)
     strange = _strange(small_crop, small_base, small_region)
     kept = _soft(np.maximum(same * _not_smeared(flow), strange), NEIGHBOURHOOD)

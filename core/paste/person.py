@@ -37,8 +37,10 @@ def person(image: np.ndarray, region: np.ndarray) -> np.ndarray:
     if marks is None:
         return np.ones((SIDE, SIDE), np.float32)
     cv2.setRNGSeed(0)  # its mixtures begin with k-means: equal pictures, equal guesses
-    cv2.grabCut(small, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK)
-    inside = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    cv2.grabCut(
+        small, marks, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK
+    )
+    inside: np.ndarray = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     # What is not joined to the face is no part of it, whatever its colour.
     parts = cv2.connectedComponents(inside)[1]
     inside &= np.isin(parts, parts[marks == cv2.GC_FGD]).astype(np.uint8)
