@@ -121,7 +121,7 @@ def _export(handlers: Handlers) -> Callable[[object], messages.Message]:
 
 
 def _lacks(engine: Engine) -> str:
-    """What the model cannot do, and how it gets there; empty where it can do all, or nothing can be imported."""
+    """What the model cannot do, and how it gets there; empty where it can, or nothing can be imported."""
     if engine.config.package is not None:  # the built-in model's family: no published file is of it
         return ""
     told = ["About this model:", *engine.lacks]
