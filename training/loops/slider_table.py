@@ -119,7 +119,7 @@ SLIDERS = (
         "older",
         target="age",
         step=0.34,  # of log(1 + years)
-        codes=(0, 10),
+        codes=(2, 10),
         free=(
             "skin_red",
             "skin_yellow",
@@ -130,8 +130,8 @@ SLIDERS = (
             "frown",
             "lips",
         ),
-        strict=("glasses", "female", "hat", "bangs"),
-        identity_held=0.2,
+        strict=("glasses", "eye_shadow", "female", "hat", "bangs"),
+        identity_held=0.4,
     ),
     Slider(
         "gender",
