@@ -31,7 +31,7 @@ def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
         bundle.generator.descended(SIZE, dtype),
         whitening,
         DlibFaceNetwork.load(Path(model_file("dlib_face_recognition_resnet_model_v1.dat"))).to(device),
-        bundle.lpips.to(device),
+        bundle.lpips.to(device, memory_format=torch.channels_last),
         bundle.start.to(device),
         dtype,
     )
