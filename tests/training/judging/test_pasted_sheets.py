@@ -39,7 +39,8 @@ def test_sheets_are_written_and_photos_without_a_face_left_out(
 ) -> None:
     save_image(photo, tmp_path / "a.png")
     save_image(np.zeros((64, 64, 3), np.uint8), tmp_path / "empty.png")
-    draw(tiny_engine, [tmp_path / "a.png", tmp_path / "empty.png"], ["smile", "male"], 2.0, 1.0, 128, tmp_path)
+    photos = [tmp_path / "a.png", tmp_path / "empty.png"]
+    draw(tiny_engine, photos, ["smile", "male"], 2.0, 1.0, 128, tmp_path)
     assert open_image(tmp_path / "a.jpg").shape == (256, 256, 3)
     assert open_image(tmp_path / "sheet.jpg").shape == (256, 3 * 256, 3)
     words = json.loads((tmp_path / "sheet.json").read_text())
