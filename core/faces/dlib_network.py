@@ -78,7 +78,7 @@ class DlibFaceNetwork(nn.Module):
         """
         network = cls()
         network.load_state_dict(folded_state(network, read_tensors(path, SHA256, file_lengths(network))))
-        return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        return network.eval().requires_grad_(False)
 
     def forward(self, chips: Tensor) -> tuple[Tensor, list[Tensor]]:
         """chips: (B, 3, 150, 150) RGB in [-1, 1] -> the descriptor (B, 128) float32, and the maps.
