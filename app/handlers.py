@@ -4,6 +4,7 @@ Every method takes the visitor's token first. Whatever a visitor can cause ends 
 text is one sentence (app/toasts.py); the stage then keeps the picture, and Gradio the sliders, as they were.
 """
 
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -13,18 +14,20 @@ from typing import Any, TypeVar
 import numpy as np
 
 from app import messages
+from app.downloads import Downloads
+from app.improving import FIRST_SECONDS, Improvement, Improver, previewed
 from app.likeness import likeness
 from app.live import LatestWins, with_steps
-from app.messages import SETTINGS, Message
+from app.messages import Message
 from app.references import References, same_photo
-from app.refining import Run, Runs
+from app.refining import Run, Runs, as_set
 from app.starts import Generated, Start, picture
 from app.toasts import notify, tell, toast, toasted, toasted_stream
-from app.visits import PREVIEW_SIDE, Visit, parse_request, reduced, shrink
+from app.visits import Visit, parse_request
 from core.engine import Engine
-from core.errors import BadRequest, OutOfMemory, SessionExpired, VisagistError
+from core.errors import BadRequest, SessionExpired, VisagistError
 from core.images import open_image
-from core.projects.project import Project, Restored, is_project, open_project, restore, save_project
+from core.projects.project import Project, Restored, is_project, open_project, restore
 from core.session import EditRequest, Portrait, Refine, SessionStore
 
 MAX_VISITORS = 64
@@ -56,9 +59,12 @@ class Handlers:
             store = SessionStore(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS)
         self.visits = store
         self._frames = LatestWins()
-        self._runs = Runs()
+        self._runs, self._improver = Runs(), Improver(engine, store, self._update)
+        self._openings: dict[str, threading.Event] = {}  # set: nobody waits for that opening any more
+        self._in_hand: set[str] = set()  # visitors who move a slider that has not come to rest
         self._writing = threading.Lock()  # a visit is changed by one event at a time
         self.references = References(engine, store, self._update)
+        self.export = Downloads(engine, store, self.references).export
 
     def request(
         self,
@@ -112,39 +118,46 @@ class Handlers:
         def opening(progress: Callable[[str], None]) -> Portrait:
             if seed is not None:
                 return self.engine.open_generated(seed)
-            return self.engine.open_portrait(photo, face, progress)
+            if not self.engine.improves:
+                return self.engine.open_portrait(photo, face, progress)
+            return self.engine.open_portrait(
+                photo, face, progress, seconds=FIRST_SECONDS, cancelled=cancelled.is_set
+            )
 
-        self._runs.drop(token)
-        known = _known(photo, face)
+        cancelled = self._leave(token)
+        known = messages.known(photo, face)
         yield messages.message("opening", **known, step="Finding faces"), None
         known["faces"] = messages.face_list(photo, self.engine.find_faces(photo))
         portrait = yield from _told(with_steps(opening), known)
         if asked.refine != "off":
             yield messages.message("opening", **known, step="Refining"), None
-        portrait, asked = self._as_set(portrait, asked)
+        portrait, asked = as_set(self.engine, portrait, asked)
         neutral = dataclasses.replace(asked, sliders={}, takes=())
-        visit = Visit.begin(portrait, neutral)
+        visit = Visit.begin(portrait, previewed(self.engine, portrait), neutral)
         # After an expired session the widgets still say what the visitor had: take it up again.
         if self._visit(token) is None:
             visit = visit.with_edit(asked)
-        yield self._arrived(token, visit, known)
+        yield self._arrived(token, visit, known, improves=self.engine.improves and seed is None)
 
     def _open_project(self, token: str, project: Project) -> Iterator[Answer]:
-        self._runs.drop(token)
-        known = _known(project.photo, project.face)
+        self._leave(token)
+        known = messages.known(project.photo, project.face)
         known["faces"] = messages.face_list(project.photo, project.faces)
         yield messages.message("opening", **known, step="Opening the project"), None
         opening = with_steps(lambda progress: restore(self.engine, project, progress))
         restored: Restored = yield from _told(opening, known)
-        portrait, preview = restored.portrait, reduced(restored.portrait, PREVIEW_SIDE)
-        visit = Visit(portrait, preview, restored.history, restored.cursor)
+        preview = previewed(self.engine, restored.portrait)
+        visit = Visit(restored.portrait, preview, restored.history, restored.cursor)
         visit = visit.with_faces(restored.references, "upload")
         yield self._arrived(token, visit, known)
         if restored.notice is not None:
             tell(restored.notice)
 
-    def _arrived(self, token: str, visit: Visit, known: Message) -> Answer:
-        """The first picture of a visit that begins; the faces of the one before come along."""
+    def _arrived(self, token: str, visit: Visit, known: Message, improves: bool = False) -> Answer:
+        """The first picture of a visit that begins; the faces of the one before come along.
+
+        improves: whether the page is to ask for what the portrait may yet become.
+        """
         picture = self.engine.edit(visit.portrait, visit.request)
         with self._writing:
             before = self._visit(token)
@@ -158,23 +171,10 @@ class Handlers:
             faces=known["faces"],
             face=known["face"],
             token=token,
+            improves=improves,
             **self._state(visit, visit.request, picture),
         )
         return opened, visit.request
-
-    def _as_set(self, portrait: Portrait, asked: EditRequest) -> tuple[Portrait, EditRequest]:
-        """The portrait refined as the toggle says; but best takes a minute, and begins with a click alone."""
-        mode = asked.refine
-        if mode == "best" and mode not in portrait.residuals:
-            mode = "fast"
-        if self.engine.refinements.get(mode) is not None:
-            mode = "off"
-        try:
-            refined = portrait if mode == "off" else self.engine.refine(portrait, mode)
-        except OutOfMemory as error:
-            notify(error)
-            return portrait, dataclasses.replace(asked, refine="off")
-        return refined, dataclasses.replace(asked, refine=mode)
 
     def _visit(self, token: str) -> Visit | None:
         try:
@@ -188,10 +188,11 @@ class Handlers:
         Failures stay silent here, as they would repeat with every pixel: `settle` tells them.
         """
         number = messages.next_number()
+        self._in_hand.add(token)
 
         def job() -> Message:
             visit = self.visits.get(token)
-            picture = self._picture(token, visit.preview, visit.possible(request), request.refine)
+            picture = self._picture(token, visit, visit.possible(request), request.refine, live=True)
             shown = messages.frame(picture, request, live=True)
             kept = messages.request_dict(visit.possible(request))
             return messages.message("frame", number, frame=shown, request=kept)
@@ -252,6 +253,8 @@ class Handlers:
     def refine(self, token: str, asked: EditRequest) -> Iterator[Refined]:
         """The toggle was moved: show the refinement; if this face has none, compute it, telling how far."""
         self._runs.drop(token)
+        self._improver.settled(token)
+        self._improver.drop(token)  # what is refined is the portrait as it is now
         if self.visits.get(token).possible(asked) == asked:
             yield self._show(token, lambda visit: visit.with_edit(asked), asked, refining=False), None
             return
@@ -270,7 +273,8 @@ class Handlers:
             return
         finally:
             self._runs.end(token, run)
-        visit = self._update(token, lambda visit: visit.knowing(refined))
+        preview = previewed(self.engine, refined)
+        visit = self._update(token, lambda visit: visit.knowing(refined, preview))
         request = dataclasses.replace(visit.request, refine=asked.refine)
         yield self._show(token, lambda visit: visit.with_edit(request), request, refining=False), None
 
@@ -285,7 +289,7 @@ class Handlers:
             told = dataclasses.asdict(run.progress)
             if run.reached is not painted:
                 painted, visit = run.reached, self.visits.get(token)
-                picture = self._picture(token, visit.preview, visit.request, run.mode)
+                picture = self._picture(token, visit, visit.request, run.mode, live=True)
                 told["frame"] = messages.frame(picture, visit.request, live=True)
             yield messages.message("refining", number, **told), None
 
@@ -295,11 +299,49 @@ class Handlers:
         if run is not None:
             run.cancel()
 
-    def _picture(self, token: str, portrait: Portrait, request: EditRequest, asked: Refine) -> np.ndarray:
+    def improve(self, token: str) -> Iterator[Message]:
+        """The face as it gets better, until it does no more; a slider in hand is never jumped."""
+        with contextlib.suppress(SessionExpired):  # then the visitor has left
+            improvement = self._improver.begin(token)
+            try:
+                yield from self._bettered(token, improvement)
+            finally:
+                wanted = self._improver.end(token, improvement)
+            if wanted:
+                yield messages.improving(None)
+
+    def _bettered(self, token: str, improvement: Improvement) -> Iterator[Message]:
+        told = self.visits.get(token).portrait
+        yield messages.improving(told)
+        for _ in improvement.watch():
+            if self._improver.get(token) is not improvement:
+                return
+            if improvement.reached not in (None, told):
+                told = improvement.reached
+                yield messages.improving(told)
+            with self._frames.alone(token):
+                better = None if token in self._in_hand else self._improver.settled(token)
+                # The photo itself, untouched, is the same whatever is known of the face in it.
+                if better is not None and not better.untouched:
+                    yield self._show(token, lambda visit: visit, better.request)
+
+    def _leave(self, token: str) -> threading.Event:
+        """Whatever runs for this visitor has had its time; the event ends the opening that begins now."""
+        self._runs.drop(token)
+        self._improver.drop(token)
+        before, begins = self._openings.get(token), threading.Event()
+        if before is not None:
+            before.set()
+        self._openings[token] = begins
+        return begins
+
+    def _picture(
+        self, token: str, visit: Visit, request: EditRequest, asked: Refine, live: bool = False
+    ) -> np.ndarray:
         """The edit; while the refinement that is asked for is being computed, with what it has reached."""
-        run = self._runs.get(token)
+        portrait, run = visit.preview if live else visit.portrait, self._runs.get(token)
         if run is not None and run.reached is not None and run.mode == asked:
-            portrait = portrait.refined(run.reached.residuals, run.reached.bases)
+            portrait = previewed(self.engine, run.reached) if live else run.reached
             request = dataclasses.replace(request, refine=asked)
         return self.engine.edit(portrait, request)
 
@@ -312,9 +354,11 @@ class Handlers:
     def _show(self, token: str, change: Change, asked: EditRequest, **more: Any) -> Message:
         # One at a time, so that the newest picture is of the entry at which the history stands.
         with self._frames.alone(token):
+            self._in_hand.discard(token)
+            self._improver.settled(token)
             number, visit = messages.next_number(), self.visits.get(token)
             request = visit.possible(asked)
-            picture = self._picture(token, visit.portrait, request, asked.refine)
+            picture = self._picture(token, visit, request, asked.refine)
             # Only now: an edit that fails must leave the history as it was.
             visit = self._update(token, change)
         shown = messages.frame(picture, request, live=False)
@@ -327,51 +371,16 @@ class Handlers:
             "likeness": likeness(visit.portrait, picture, request.view),
         }
 
-    def export(self, payload: object) -> Message:
-        """What is on the stage as a file; called by the stage itself, so the answer carries errors too.
-
-        payload: {"token", "format": "png", "jpeg" or "project", "request": as in a message}.
-        """
-        try:
-            if not isinstance(payload, Mapping) or not isinstance(payload.get("request"), Mapping):
-                raise BadRequest("The download was asked for in an unknown way; reload the page.")
-            asked, kind = payload["request"], payload.get("format")
-            if kind not in ("png", "jpeg", "project"):
-                raise BadRequest(
-                    "A picture is downloaded as PNG or JPEG, all of it as a project; choose one."
-                )
-            token, sliders = str(payload.get("token")), asked.get("sliders")
-            takes = self.references.takes(token, asked.get("takes"))
-            settings = {name: asked.get(name) for name in SETTINGS}
-            request = parse_request(sliders if isinstance(sliders, Mapping) else {}, takes=takes, **settings)
-            visit = self.visits.get(token)
-            if kind == "project":
-                return self._project(visit.with_edit(visit.possible(request)))
-            return messages.download(self.engine.edit(visit.portrait, request), kind)
-        except VisagistError as error:
-            return {"error": str(error)}
-        except Exception as error:
-            return {"error": toast(error).message}
-
-    def _project(self, visit: Visit) -> Message:
-        faces = (face.reference for face in visit.faces)
-        project = Project.of(self.engine, visit.portrait, visit.history, visit.cursor, faces)
-        return messages.file(save_project(project), "portrait.visagist", "application/octet-stream")
-
     def forget(self, token: str) -> None:
         """The visitor left: nothing of the photos stays in memory."""
         visit = self._visit(token)
         if visit is not None:
             self.engine.forget(visit.portrait)
-        self._runs.drop(token)
+        self._leave(token).set()
+        self._openings.pop(token, None)
+        self._in_hand.discard(token)
         self.visits.drop(token)
         self._frames.forget(token)
-
-
-def _known(photo: np.ndarray, face: int) -> Message:
-    """What is known when an opening begins; each message carries all of it, as the browser may skip one."""
-    picture = messages.data_url(shrink(photo, PREVIEW_SIDE), messages.LIVE_QUALITY)
-    return {"photo": picture, "faces": [], "face": face}
 
 
 def _told(opening: Generator[str, None, Opened], known: Message) -> Generator[Answer, None, Opened]:

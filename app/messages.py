@@ -7,18 +7,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.visits import Visit, shrink
+from app.visits import PREVIEW_SIDE, Visit, shrink
 from core.faces.alignment import Face
 from core.images import encode_jpeg, encode_png
 from core.projects.request_json import request_to_json
 from core.references import Reference
-from core.session import EditRequest
+from core.session import EditRequest, Portrait
 
 # A 128 px face is enlarged here by Lanczos, as browsers do it by a visibly softer bilinear.
 FACE_SIDE = 512
 # The picture shown on a pause: more than a screen shows, less than a camera takes.
 STILL_SIDE = 2048
 THUMBNAIL_SIDE = 120
+INSET_SIDE = 256
 LIVE_QUALITY, STILL_QUALITY = 86, 94
 
 # The fields of EditRequest and its View beside the sliders and what is taken from references.
@@ -55,6 +56,18 @@ def frame(image: np.ndarray, request: EditRequest, live: bool) -> str:
     """The picture for the stage, for a face enlarged, for a photo reduced to what a screen shows."""
     shown = face_frame(image) if request.view.output == "face" else shrink(image, STILL_SIDE)
     return data_url(shown, LIVE_QUALITY if live else STILL_QUALITY)
+
+
+def known(photo: np.ndarray, face: int) -> Message:
+    """What is known when an opening begins; each message carries all of it, as the browser may skip one."""
+    picture = data_url(shrink(photo, PREVIEW_SIDE), LIVE_QUALITY)
+    return {"photo": picture, "faces": [], "face": face}
+
+
+def improving(reached: Portrait | None) -> Message:
+    """What is known of the face by now, as the model shows it; None: it gets no better any more."""
+    picture = None if reached is None else data_url(shrink(reached.inversion, INSET_SIDE), LIVE_QUALITY)
+    return message("improving", picture=picture)
 
 
 def befores(visit: Visit) -> dict[str, str]:

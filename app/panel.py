@@ -63,10 +63,12 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
             model=generator_key(engine.config), groups=explore_groups(engine.generator.layout),
         )  # fmt: skip
     order = _segments("order", "Directions", ORDERS, visible=bool(engine.orders))
-    # A face that the model made up is its own photo.
+    # Whoever opens a photo wants it back, with the edit in it; a face that the model made up is its own.
     photos = engine.opens_photos
-    start = _segments("start", "Start from", STARTS, visible=photos)
-    output = _segments("output", "Show", OUTPUTS, visible=photos)
+    start, output = (
+        _segments(name, label, choices, visible=photos, value="photo" if photos else choices[0][1])
+        for name, label, choices in (("start", "Start from", STARTS), ("output", "Show", OUTPUTS))
+    )
     keep_detail = gr.Checkbox(
         True, label="Keep skin detail", elem_id="keep-detail", elem_classes="v-check", visible=photos
     )

@@ -1,11 +1,14 @@
 """Refinements under way: each in a thread of its own, watched from the stage, taken back with one click."""
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 
+from app.toasts import notify
 from core.engine import Engine
+from core.errors import OutOfMemory
 from core.refinement.running import Progress
-from core.session import Portrait, Refine
+from core.session import EditRequest, Portrait, Refine
 
 # How often the stage is told how far a refinement is.
 TELL_SECONDS = 0.25
@@ -96,3 +99,18 @@ class Runs:
                 return False
             del self._runs[token]
             return True
+
+
+def as_set(engine: Engine, portrait: Portrait, asked: EditRequest) -> tuple[Portrait, EditRequest]:
+    """The portrait refined as the toggle says; but best takes a minute, and begins with a click alone."""
+    mode = asked.refine
+    if mode == "best" and mode not in portrait.residuals:
+        mode = "fast"
+    if engine.refinements.get(mode) is not None:
+        mode = "off"
+    try:
+        refined = portrait if mode == "off" else engine.refine(portrait, mode)
+    except OutOfMemory as error:
+        notify(error)
+        return portrait, dataclasses.replace(asked, refine="off")
+    return refined, dataclasses.replace(asked, refine=mode)

@@ -1,6 +1,6 @@
 // The stage: paints what app/messages.py sends, and turns gestures on the picture into events.
 // Runs once inside gr.HTML (js_on_load): element, trigger, props, server and watch are Gradio's.
-// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'cancel', 'problem'.
+// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'improve', 'cancel', 'problem'.
 
 const SETTLE_MS = 350; // a pause this long after the last slider event is one entry in the history
 
@@ -8,7 +8,7 @@ const find = (selector) => element.querySelector(selector);
 const canvas = find(".v-canvas"), picture = find(".v-picture"), before = find(".v-before");
 const after = find(".v-after"), boxes = find(".v-boxes"), divider = find(".v-divider");
 const compare = find(".v-compare"), progress = find(".v-progress");
-const refining = find(".v-refining");
+const refining = find(".v-refining"), finding = find(".v-finding");
 const shelf = () => document.querySelector("#shelf .v-shelf");
 
 const state = {
@@ -31,7 +31,7 @@ function setPhase(phase) {
   picture.hidden = phase === "empty";
   progress.hidden = phase !== "opening";
   boxes.hidden = phase !== "opening";
-  if (phase !== "editing") refining.hidden = true;
+  if (phase !== "editing") refining.hidden = finding.hidden = true;
   // Sliders without a portrait would be levers without a machine.
   const panel = document.getElementById("panel");
   if (panel) panel.inert = phase !== "editing";
@@ -184,6 +184,16 @@ const onMessage = {
     element.classList.remove("v-fade");
     void element.offsetWidth; // restart the one animation there is: the inversion fading in
     element.classList.add("v-fade");
+    if (message.improves) trigger("improve");
+  },
+  // What the model knows of the face by now: each picture fades in over the one before.
+  improving(message) {
+    finding.hidden = state.phase !== "editing" || message.picture === null;
+    if (message.picture === null) return;
+    const image = Object.assign(new Image(), { src: message.picture, alt: "", className: "v-found" });
+    const row = finding.querySelector(".v-found-row");
+    row.append(image);
+    while (row.children.length > 2) row.firstChild.remove();
   },
   refining(message) {
     if (state.phase !== "editing" || message.number < state.refined) return;

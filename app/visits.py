@@ -33,7 +33,8 @@ class KnownFace:
 class Visit:
     """One visitor's open portrait.
 
-    preview: the same face in a reduced photo, so that dragging costs the same for every photo.
+    preview: the same face in a reduced photo and of fewer pixels, so that dragging costs the same for every
+    photo.
     history: every edit at which the visitor paused, oldest first; cursor: the one on the screen.
     faces: the visitor's own to take from, newest first, at most MAX_FACES.
     """
@@ -45,9 +46,9 @@ class Visit:
     faces: tuple[KnownFace, ...] = ()
 
     @classmethod
-    def begin(cls, portrait: Portrait, request: EditRequest) -> "Visit":
+    def begin(cls, portrait: Portrait, preview: Portrait, request: EditRequest) -> "Visit":
         """A fresh visit; `request` is the state to which undo can return."""
-        return cls(portrait, reduced(portrait, PREVIEW_SIDE), (request,))
+        return cls(portrait, preview, (request,))
 
     def after(self, before: "Visit") -> "Visit":
         """The same visit with the faces of the one before, among them the face that was open in it."""
@@ -59,9 +60,9 @@ class Visit:
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        own_preview = 0 if self.preview is self.portrait else self.preview.photo.nbytes
         references = {face.reference for face in self.faces} | set(self._taken())
-        return self.portrait.nbytes + own_preview + sum(reference.nbytes for reference in references)
+        parts = (*self.portrait.parts, *self.preview.parts, *references)
+        return sum({id(part): part.nbytes for part in parts}.values())  # the two portraits share most
 
     def _taken(self) -> Iterable[Reference]:
         return (take.reference for request in self.history for take in request.takes)
@@ -70,6 +71,12 @@ class Visit:
     def request(self) -> EditRequest:
         """The edit on the screen."""
         return self.history[self.cursor]
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the screen shows the photo as it is: nothing of it is edited."""
+        request = self.request
+        return request.view.start == "photo" and not (request.sliders or request.takes)
 
     def with_edit(self, request: EditRequest) -> "Visit":
         """Append an edit, dropping those that were undone; the very same edit again adds nothing."""
@@ -84,16 +91,14 @@ class Visit:
             return request
         return dataclasses.replace(request, refine=self.request.refine)
 
-    def knowing(self, refined: Portrait) -> "Visit":
-        """The same visit with the refinements of this portrait; of another face it learns nothing."""
-        if refined.key != self.portrait.key:
+    def knowing(self, portrait: Portrait, preview: Portrait) -> "Visit":
+        """The same visit, its face known better: refined, or its code nearer; of another face, nothing.
+
+        Requests hold as before: they say nothing of codes.
+        """
+        if portrait.key != self.portrait.key:
             return self
-        portrait, preview = (
-            p.refined(refined.residuals, refined.bases) for p in (self.portrait, self.preview)
-        )
-        return dataclasses.replace(
-            self, portrait=portrait, preview=portrait if self.preview is self.portrait else preview
-        )
+        return dataclasses.replace(self, portrait=portrait, preview=preview)
 
     def reference(self, key: str) -> Reference | None:
         """The face of this key: of the visitor's own, or of the history, which outlives the list."""

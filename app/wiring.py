@@ -90,6 +90,8 @@ class Wiring:
             concurrency_limit=None,
             **QUIET,
         )
+        # A stream of its own, so that opening something else need not wait for its end.
+        stage.improve(self._improve, outputs=stage, trigger_mode="multiple", concurrency_limit=None, **QUIET)
         stage.cancel(self._cancel, queue=False, trigger_mode="multiple", **QUIET)
         stage.jump(self._jump, values, everything, queue=False, trigger_mode="multiple", **QUIET)
         self._connect_opening(page, values)
@@ -98,7 +100,8 @@ class Wiring:
 
     def _connect_opening(self, page: Page, values: list[Any]) -> None:
         handlers, opened = self._handlers, [page.stage, *values, page.gallery]
-        opening: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
+        # No limit: descents take turns anyway, and who waits for one is told so.
+        opening: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": None, **QUIET}
         page.photo.upload(self._open_file, [page.photo, *values], opened, **opening).then(
             lambda: None, outputs=page.photo, queue=False, **QUIET
         )
@@ -154,6 +157,9 @@ class Wiring:
         token = self.visitor(request)
         for message, mode in self._handlers.refine(token, self._asked(token, values)):
             yield [message, gr.skip() if mode is None else mode]
+
+    def _improve(self, request: gr.Request) -> Iterator[Any]:
+        yield from self._handlers.improve(self.visitor(request))
 
     def _cancel(self, request: gr.Request) -> None:
         self._handlers.cancel(self.visitor(request))

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
-from core.config import BundleConfig
 from core.editing.code_editor import CodeEditor
 from core.errors import BadRequest
 from core.faces.alignment import Face
@@ -80,8 +79,7 @@ class Engine:
         tune_allocator()
         self._thread = thread or DeviceThread()
         self._memory, self._precedence = PortraitMemory(), Precedence()
-        self.config: BundleConfig = bundle.config
-        self.device = torch.device(device)
+        self.config, self.device = bundle.config, torch.device(device)
         self._thread.run(lambda: self._build(bundle, refiner, tuning, descent))
 
     def _build(
@@ -96,9 +94,8 @@ class Engine:
         parts = bundle, self._renderer, self._thread, self._editor
         self._opener = Opener(*parts, self._memory, self._precedence, seeker)
         self._refiner = Refiner(bundle, self._renderer, self._thread, self._memory, refiner, tuning)
-        self._gallery_codes = bundle.gallery
+        self._gallery_codes, self.fingerprint = bundle.gallery, bundle.fingerprint
         self.lpips = bundle.lpips  # that comes with the model, if one does
-        self.fingerprint: str = bundle.fingerprint
 
     @classmethod
     def load(
@@ -168,6 +165,10 @@ class Engine:
         """
         return self._opener.improve(portrait, seconds, better, cancelled or (lambda: False))
 
+    def preview(self, portrait: Portrait) -> Portrait:
+        """The same face with fewer pixels, where the model makes such pictures: its edits take less time."""
+        return self._opener.preview(portrait)
+
     def resume(
         self,
         photo: np.ndarray,
@@ -210,7 +211,7 @@ class Engine:
 
     @property
     def improves(self) -> bool:
-        """Whether the model descends, so that `improve` makes portraits better than opening them did."""
+        """Whether the model descends, so that `improve` can make portraits better."""
         return self._opener.descends
 
     @property
@@ -287,7 +288,7 @@ class Engine:
             return pictures[0]
         base, edited = pictures
         if not whole:
-            return compositing.change_face(portrait.crop, base, edited, view.keep_detail)
+            return compositing.change_face(portrait.crop, base, edited, portrait.mask, view.keep_detail)
         paste = compositing.paste_change if view.start == "photo" else compositing.paste_rendering
         photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
         return paste(photo, transform, crop, base, edited, mask, view.keep_detail)
@@ -320,24 +321,23 @@ class Engine:
             edited = w_plus.expand(2, -1, -1) if w is None else w
             return self._renderer.render(edited[:1], w_rgb=edited[1:])
 
-        # A job for each: whoever edits meanwhile waits for one picture, not for all.
-        codes = codes.to(self.device, torch.float32)
-        return torch.cat([self._thread.run(functools.partial(one, w_plus)) for w_plus in codes])
+        own = codes.to(self.device, torch.float32)
+        return torch.cat([self._thread.run(functools.partial(one, w_plus)) for w_plus in own])
 
     def _render(self, portrait: Portrait, request: EditRequest, w: Tensor | None) -> Tensor:
         """G of the edited code (2, L, D), or of the portrait's own where it is None: (1, 3, R, R)."""
-        mode = request.refinement
+        mode, strength = request.refinement, request.strength
+        # At the portrait's size: the model's own, or a smaller one of its `preview`.
+        render = functools.partial(self._renderer.render, size=portrait.rendered.shape[-1])
         if mode is None:
-            return portrait.rendered if w is None else self._renderer.render(w[:1], w_rgb=w[1:])
+            return portrait.rendered if w is None else render(w[:1], w_rgb=w[1:])
         residual = portrait.residuals[mode]
         if w is None:
-            whole = request.strength == 1
             own = portrait.w_plus[None]
-            return portrait.bases[mode] if whole else self._renderer.render(own, residual, request.strength)
+            return portrait.bases[mode] if strength == 1 else render(own, residual, strength)
         # The residual was made for the unedited face: an open mouth it would close again.
-        plain = self._renderer.render(w[:1], w_rgb=w[1:])
-        refined = self._renderer.render(w[:1], residual, request.strength, w[1:])
-        return fade(plain, refined, portrait.rendered)
+        plain = render(w[:1], w_rgb=w[1:])
+        return fade(plain, render(w[:1], residual, strength, w[1:]), portrait.rendered)
 
     def samples(self, n: int, seed: int, psi: float = GENERATED_PSI) -> list[np.ndarray]:
         """n synthetic faces (R, R, 3) uint8; psi: 0 is the mean face, 1 the full variety."""

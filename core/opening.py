@@ -40,6 +40,8 @@ SAME_PICTURE = 1.0
 # How long an opening by descent takes, and of that what the first picture takes, until one was made.
 OPENING_SECONDS = 12.0
 FINISHING_SECONDS = 1.0
+# A face that is seen for a moment needs no more pixels, where the model can give fewer.
+PREVIEW_SIDE = 256
 
 Steps = Callable[[str], None]
 Shown = Callable[[Portrait], None]
@@ -218,6 +220,30 @@ class Opener:
         sought = Sought(portrait.key, portrait.crop, portrait.landmarks, portrait.w_plus)
         self._seeker.improve(sought, seconds, told, cancelled)
         return found
+
+    def preview(self, portrait: Portrait) -> Portrait:
+        """`Engine.preview`."""
+        sizes = [size for size in self._generator.sizes if PREVIEW_SIDE <= size < len(portrait.crop)]
+        if not sizes:
+            return portrait
+        size, own = sizes[0], portrait.w_plus[None]
+
+        def small(residual: Residual | None = None) -> Tensor:
+            return self._device.run(lambda: self._renderer.render(own, residual, size=size))
+
+        rendered = small()
+        crop, mask = (
+            cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+            for image in (portrait.crop, portrait.mask)
+        )
+        return dataclasses.replace(
+            portrait,
+            crop=crop,
+            mask=mask,
+            rendered=rendered,
+            inversion=to_array(rendered)[0],
+            bases={mode: small(residual) for mode, residual in portrait.residuals.items()},
+        )
 
     def resume(
         self,

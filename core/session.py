@@ -34,7 +34,8 @@ class Portrait:
 
     photo: (H, W, 3) uint8; faces: all that were found; face: the index of this one.
     crop, inversion: (R, R, 3) uint8, the aligned face and G(w_plus).
-    rendered: (1, 3, R, R) float32, G(w_plus) before rounding, on the engine's device.
+    rendered: (1, 3, R, R) float32, G(w_plus) before rounding, on the engine's device. R is the model's, or a
+    smaller size of its (`Engine.preview`).
     mask: (R, R) float32 in [0, 1], where a face is put back into the photo.
     w_plus: (L, D); directions: for each order (A + F, L, D), the classifier's with norm 1 for every code,
     then the model's fixed ones as it has them.
@@ -82,11 +83,14 @@ class Portrait:
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        held = (self.rendered, self.w_plus)
-        mappings = (self.directions, self.residuals, self.bases)
-        return sum(
-            part.nbytes for part in (*self._arrays(), *held, *(v for m in mappings for v in m.values()))
-        )
+        return sum(part.nbytes for part in self.parts)
+
+    @property
+    def parts(self) -> "tuple[Sized, ...]":
+        """All that it holds and that takes memory."""
+        mappings: tuple[Mapping[str, Sized], ...] = (self.directions, self.residuals, self.bases)
+        values = (value for mapping in mappings for value in mapping.values())
+        return (*self._arrays(), self.rendered, self.w_plus, *values)
 
     def refined(self, residuals: Mapping[str, Residual], bases: Mapping[str, Tensor]) -> "Portrait":
         """The same portrait, knowing these refinements too."""

@@ -201,14 +201,14 @@ def test_a_pause_on_the_whole_photo_renders_once(
     assert untouched["likeness"] == 1  # the face is cut out of the photo as it was before
 
 
-def test_download_is_the_engines_own_picture(
+def test_download_is_the_whole_photo_however_much_is_shown(
     handlers: Handlers, upload: Path, tiny_engine: Engine, photo: np.ndarray
 ) -> None:
     message = opened(handlers, upload)
     for output in ("face", "photo"):
         wanted = {"sliders": {"smile": 1.5}, "order": "first", "start": "photo", "output": output}
         answer = handlers.export({"token": message["token"], "format": "png", "request": wanted})
-        request = EditRequest({"smile": 1.5}, view=View("photo", output))
+        request = EditRequest({"smile": 1.5}, view=View("photo", "photo"))
         expected = tiny_engine.edit(tiny_engine.open_portrait(photo), request)
         assert answer["name"].endswith(".png")
         np.testing.assert_array_equal(open_image(base64.b64decode(answer["data"])), expected)

@@ -91,7 +91,8 @@ def test_a_gallery_face_changes_the_picture_as_the_engine_says(
     assert np.abs(pixels(live) - pixels(plain)).mean() > 1
     payload = {"token": "me", "format": "png", "request": live["request"]}
     picture = open_image(base64.b64decode(handlers_open.export(payload)["data"]))
-    np.testing.assert_array_equal(picture, engine.edit(engine.open_portrait(photo), asked))
+    whole = asked.seen(output="photo")
+    np.testing.assert_array_equal(picture, engine.edit(engine.open_portrait(photo), whole))
 
 
 def test_the_page_gets_the_gallery_with_its_pictures(handlers: Handlers) -> None:
@@ -364,7 +365,7 @@ def test_a_new_visit_takes_the_faces_along_newest_first(handlers_open: Handlers)
     before = handlers_open.visits.get("me")
     many = faces(MAX_FACES, handlers_open.engine)
     before = before.with_faces(many, "upload")
-    fresh = Visit.begin(before.portrait, OFF).with_faces([many[5]], "upload")
+    fresh = Visit.begin(before.portrait, before.preview, OFF).with_faces([many[5]], "upload")
     kept = [face.reference for face in fresh.after(before).faces]
     assert len(kept) == MAX_FACES
     assert kept[:3] == [many[5], before.portrait.reference, many[0]]

@@ -17,7 +17,7 @@ def portrait(tiny_engine: Engine, photo: np.ndarray) -> Portrait:
 
 @pytest.fixture
 def visit(portrait: Portrait) -> Visit:
-    return Visit.begin(portrait, EditRequest())
+    return Visit.begin(portrait, portrait, EditRequest())
 
 
 OFF = EditRequest()
@@ -87,7 +87,7 @@ def test_a_refinement_that_is_not_computed_leaves_the_one_on_the_screen(
     asked = EditRequest({"smile": 1}, refine="best", strength=0.5)
     assert visit.possible(asked) == EditRequest({"smile": 1}, strength=0.5)
     refined = refining_engine.refine(refining_engine.open_portrait(photo), "fast")
-    knowing = visit.knowing(refined)
+    knowing = visit.knowing(refined, refined)
     fast = EditRequest(refine="fast")
     assert knowing.possible(fast) == fast
     assert knowing.with_edit(fast).possible(asked) == EditRequest({"smile": 1}, refine="fast", strength=0.5)
@@ -100,15 +100,32 @@ def test_a_visit_learns_nothing_from_another_face(
     visit: Visit, refining_engine: Engine, photo: np.ndarray
 ) -> None:
     other = refining_engine.refine(refining_engine.open_portrait(photo[:, ::-1]), "fast")
-    assert visit.knowing(other) is visit
+    assert visit.knowing(other, other) is visit
 
 
-def test_the_reduced_photo_knows_the_refinements_too(
-    portrait: Portrait, refining_engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+def test_a_preview_of_its_own_counts_what_it_does_not_share(
+    portrait: Portrait, visit: Visit, refining_engine: Engine, photo: np.ndarray
 ) -> None:
-    monkeypatch.setattr("app.visits.PREVIEW_SIDE", 320)
-    visit = Visit.begin(portrait, OFF)
+    preview = reduced(portrait, 320)
+    apart = Visit.begin(portrait, preview, OFF)
+    assert apart.nbytes == visit.nbytes + preview.photo.nbytes
     refined = refining_engine.refine(refining_engine.open_portrait(photo), "fast")
-    knowing = visit.knowing(refined)
+    knowing = apart.knowing(refined, reduced(refined, 320))
     assert knowing.preview.photo.shape == (320, 320, 3)
     assert knowing.preview.residuals == knowing.portrait.residuals == refined.residuals
+    assert knowing.history == apart.history
+
+
+@pytest.mark.parametrize(
+    ("request_", "untouched"),
+    [
+        (EditRequest(view=View("photo", "photo")), True),
+        (EditRequest(view=View("photo", "face")), True),
+        (EditRequest(view=View("inversion", "photo")), False),
+        (EditRequest({"smile": 1.0}, view=View("photo", "photo")), False),
+    ],
+)
+def test_which_screen_shows_the_photo_as_it_is(
+    portrait: Portrait, request_: EditRequest, untouched: bool
+) -> None:
+    assert Visit.begin(portrait, portrait, request_).untouched == untouched

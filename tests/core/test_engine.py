@@ -182,7 +182,9 @@ def test_pasting_is_given_the_unrounded_renderings(
 
     pictures = portrait.crop, before, after
     where = portrait.photo, portrait.transform, *pictures, portrait.mask
-    assert np.array_equal(found("photo", "face"), compositing.change_face(*pictures, keep_detail))
+    assert np.array_equal(
+        found("photo", "face"), compositing.change_face(*pictures, portrait.mask, keep_detail)
+    )
     assert np.array_equal(found("photo", "photo"), compositing.paste_change(*where, keep_detail))
     assert np.array_equal(found("inversion", "photo"), compositing.paste_rendering(*where, keep_detail))
     assert np.array_equal(found("inversion", "face"), to_array(edited)[0])

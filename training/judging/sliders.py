@@ -46,9 +46,10 @@ JUDGED_AS = {"gender": "female"}
 TURNS = ("yaw", "pitch")
 # Over these the mean identity is asked for.
 KEPT_OVER = ("smile", "mouth_open", "eyes_open", "yaw", "pitch", "hair_brightness", "skin_brightness")
-# Only faces that can move are counted: glasses come to those without and leave those with (the probe's
-# score).
-NOTHING_TO_TAKE = {"glasses": 0.4, "beard": 0.2, "bangs": 0.3}
+# Only faces that can move are counted, by the judge's own score of the unedited face: who has no glasses, no
+# beard, no fringe or a closed mouth cannot lose it, and who wears glasses cannot be given any.
+NOTHING_TO_TAKE = {"glasses": 0.4, "beard": 0.2, "bangs": 0.3, "mouth_open": 0.03}
+NOTHING_TO_GIVE = {"glasses": 0.8}
 PUBLISHED = {
     "smile": "e4e__smile",
     "mouth_open": "STIT__mouth_open",
@@ -105,7 +106,7 @@ class HeadPose:
         scaled = (cut.astype(np.float32) / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
         bins = self._session.run(None, {"input": scaled.transpose(2, 0, 1)[None].astype(np.float32)})
         yaw, pitch = (float(_softmax(b[0]) @ np.arange(66)) * 3 - 99 for b in bins[:2])
-        return yaw, pitch
+        return -yaw, pitch  # the network's yaw is positive to the picture's left
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,8 @@ def figures(name: str, before: Judged, up: Judged, down: Judged, deviations: np.
     together."""
     own = before.names.index(JUDGED_AS.get(name, name))
     base, high, low = (j.values[:, own] for j in (before, up, down))
-    limit = NOTHING_TO_TAKE.get(name)
-    can_rise = np.ones(len(base), bool) if limit is None else base < 2 * limit
-    can_fall = np.ones(len(base), bool) if limit is None else base > limit
+    can_rise = base < NOTHING_TO_GIVE.get(name, np.inf)
+    can_fall = base > NOTHING_TO_TAKE.get(name, -np.inf)
     moves = np.nanmean((up.values - down.values) / 2, 0) / deviations
     others = [i for i in np.argsort(-np.abs(moves)) if i != own]
     kind = "turned" if name in TURNS else "identity"

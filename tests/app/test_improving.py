@@ -1,0 +1,190 @@
+"""A face that gets better while it is edited: what the page is told, and when the visit takes it over."""
+
+import base64
+import dataclasses
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from app.handlers import Handlers
+from app.messages import Message
+from core.engine import Engine
+from core.errors import Cancelled
+from core.images import encode_png, open_image
+from core.session import EditRequest, Portrait, View
+
+ME = "me"
+PHOTO = EditRequest(view=View("photo", "photo"))
+SMILE = EditRequest({"smile": 2.0}, view=View("photo", "photo"))
+
+
+class ImprovingEngine:
+    """The tiny engine as one that descends: each `give` finds the portrait another code."""
+
+    improves = True
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.opened: list[dict] = []
+        self.given: list[Portrait] = []
+        self.better, self.told, self.end = threading.Event(), threading.Event(), threading.Event()
+        self.during_opening = lambda: None
+
+    def __getattr__(self, name: str):
+        return getattr(self._engine, name)
+
+    def open_portrait(self, photo, face=0, progress=None, seconds=12.0, shown=None, cancelled=None):
+        self.opened.append({"seconds": seconds})
+        self.during_opening()
+        if cancelled is not None and cancelled():
+            raise Cancelled("The opening was cancelled; the picture is as it was.")
+        return self._engine.open_portrait(photo, face, progress)
+
+    def improve(self, portrait, seconds=30.0, better=None, cancelled=None):
+        while not (self.end.is_set() or cancelled()):
+            if self.better.wait(0.05):
+                self.better.clear()
+                w = portrait.w_plus + 0.3 * (1 + len(self.given))
+                resumed = self._engine.resume(portrait.photo, portrait.faces, portrait.face, w.numpy())
+                found = dataclasses.replace(resumed, key=portrait.key, identity=portrait.identity)
+                self.given.append(found)
+                better(found)
+                self.told.set()
+        return portrait
+
+    def give(self) -> Portrait:
+        """Have something better found."""
+        self.told.clear()
+        self.better.set()
+        assert self.told.wait(30)
+        return self.given[-1]
+
+
+@pytest.fixture
+def engine(tiny_engine: Engine) -> Iterator[ImprovingEngine]:
+    engine = ImprovingEngine(tiny_engine)
+    yield engine
+    engine.end.set()
+
+
+@pytest.fixture
+def handlers(engine: ImprovingEngine, photo: np.ndarray, tmp_path) -> Handlers:
+    handlers = Handlers(engine)
+    upload(handlers, photo, tmp_path)
+    return handlers
+
+
+def upload(handlers: Handlers, photo: np.ndarray, tmp_path, asked: EditRequest = PHOTO) -> Message:
+    path = tmp_path / "photo.png"
+    path.write_bytes(encode_png(photo))
+    *_, (message, _) = handlers.open_file(ME, asked, str(path))
+    return message
+
+
+def until(messages: Iterator[Message], kind: str) -> Message:
+    return next(message for message in messages if message["kind"] == kind)
+
+
+def shown(message: Message) -> np.ndarray:
+    return open_image(base64.b64decode(message["frame"].split(",")[1]))
+
+
+def test_a_photo_opens_soon_and_the_page_asks_for_more(
+    engine: ImprovingEngine, photo: np.ndarray, tmp_path, tiny_engine: Engine
+) -> None:
+    message = upload(Handlers(engine), photo, tmp_path)
+    assert message["improves"] is True
+    assert engine.opened[0]["seconds"] <= 2
+    assert upload(Handlers(tiny_engine), photo, tmp_path)["improves"] is False
+
+
+def test_the_face_is_told_as_it_gets_better_and_then_that_it_does_no_more(
+    handlers: Handlers, engine: ImprovingEngine
+) -> None:
+    told = handlers.improve(ME)
+    first = next(told)
+    engine.give()
+    second = until(told, "improving")
+    assert None not in (first["picture"], second["picture"])
+    assert first["picture"] != second["picture"]
+    engine.end.set()
+    *_, last = told
+    assert last == {**last, "kind": "improving", "picture": None}
+
+
+def test_a_visit_takes_it_over_and_its_edits_are_shown_anew(
+    handlers: Handlers, engine: ImprovingEngine
+) -> None:
+    before = handlers.settle(ME, SMILE)
+    history = handlers.visits.get(ME).history
+    told = handlers.improve(ME)
+    next(told)
+    better = engine.give()
+    frame = until(told, "frame")
+    visit = handlers.visits.get(ME)
+    assert visit.portrait is better
+    assert visit.preview.w_plus is better.w_plus
+    assert visit.history == history
+    assert frame["request"] == before["request"]
+    assert not np.array_equal(shown(frame), shown(before))
+    wanted = engine.edit(better, SMILE)
+    answer = handlers.export({"token": ME, "format": "png", "request": frame["request"]})
+    assert np.array_equal(open_image(base64.b64decode(answer["data"])), wanted)
+    assert handlers.undo(ME, SMILE, unsettled=False)[1] == PHOTO
+
+
+def test_the_untouched_photo_is_not_sent_again(handlers: Handlers, engine: ImprovingEngine) -> None:
+    told = handlers.improve(ME)
+    next(told)
+    better = engine.give()
+    threading.Timer(1.5, engine.end.set).start()
+    assert {message["kind"] for message in told} == {"improving"}
+    assert handlers.visits.get(ME).portrait is better
+
+
+def test_a_slider_in_hand_is_not_jumped(handlers: Handlers, engine: ImprovingEngine) -> None:
+    before = handlers.visits.get(ME).portrait
+    told = handlers.improve(ME)
+    next(told)
+    assert handlers.preview(ME, SMILE) is not None
+    better = engine.give()
+    until(told, "improving")
+    again = handlers.preview(ME, SMILE)
+    assert handlers.visits.get(ME).portrait is before
+    rested = handlers.settle(ME, SMILE)  # the pause brings it
+    assert handlers.visits.get(ME).portrait is better
+    assert again is not None
+    assert not np.array_equal(shown(rested), shown(again))
+
+
+def test_refining_ends_it_with_what_was_reached(handlers: Handlers, engine: ImprovingEngine) -> None:
+    told = handlers.improve(ME)
+    next(told)
+    better = engine.give()
+    list(handlers.refine(ME, dataclasses.replace(SMILE, refine="off")))
+    assert handlers.visits.get(ME).portrait is better
+    assert list(told) == []
+
+
+@pytest.mark.parametrize("leaving", ["another", "forget"])
+def test_leaving_ends_it(
+    handlers: Handlers, engine: ImprovingEngine, photo: np.ndarray, tmp_path, leaving: str
+) -> None:
+    told = handlers.improve(ME)
+    next(told)
+    if leaving == "forget":
+        handlers.forget(ME)
+    else:
+        upload(handlers, np.ascontiguousarray(photo[:, ::-1]), tmp_path)
+    assert list(told) == []
+    assert handlers._improver.get(ME) is None
+
+
+def test_who_leaves_ends_an_opening(engine: ImprovingEngine, photo: np.ndarray, tmp_path) -> None:
+    handlers = Handlers(engine)
+    engine.during_opening = lambda: handlers.forget(ME)
+    with pytest.raises(Exception, match="opening was cancelled"):
+        upload(handlers, photo, tmp_path)
+    assert len(handlers.visits) == 0
