@@ -1,7 +1,7 @@
 """Whole photos with the edit in place, to look at at full size: faces by sliders, through the engine.
 
     python -m training.judging.pasted_sheets --bundle checkpoints/portrait1024 --photos FOLDER --out FOLDER \\
-        --sliders smile,yaw,age,gender,glasses,hair_darkness --seconds 40
+        --sliders smile,yaw,age,gender,glasses,hair_brightness --opened DIR
 
 For every face `NAME.jpg`: the photo, then each slider at --value, in two rows, each at its own
 resolution up to --side; `sheet.jpg` shows all faces, a row each, smaller. Names and values are written down
@@ -11,6 +11,7 @@ in `sheet.json`, since pictures carry no words.
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -22,9 +23,10 @@ from core.engine import Engine
 from core.errors import NoFaceFound
 from core.images import open_image, save_image
 from core.session import EditRequest, Portrait, View
+from training.judging.opened import CODES
 from training.judging.sheets import grid, spread
 
-SLIDERS = "smile,yaw,age,gender,glasses,hair_darkness"
+SLIDERS = "smile,yaw,age,gender,glasses,hair_brightness"
 WHOLE = View(start="photo", output="photo")
 SMALL = 256
 
@@ -52,14 +54,32 @@ def sheet(pictures: list[np.ndarray], side: int, columns: int) -> np.ndarray:
     return grid([np.stack(fit[i : i + columns]) for i in range(0, len(fit), columns)])
 
 
+def opener(engine: Engine, seconds: float, known: Path | None) -> Callable[[Path], Portrait]:
+    """How a photo is opened: by its code in `known` (`training.judging.opened`), else for `seconds`."""
+
+    def opened(path: Path) -> Portrait:
+        photo = open_image(path)
+        if known is None:
+            return engine.open_portrait(photo, seconds=seconds)
+        return engine.resume(photo, engine.find_faces(photo), 0, np.load(known / CODES / f"{path.stem}.npy"))
+
+    return opened
+
+
 def draw(
-    engine: Engine, photos: list[Path], sliders: list[str], value: float, seconds: float, side: int, out: Path
+    engine: Engine,
+    photos: list[Path],
+    sliders: list[str],
+    value: float,
+    opened: Callable[[Path], Portrait],
+    side: int,
+    out: Path,
 ) -> None:
     """Open each photo, edit it, write its sheet and the sheet of all."""
     shown: dict[str, list[np.ndarray]] = {}
     for path in tqdm(photos, "Photos", disable=None):
         try:
-            portrait = engine.open_portrait(open_image(path), seconds=seconds)
+            portrait = opened(path)
         except NoFaceFound:
             print(f"{path.name}: no face")
             continue
@@ -84,6 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--sliders", default=SLIDERS)
     parser.add_argument("--value", type=float, default=2.0)
     parser.add_argument("--seconds", type=float, default=12.0, help="of opening, each")
+    parser.add_argument("--opened", type=Path, help="codes that training.judging.opened found")
     parser.add_argument("--faces", type=int, default=12, help="evenly spread over the folder")
     parser.add_argument("--side", type=int, default=1200, help="of a photo in its sheet at most")
     parser.add_argument("--device", default="auto")
@@ -93,7 +114,8 @@ def main(argv: list[str] | None = None) -> None:
     photos = photos_in(args.photos)
     chosen = [photos[i] for i in spread(len(photos), args.faces)]
     engine = Engine.load(args.bundle, args.device)
-    draw(engine, chosen, args.sliders.split(","), args.value, args.seconds, args.side, args.out)
+    opened = opener(engine, args.seconds, args.opened)
+    draw(engine, chosen, args.sliders.split(","), args.value, opened, args.side, args.out)
 
 
 if __name__ == "__main__":

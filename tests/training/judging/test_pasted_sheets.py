@@ -8,7 +8,7 @@ import pytest
 
 from core.engine import Engine
 from core.images import open_image, save_image
-from training.judging.pasted_sheets import draw, fitted, pasted, sheet
+from training.judging.pasted_sheets import draw, fitted, opener, pasted, sheet
 
 
 @pytest.mark.parametrize(("height", "width"), [(10, 20), (80, 40), (300, 200)])
@@ -40,9 +40,18 @@ def test_sheets_are_written_and_photos_without_a_face_left_out(
     save_image(photo, tmp_path / "a.png")
     save_image(np.zeros((64, 64, 3), np.uint8), tmp_path / "empty.png")
     photos = [tmp_path / "a.png", tmp_path / "empty.png"]
-    draw(tiny_engine, photos, ["smile", "male"], 2.0, 1.0, 128, tmp_path)
+    draw(tiny_engine, photos, ["smile", "male"], 2.0, opener(tiny_engine, 1.0, None), 128, tmp_path)
     assert open_image(tmp_path / "a.jpg").shape == (256, 256, 3)
     assert open_image(tmp_path / "sheet.jpg").shape == (256, 3 * 256, 3)
     words = json.loads((tmp_path / "sheet.json").read_text())
     assert words == {"rows": ["a.png"], "columns": ["photo", "smile +2", "male +2"]}
     assert not (tmp_path / "empty.jpg").exists()
+
+
+def test_known_codes_are_taken_up_again(tiny_engine: Engine, photo: np.ndarray, tmp_path: Path) -> None:
+    save_image(photo, tmp_path / "a.png")
+    code = tiny_engine.generator.sample(1, seed=4)[0].numpy()
+    (tmp_path / "codes").mkdir()
+    np.save(tmp_path / "codes" / "a.npy", code)
+    portrait = opener(tiny_engine, 1.0, tmp_path)(tmp_path / "a.png")
+    np.testing.assert_array_equal(portrait.w_plus.numpy(), code)
