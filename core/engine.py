@@ -35,7 +35,7 @@ from core.rendering.device_thread import DeviceThread
 from core.rendering.renderer import Renderer
 from core.session import EditRequest, Order, Portrait, View
 
-# Pictures rendered at once: eight of the built-in model's size, one of 1024 px.
+# Pictures rendered at once: eight of 128 px, one of 1024 px.
 BATCH_PIXELS = 8 * 128**2
 GENERATED_PSI = 0.7
 # How long a portrait goes on improving once it is open.

@@ -23,8 +23,8 @@ from training.data.packs import Faces, load
 from training.loops.loop import pick_device
 from training.loops.trained import classifier_of, inverter_of
 
-# Known for each face, or a probability spread from hand labels; all others are scores.
-BINARY = ("gender", "eyeglasses", "beard", "bangs", "hat")
+# Known for each face; all others are scores.
+BINARY = ("gender",)
 
 
 def targets(faces: Faces, attributes: tuple[str, ...], reference: Faces) -> Tensor:
