@@ -89,6 +89,12 @@ class Page:
     def find(self, selector: str):
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
+    def showing_the_model(self) -> "Page":
+        """What opens next is shown as the model makes it, the face alone."""
+        for name, value in (("start", "inversion"), ("output", "face")):
+            self.js(f"document.querySelector('#{name} input[value={value}]').click()")
+        return self
+
     def open(self, path: Path) -> "Page":
         self.find("#upload input[type=file]").send_keys(str(path))
         self.wait(lambda: self.js("return document.body.dataset.visagist") == "editing")

@@ -38,7 +38,7 @@ def address(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture
 def page(browser: webdriver.Chrome, address: str, portrait: Path) -> Iterator[Page]:
-    page = Page(browser, address).open(portrait)
+    page = Page(browser, address).showing_the_model().open(portrait)
     page.press("3")
     page.wait(lambda: page.find("#explore").is_displayed())
     yield page
@@ -83,7 +83,7 @@ def test_a_name_is_kept_over_a_reload_and_can_be_changed_and_dropped(page: Page,
     assert page.js(LABELS, "#explore")[:2] == ["Direction 1", title]
     assert "Never mind" not in page.js(LABELS, "#explore")
 
-    page = Page(page.driver, page.driver.current_url).open(portrait)
+    page = Page(page.driver, page.driver.current_url).showing_the_model().open(portrait)
     assert page.js(KEPT) == [title]
     assert page.find(f"#kept-{ONE}").is_displayed()
     untouched = page.picture

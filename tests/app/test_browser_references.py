@@ -37,7 +37,7 @@ def address(taking_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def page(browser: webdriver.Chrome, address: str, portrait: Path) -> Page:
-    page = Page(browser, address).open(portrait)
+    page = Page(browser, address).showing_the_model().open(portrait)
     page.press("2")
     page.wait(lambda: page.find("#takes").is_displayed())
     return page
