@@ -218,7 +218,8 @@ class Opener:
                 better(found)
 
         sought = Sought(portrait.key, portrait.crop, portrait.landmarks, portrait.w_plus)
-        self._seeker.improve(sought, seconds, told, cancelled)
+        left = seconds - self._finishing  # for the last picture
+        self._seeker.improve(sought, left, told, cancelled, meanwhile=better is not None)
         return found
 
     def preview(self, portrait: Portrait) -> Portrait:

@@ -114,10 +114,18 @@ class Seeker:
                 telling.perhaps(pursuit)
             return pursuit.codes
 
-    def improve(self, sought: Sought, seconds: float, better: Better, cancelled: Callable[[], bool]) -> None:
+    def improve(
+        self,
+        sought: Sought,
+        seconds: float,
+        better: Better,
+        cancelled: Callable[[], bool],
+        meanwhile: bool = True,
+    ) -> None:
         """Up to so many seconds of further steps, while nobody waits for anything; `better` is told codes.
 
-        sought: with the code that is known. Ends when steps gain no more, or when it is cancelled.
+        sought: with the code that is known. meanwhile: whether codes before the last are told, too, which the
+        seconds include. Ends when steps gain no more, or when it is cancelled.
         """
         watcher = Watcher(cancelled=cancelled)
         pursuit: Pursuit | None = None
@@ -132,7 +140,10 @@ class Seeker:
                     seconds -= self._step(pursuit)
             except Cancelled:
                 break
-            telling.perhaps(pursuit)
+            if meanwhile:
+                began = time.monotonic()
+                telling.perhaps(pursuit)
+                seconds -= time.monotonic() - began
         if pursuit is not None:
             telling.last(pursuit)
 
