@@ -20,7 +20,7 @@ from core.errors import BadRequest, VisagistError
 EXIT_BAD_INPUT = 2
 DEFAULTS = {
     "command": "serve",
-    "model": "portrait128",
+    "model": "portrait1024",
     "device": "auto",
     "host": "127.0.0.1",
     "port": 7860,

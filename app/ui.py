@@ -121,7 +121,9 @@ def _export(handlers: Handlers) -> Callable[[object], messages.Message]:
 
 
 def _lacks(engine: Engine) -> str:
-    """What the model cannot do, and how it gets there; empty where it can do all."""
+    """What the model cannot do, and how it gets there; empty where it can, or nothing can be imported."""
+    if engine.config.package is not None:  # the built-in model's family: no published file is of it
+        return ""
     told = ["About this model:", *engine.lacks]
     if not (engine.opens_photos and engine.orders):  # what can be imported
         told.append(f"To import a file: launch.py models import FILE --into {engine.config.name}")

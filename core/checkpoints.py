@@ -37,7 +37,7 @@ from core.models.lpips import Lpips
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 
-DEFAULT_BUNDLE = "portrait128"
+DEFAULT_BUNDLE = "portrait1024"
 BUILT_IN = Path(__file__).resolve().parent.parent / "checkpoints"
 MODEL_FILE = "model.json"
 HASH_BLOCK = 2**22

@@ -387,8 +387,6 @@ def _build(kind: type, data: Any) -> Any:
 
 
 FFHQ_TEMPLATE = AlignmentTemplate(scale=1.0, shift=0.10)
-# UTKFace crops are tighter than FFHQ's: this square lies inside them for 99.9 % of the faces.
-PORTRAIT128_TEMPLATE = AlignmentTemplate(scale=0.54, shift=0.43)
 
 PAPER_GENERATOR = GeneratorConfig(resolution=1024, channels=config_f_channels(1024))
 PAPER_INVERTER = InverterConfig(num_codes=18)

@@ -35,9 +35,11 @@ from core.rendering.device_thread import DeviceThread
 from core.rendering.renderer import Renderer
 from core.session import EditRequest, Order, Portrait, View
 
-# Pictures rendered at once: eight of the built-in model's size, one of 1024 px.
+# Pictures rendered at once: eight of 128 px, one of 1024 px.
 BATCH_PIXELS = 8 * 128**2
 GENERATED_PSI = 0.7
+# Of the gallery's pictures, where the generator makes smaller ones: they are only shown small.
+GALLERY_SIDE = 256
 # How long a portrait goes on improving once it is open.
 IMPROVING_SECONDS = 30.0
 
@@ -236,8 +238,9 @@ class Engine:
 
     @cached_property
     def gallery(self) -> tuple[Reference, ...]:
-        """Reference faces that come with the model; their pictures are rendered at the first call."""
-        faces = self._thread.run(lambda: self._faces(self._gallery_codes))
+        """Reference faces that come with the model; their pictures are rendered at the first call, small."""
+        size = next((size for size in self._generator.sizes if size >= GALLERY_SIDE), None)
+        faces = self._thread.run(lambda: self._faces(self._gallery_codes, size))
         codes = self._gallery_codes.cpu().numpy()
         return tuple(Reference(w_plus, face) for w_plus, face in zip(codes, faces, strict=True))
 
@@ -288,7 +291,7 @@ class Engine:
             return pictures[0]
         base, edited = pictures
         if not whole:
-            return compositing.change_face(portrait.crop, base, edited, view.keep_detail)
+            return compositing.change_face(portrait.crop, base, edited, portrait.mask, view.keep_detail)
         paste = compositing.paste_change if view.start == "photo" else compositing.paste_rendering
         photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
         return paste(photo, transform, crop, base, edited, mask, view.keep_detail)
@@ -343,11 +346,11 @@ class Engine:
         """n synthetic faces (R, R, 3) uint8; psi: 0 is the mean face, 1 the full variety."""
         return self._thread.run(lambda: self._faces(self._generator.sample(n, psi, seed)))
 
-    def _faces(self, codes: Tensor) -> list[np.ndarray]:
-        """(N, L, D) -> N pictures (R, R, 3) uint8."""
+    def _faces(self, codes: Tensor, size: int | None = None) -> list[np.ndarray]:
+        """(N, L, D) -> N pictures (S, S, 3) uint8, S the size or, where it is None, the full one."""
         batch = max(1, BATCH_PIXELS // self.config.generator.resolution**2)
-        starts = range(0, len(codes), batch)
-        return [face for i in starts for face in to_array(self._renderer.render(codes[i : i + batch]))]
+        parts = codes.split(batch)
+        return [face for part in parts for face in to_array(self._renderer.render(part, size=size))]
 
     def run(self, job: Callable[[], T]) -> T:
         """A job's result, computed where the model's own work is; to measure it there."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from core.checkpoints import Bundle
 from core.errors import BadCheckpoint
@@ -27,10 +28,13 @@ def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
         )
     whitening = Whitening.of(bundle.generator)
     device = whitening.mean.device
+    face_network = DlibFaceNetwork.load(Path(model_file("dlib_face_recognition_resnet_model_v1.dat")))
+    for network in (face_network, bundle.lpips):
+        convert_conv2d_weight_memory_format(network, torch.channels_last)
     return Descents(
         bundle.generator.descended(SIZE, dtype),
         whitening,
-        DlibFaceNetwork.load(Path(model_file("dlib_face_recognition_resnet_model_v1.dat"))).to(device),
+        face_network.to(device),
         bundle.lpips.to(device),
         bundle.start.to(device),
         dtype,

@@ -22,7 +22,7 @@ class DescentSettings:
     """
 
     rate: float = 0.08
-    own_rate: float = 0.05
+    own_rate: float = 0.04
     falling: float = 40.0
     betas: tuple[float, float] = (0.8, 0.95)
 

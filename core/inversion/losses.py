@@ -37,8 +37,8 @@ class OpeningWeights:
     descriptor: float = 2.5
     maps: float = 0.1
     lpips: float = 2.0
-    mean: float = 0.02
-    equal: float = 0.1
+    mean: float = 0.03
+    equal: float = 0.2
     ground: float = 0.3
     face: float = 1.0
     part: float = 1.5

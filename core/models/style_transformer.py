@@ -77,7 +77,7 @@ class Trunk(nn.Module):
         out = config.w_dim
         self.lateral_fine = nn.Conv2d(fine, out, 1)
         self.lateral_middle = nn.Conv2d(middle, out, 1)
-        # The paper's trunk ends as wide as the codes; a narrower built-in one needs a projection.
+        # The paper's trunk ends as wide as the codes; a narrower one needs a projection.
         self.lateral_coarse = nn.Identity() if coarse == out else nn.Conv2d(coarse, out, 1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -128,7 +128,7 @@ class DecoderLayer(nn.Module):
 class DenseHead(nn.Module):
     """Offsets from the coarsest features with their places kept: a departure from the paper.
 
-    Attention pools: what a query reads is a mean over positions, and at the built-in width, trained from
+    Attention pools: what a query reads is a mean over positions, and at width 256, trained from
     nothing, all queries came to read nearly the same. A dense layer over the grid keeps its cells and the
     codes apart. It starts as zero.
     """

@@ -2,7 +2,7 @@
 
     paste_change(photo, transform, crop, base, edited, region, keep_detail)     start="photo", whole photo
     paste_rendering(photo, transform, crop, base, edited, region, keep_detail)  start="inversion", whole photo
-    change_face(crop, base, edited, keep_detail)                                start="photo", the face alone
+    change_face(crop, base, edited, region, keep_detail)                        start="photo", the face alone
 
 photo: (H, W, 3) uint8. crop: (S, S, 3) uint8, the aligned photo; base, edited: (S, S, 3) float32, 0..255 and
 not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail:
@@ -103,12 +103,12 @@ def paste_rendering(
 
 
 def change_face(
-    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, keep_detail: bool = True
+    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, region: np.ndarray, keep_detail: bool = True
 ) -> np.ndarray:
-    """The face alone, (S, S, 3) uint8, edited as `paste_change` edits it in the photo."""
+    """The face alone, (S, S, 3) uint8, edited as `paste_change` edits it in the photo, up to its border."""
     size = crop.shape[0]
     everywhere = np.ones((size, size), np.float32)
-    parts = bands(crop, base, edited, everywhere, everywhere)
+    parts = bands(crop, base, edited, region, everywhere)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
     return lay(crop, whole, *_laid_on(parts, edited, everywhere, keep_detail))
 

@@ -42,6 +42,8 @@ DOUBT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 OUTLINE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (23, 23))
 # Motion in pixels that leaves lines where they are, and that carries them away.
 MOVING = (0.5, 2.5)
+# That far from where the border cuts the person no wall is bared.
+BESIDE_CUT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (73, 73))
 # Difference in grey levels, seen from away, of one thing in two colours, and of two things.
 UNLIKE = (30.0, 55.0)
 # How much the motion of such places counts beside that of what the model knows.
@@ -64,7 +66,8 @@ class Bands:
     kept: (S, S), 1 where the edit keeps the base's structure, 0 where it shows something else.
     drawn: (S, S), 1 where the model draws the photo's own lines, 0 where it makes up strands of its own.
     true: (S, S), 1 where the base shows what the photo shows.
-    person: (S, S), 1 where the edited face or the photo has the person, 0 on what is background in both.
+    person: (S, S), 1 where the edited face or the photo has the person, 0 on what is background in both, and
+    on what the edit would bare beside a cut.
     """
 
     flow: np.ndarray
@@ -91,7 +94,7 @@ def bands(
     flow, here, photo, ours, theirs, drawn = _followed(*small)
     small_crop, small_base, small_edited, small_region, small_mask = small
     error, true = photo - here, _true(photo, here)
-    same = _agreement(*(_soft(image, AWAY) for image in (small_edited, here)), AWAY)
+    same = _agreement(_soft(small_edited, AWAY), _soft(here, AWAY), AWAY)
     same += drawn * (_agreement(small_edited, here) - same)
     strange = _strange(small_crop, small_base, small_region)
     kept = _soft(np.maximum(same * _not_smeared(flow), strange), NEIGHBOURHOOD)
@@ -114,7 +117,7 @@ def bands(
         kept=enlarged(kept, size),
         drawn=enlarged(drawn, size),
         true=enlarged(true, size),
-        person=enlarged(np.maximum(ours, theirs), size),
+        person=enlarged(_changeable(ours, theirs), size),
     )
 
 
@@ -175,6 +178,18 @@ def _strange(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndar
     """
     apart = np.sqrt(mean_square(_soft(photo - base, AWAY)))
     return smooth_step((apart - UNLIKE[0]) / (UNLIKE[1] - UNLIKE[0])) * (1 - region)
+
+
+def _changeable(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """(S, S): 1 on the photo's person and the edited one; beside a cut, well inside the edited one alone.
+
+    Where the crop's border cuts the person, a crown may not stay above a bared wall.
+    """
+    rim = ours.copy()
+    rim[1:-1, 1:-1] = 0
+    cut = _soft(cv2.dilate(rim, BESIDE_CUT), COLOUR)
+    everywhere, inside = np.maximum(ours, theirs), cv2.erode(theirs, DOUBT)
+    return everywhere + cut * (inside - everywhere)
 
 
 def _near(person: np.ndarray) -> np.ndarray:

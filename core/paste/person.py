@@ -37,8 +37,10 @@ def person(image: np.ndarray, region: np.ndarray) -> np.ndarray:
     if marks is None:
         return np.ones((SIDE, SIDE), np.float32)
     cv2.setRNGSeed(0)  # its mixtures begin with k-means: equal pictures, equal guesses
-    cv2.grabCut(small, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK)
-    inside = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    cv2.grabCut(
+        small, marks, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK
+    )
+    inside: np.ndarray = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     # What is not joined to the face is no part of it, whatever its colour.
     parts = cv2.connectedComponents(inside)[1]
     inside &= np.isin(parts, parts[marks == cv2.GC_FGD]).astype(np.uint8)
@@ -94,4 +96,5 @@ def _likelihood(image: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """(SIDE, SIDE): twice the log likelihood by the colours' (N, 3) normal distribution, up to a constant."""
     spread = np.cov(colours.T, bias=True) + NOISE**2 * np.eye(3)
     away = image - colours.mean(0)
-    return -np.einsum("yxc,cd,yxd->yx", away, np.linalg.inv(spread), away) - np.log(np.linalg.det(spread))
+    distance: np.ndarray = ((away @ np.linalg.inv(spread)) * away).sum(2)  # Mahalanobis', squared
+    return -distance - np.log(np.linalg.det(spread))

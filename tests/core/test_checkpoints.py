@@ -298,8 +298,8 @@ def test_find_by_name_by_path_and_not_at_all(
 def test_the_built_in_bundle_goes_before_a_users_of_the_same_name(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built_in = Path(shutil.copytree(folder, tmp_path / "built-in" / "portrait128"))
-    shutil.copytree(folder, tmp_path / "home" / "checkpoints" / "portrait128")
+    built_in = Path(shutil.copytree(folder, tmp_path / "built-in" / "portrait1024"))
+    shutil.copytree(folder, tmp_path / "home" / "checkpoints" / "portrait1024")
     monkeypatch.setenv("VISAGIST_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(checkpoints, "BUILT_IN", tmp_path / "built-in")
     assert list_bundles() == (built_in,)

@@ -182,7 +182,9 @@ def test_pasting_is_given_the_unrounded_renderings(
 
     pictures = portrait.crop, before, after
     where = portrait.photo, portrait.transform, *pictures, portrait.mask
-    assert np.array_equal(found("photo", "face"), compositing.change_face(*pictures, keep_detail))
+    assert np.array_equal(
+        found("photo", "face"), compositing.change_face(*pictures, portrait.mask, keep_detail)
+    )
     assert np.array_equal(found("photo", "photo"), compositing.paste_change(*where, keep_detail))
     assert np.array_equal(found("inversion", "photo"), compositing.paste_rendering(*where, keep_detail))
     assert np.array_equal(found("inversion", "face"), to_array(edited)[0])
@@ -370,9 +372,13 @@ def test_closing_forgets_the_photos(fresh_engine: Engine, photo: np.ndarray, cou
     assert counts["find_faces"] == counts["invert"] == 2
 
 
+@pytest.mark.slow
 def test_the_built_in_model_edits_a_real_photo(builtin_engine: Engine, photo: np.ndarray) -> None:
-    portrait = builtin_engine.open_portrait(photo)
-    error = (portrait.inversion.astype(float) - portrait.crop) / 127.5
-    assert (error**2).mean() < 0.08  # the mean face has 0.185
+    shown: list[Portrait] = []
+    portrait = builtin_engine.open_portrait(photo, seconds=6, shown=shown.append)
+    first, last = (
+        np.square((p.inversion.astype(float) - p.crop) / 127.5).mean() for p in (shown[0], portrait)
+    )
+    assert last < 0.8 * first  # a third of it on two idle cores
     plus, minus = (builtin_engine.edit(portrait, EditRequest({"smile": v})).astype(int) for v in (2, -2))
     assert np.abs(plus - minus).mean() > 1

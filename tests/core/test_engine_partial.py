@@ -163,7 +163,7 @@ def test_a_classifiers_directions_come_before_the_fixed_ones(
 def test_large_faces_are_rendered_one_at_a_time(bare: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     render = bare.renderer.render
-    monkeypatch.setattr(bare.renderer, "render", lambda w: sizes.append(len(w)) or render(w))
+    monkeypatch.setattr(bare.renderer, "render", lambda w, **more: sizes.append(len(w)) or render(w, **more))
     assert len(bare.samples(3, seed=0)) == 3
     monkeypatch.setattr("core.engine.BATCH_PIXELS", 32**2)
     assert len(bare.samples(3, seed=0)) == 3

@@ -1,6 +1,6 @@
 """Build and read the training data: aligned faces packed as JPEG shards, and a table.
 
-    python -m training.data.packs build --archive utkface.tar --template portrait128 --out DIR
+    python -m training.data.packs build --archive utkface.tar --scale 0.54 --shift 0.43 --out DIR
 
 DIR then holds `faces.csv` (a row per face), `landmarks.npy` (N, 68, 2) float32 in crop pixels, and
 `faces-000.pack`, ... of at most 24 MiB each: JPEG files end to end, their offsets in the table.
@@ -19,6 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from tqdm import tqdm
+
+from core.config import FFHQ_TEMPLATE, AlignmentTemplate
 
 # A pack must fit, with the repository, into one 64 MiB transfer to a lent machine.
 SHARD_BYTES = 24 * 2**20
@@ -46,15 +48,13 @@ class Row:
     scores: dict[str, float]
 
 
-def _prepare(job: tuple[str, bytes, str, int]) -> Row | str:
+def _prepare(job: tuple[str, bytes, AlignmentTemplate, int]) -> Row | str:
     """One face, or the reason why it is dropped."""
     # Imported here: the machines that train have neither dlib nor this need.
-    from core import config
     from core.faces import alignment
     from training.data.scores import landmark_scores, pixel_scores
 
-    name, data, template_name, size = job
-    template = {"portrait128": config.PORTRAIT128_TEMPLATE, "ffhq": config.FFHQ_TEMPLATE}[template_name]
+    name, data, template, size = job
     try:
         age, gender = (int(part) for part in name.split("_")[:2])
     except ValueError:
@@ -130,7 +130,7 @@ class _Packs:
 
 
 def build(
-    archive: Path, template: str, out: Path, size: int, workers: int, limit: int | None
+    archive: Path, template: AlignmentTemplate, out: Path, size: int, workers: int, limit: int | None
 ) -> dict[str, int]:
     """Write the data set into `out`; returns how many faces were kept and why others were dropped."""
     out.mkdir(parents=True, exist_ok=True)
@@ -157,8 +157,7 @@ def build(
 class Faces:
     """A split in memory. images: (N, S, S, 3) uint8 RGB; landmarks: (N, 68, 2); scores: (N, A).
 
-    The attributes are the table's columns after `length`: what `build` measured and, once `data.probe`
-    has run, what it spread from hand labels.
+    The attributes are the table's columns after `length`.
     """
 
     files: tuple[str, ...]
@@ -173,7 +172,7 @@ class Faces:
     def score(self, attribute: str) -> np.ndarray:
         """(N,) float32. Raises: ValueError for an attribute that the table lacks."""
         if attribute not in self.attributes:
-            raise ValueError(f"The table has no column {attribute!r}; build it anew, run training.data.probe")
+            raise ValueError(f"The table has no column {attribute!r}")
         return self.scores[:, self.attributes.index(attribute)]
 
 
@@ -226,7 +225,8 @@ def main(argv: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     b = commands.add_parser("build", help="detect, align, label and pack an archive of faces")
     b.add_argument("--archive", type=Path, required=True)
-    b.add_argument("--template", choices=("portrait128", "ffhq"), default="portrait128")
+    b.add_argument("--scale", type=float, default=FFHQ_TEMPLATE.scale, help="of the crop (FFHQ's: 1)")
+    b.add_argument("--shift", type=float, default=FFHQ_TEMPLATE.shift, help="downwards, of the crop")
     b.add_argument("--out", type=Path, required=True)
     b.add_argument("--size", type=int, default=128)
     b.add_argument("--workers", type=int, default=2)
@@ -240,7 +240,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.command == "extract":
         print(f"{extract(args.archive, args.data, args.split, args.out)} files")
         return
-    counts = build(args.archive, args.template, args.out, args.size, args.workers, args.limit)
+    template = AlignmentTemplate(args.scale, args.shift)
+    counts = build(args.archive, template, args.out, args.size, args.workers, args.limit)
     print(", ".join(f"{name} {count}" for name, count in counts.items()))
 
 

@@ -1,7 +1,7 @@
 """Gradient modules against plain tuning at equal time, and what each term of their loss buys.
 
     python -m training.judging.compare_tuning --data DIR --identity mobilefacenet.safetensors \
-        --bundle checkpoints/portrait128 --split validation --faces 6 --out tuning.json
+        --bundle BUNDLE --split validation --faces 6 --out tuning.json
 
 One row for each way to refine, means over the faces: MSE on [-1, 1], dlib distance, MobileFaceNet cosine,
 drift (mean squared change that the correction makes to pictures of other, sampled codes) and seconds. Plain

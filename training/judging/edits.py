@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from core.checkpoints import Bundle
-from core.faces.judge import IdentityJudge, landmarks_anew
-from training.judging.faces import Opened, Order, edit, face_axes, render
+from core.faces.judge import landmarks_anew
+from training.judging.faces import Opened
 from training.judging.judge import Judge, judge_pictures
 
 # What geometry tells better than any network; all other attributes are the judge network's.
@@ -101,41 +99,3 @@ def slider_figures(before: np.ndarray, up: np.ndarray, down: np.ndarray) -> Figu
         "move_up": up_move,
         "move_down": down_move,
     }
-
-
-def evaluate_sliders(
-    bundle: Bundle,
-    opened: Opened,
-    judges: Judges,
-    network: IdentityJudge,
-    order: Order,
-    device: torch.device,
-) -> dict[str, Figures]:
-    """Every slider at +2 and -2 from the inversion.
-
-    To `slider_figures` come `judge`, landmarks or network, and MobileFaceNet's cosine of the edit to the
-    unedited inversion: `identity`, the mean of `identity_up` and `identity_down`.
-    """
-    names = [attribute.name for attribute in bundle.config.attributes]
-    unknown = [name for name in names if name not in (*BY_LANDMARKS, *judges.judge.attributes)]
-    if unknown:
-        raise ValueError(f"The judge does not know {', '.join(unknown)}; train it on data that has them")
-    before = judges(opened.inversions, opened, names)
-    identity = network.embeddings(opened.inversions, opened.landmarks)
-    axes = face_axes(bundle, opened.codes, order, device)
-    table: dict[str, Figures] = {}
-    for name in tqdm(names, desc="Sliders", disable=None):
-        found, kept = [], []
-        for value in (VALUE, -VALUE):
-            pictures = render(bundle.generator, edit(bundle, opened.codes, axes, name, value), device)
-            found.append(judges(pictures, opened, [name])[name])
-            edited = network.embeddings(pictures, points_after(name, pictures, opened.landmarks))
-            kept.append(float((edited * identity).sum(1).mean()))
-        table[name] = {
-            "judge": "landmarks" if name in BY_LANDMARKS else "network",
-            **slider_figures(before[name], *found),
-            "identity": sum(kept) / 2,
-            "identity_up": kept[0],
-            "identity_down": kept[1],
-        }
-    return table

@@ -3,7 +3,7 @@
     python -m training.judging.judge --data DIR --out judge.safetensors --minutes 6
 
 It learns from real faces of the training split alone and enters no loss of the editor, so that it can say
-whether an edit did what its slider promises (`judging.evaluate`). Prints its quality on the test split.
+whether an edit did what its slider promises (`training.judging.edits`). Prints its quality on the test split.
 """
 
 import argparse

@@ -7,7 +7,8 @@
 The faces are a fixed list: the first 25 test names of each source in the table's order; the 512 px file where
 there is one. Each is opened once, improved until the later times, and compared at 256 px with its own file.
 A line of DIR/faces.jsonl is written as soon as a face is measured; --resume goes on where a run was ended.
-DIR/opened.md and opened.json hold the means, DIR/sheet.png shows photo and picture at every time.
+DIR/opened.md and opened.json hold the means, DIR/sheet.png shows photo and picture at every time, DIR/codes
+holds each (L, D) code at the last of them.
 
 DIR shows people who may not be passed on: no file of it belongs into a repository.
 """
@@ -38,7 +39,7 @@ from training.judging.sheets import grid
 
 PER_SOURCE = 25
 PORTRAITS = "portraits"
-LINES, SETTINGS = "faces.jsonl", "settings.json"
+LINES, SETTINGS, CODES = "faces.jsonl", "settings.json", "codes"
 SHEET_COLUMNS = 4
 LABELS = ("age", "gender", "group")
 
@@ -100,6 +101,7 @@ def measured(
         for time, stage, picture in zip(times, opening.stages, shown, strict=True)
     }
     entry |= _first(opening, measures, crop, landmarks)
+    np.save(out / CODES / f"{task.name}.npy", opening.stages[-1].portrait.w_plus.cpu().numpy())
     strip = [_small(picture) for picture in (crop, *shown)]
     save_image(np.hstack(strip), out / "strips" / f"{task.name}.png")
     if pictures:
@@ -142,7 +144,7 @@ def run(
 ) -> Iterator[Entry]:
     """Open every face that is not `done`; an entry is in the file before it is given, failed or not."""
     names = {(entry["source"], entry["name"]) for entry in done}
-    for folder in ("strips", "crops", "inversions") if pictures else ("strips",):
+    for folder in ("strips", CODES, "crops", "inversions") if pictures else ("strips", CODES):
         (out / folder).mkdir(exist_ok=True)
     # What a kill cut short is gone.
     text = "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in done)

@@ -1,7 +1,7 @@
 """Does a face get what it takes from another, and only that: judged in the edited pictures.
 
     python -m training.judging.references --data DIR --identity mobilefacenet.safetensors \
-        --judge judge.safetensors --bundle checkpoints/portrait128 --photos FOLDER --out FOLDER
+        --judge judge.safetensors --bundle BUNDLE --photos FOLDER --out FOLDER
 
 On random pairs of a source and a reference of the test split, every attribute at amount 1. FOLDER then holds
 `references.json` with all figures, `references.md` with the table for the model card and, of the photos,

@@ -1,7 +1,7 @@
 """What "Refine" must show: fidelity and seconds of every setting, and edits with the fade and without.
 
     python -m training.judging.refinement --data DIR --identity mobilefacenet.safetensors \
-        --judge judge.safetensors --bundle checkpoints/portrait128 --photos FOLDER --out FOLDER \
+        --judge judge.safetensors --bundle BUNDLE --photos FOLDER --out FOLDER \
         --refine one_stage,two_stage,best
 
 On the test split and, where given, on photos opened as a visitor would. Best takes a minute for each face, so

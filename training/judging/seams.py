@@ -1,6 +1,6 @@
 """Does paste-back show? The seams of some edits on a folder of portraits, and sheets to look at.
 
-    python -m training.judging.seams --bundle checkpoints/portrait128 --photos FOLDER --out FOLDER
+    python -m training.judging.seams --bundle BUNDLE --photos FOLDER --out FOLDER
 
 `core.paste.seam_measure` says what is measured: 1 is the photo itself, up to 1.1 passes. "afar" is the same
 seen through a blur of two hundredths of the crop's side, where steps show that skin hides.

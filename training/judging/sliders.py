@@ -1,17 +1,16 @@
 """Do the fixed sliders do what they say, and does the person stay: judged by what made no label.
 
-    python -m training.judging.sliders --bundle checkpoints/portrait1024 --directions directions \\
-        --faces gen --first 18 --last 20 --count 40 --identity mobilefacenet_arcface.safetensors \\
-        --probe judge.safetensors --trunk lpips_alex.safetensors --pose fr_pose.onnx \\
-        [--published ffhq_directions.npz]
-    python -m training.judging.sliders --bundle ... --photos data/photos ... (opened portraits, not samples)
+    python -m training.judging.sliders --bundle checkpoints/portrait1024 --opened DIR --count 60 \\
+        --identity mobilefacenet_arcface.safetensors --probe judge.safetensors \\
+        --trunk lpips_alex.safetensors --pose fr_pose.onnx [--published ffhq_directions.npz]
+    python -m training.judging.sliders ... --faces gen --first 11 --last 13 (samples, not opened photos)
 
-Every slider goes to +VALUE and -VALUE on every face. Lengths and colours are judged by dlib's 68 points and
-what lies between them (`slider_measures`), yaw and pitch by `fr_pose`, the rest by a probe on masks and
-published attributes of faces that no label saw, on another trunk (`training.data.attribute_probe --half 1`).
-Identity is MobileFaceNet's cosine to the unedited picture, with its landmarks; found anew where the head
-turns. With `--published`, directions of the same W found elsewhere are stretched to the same move, and stand
-beside ours.
+DIR is what `training.judging.opened` wrote. Pictures are the engine's own. Every slider goes to +VALUE and
+-VALUE on every face. Lengths and colours are judged by dlib's 68 points and what lies between them
+(`slider_measures`), yaw and pitch by `fr_pose`, the rest by a probe on masks and published attributes of
+faces that no label saw, on another trunk (`training.data.attribute_probe --half 1`). Identity is
+MobileFaceNet's cosine to the unedited picture, with its landmarks; found anew where the head turns. With
+`--published`, directions of the same W found elsewhere are stretched to the same move, and stand beside ours.
 """
 
 import argparse
@@ -23,15 +22,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
 
+from core.checkpoints import Bundle, load_bundle
+from core.engine import Engine
 from core.faces.alignment import find_landmarks
 from core.faces.judge import IdentityJudge
 from core.images import to_array
+from core.session import EditRequest
 from training.data.attribute_probe import Probe
 from training.data.label import FACE_BOX
 from training.data.trunks import Trunk, grid_features, load_trunk
+from training.judging.opened import CODES, LINES, PORTRAITS, known_lines
 from training.judging.slider_measures import (
     COLOUR_MEASURES,
     POINT_MEASURES,
@@ -46,9 +47,10 @@ JUDGED_AS = {"gender": "female"}
 TURNS = ("yaw", "pitch")
 # Over these the mean identity is asked for.
 KEPT_OVER = ("smile", "mouth_open", "eyes_open", "yaw", "pitch", "hair_brightness", "skin_brightness")
-# Only faces that can move are counted: glasses come to those without and leave those with (the probe's
-# score).
-NOTHING_TO_TAKE = {"glasses": 0.4, "beard": 0.2, "bangs": 0.3}
+# Only faces that can move are counted, by the judge's own score of the unedited face: who has no glasses, no
+# beard, no fringe or a closed mouth cannot lose it, and who wears glasses cannot be given any.
+NOTHING_TO_TAKE = {"glasses": 0.4, "beard": 0.2, "bangs": 0.3, "mouth_open": 0.03}
+NOTHING_TO_GIVE = {"glasses": 0.8}
 PUBLISHED = {
     "smile": "e4e__smile",
     "mouth_open": "STIT__mouth_open",
@@ -105,7 +107,7 @@ class HeadPose:
         scaled = (cut.astype(np.float32) / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
         bins = self._session.run(None, {"input": scaled.transpose(2, 0, 1)[None].astype(np.float32)})
         yaw, pitch = (float(_softmax(b[0]) @ np.arange(66)) * 3 - 99 for b in bins[:2])
-        return yaw, pitch
+        return -yaw, pitch  # the network's yaw is positive to the picture's left
 
 
 @dataclass(frozen=True)
@@ -148,9 +150,8 @@ def figures(name: str, before: Judged, up: Judged, down: Judged, deviations: np.
     together."""
     own = before.names.index(JUDGED_AS.get(name, name))
     base, high, low = (j.values[:, own] for j in (before, up, down))
-    limit = NOTHING_TO_TAKE.get(name)
-    can_rise = np.ones(len(base), bool) if limit is None else base < 2 * limit
-    can_fall = np.ones(len(base), bool) if limit is None else base > limit
+    can_rise = base < NOTHING_TO_GIVE.get(name, np.inf)
+    can_fall = base > NOTHING_TO_TAKE.get(name, -np.inf)
     moves = np.nanmean((up.values - down.values) / 2, 0) / deviations
     others = [i for i in np.argsort(-np.abs(moves)) if i != own]
     kind = "turned" if name in TURNS else "identity"
@@ -209,17 +210,13 @@ def judge_published(
     return {**judge_direction(judges, codes, before, factor * step, name, pictures), "stretched": factor}
 
 
-def generator_render(bundle: Path) -> Render:
-    """Pictures of the bundle's generator, averaged to 256 px by area."""
-    from core.checkpoints import load_bundle
+def engine_render(engine: Engine) -> Render:
+    """Pictures as the product renders them, averaged to 256 px by area."""
 
-    generator = load_bundle(bundle).generator
-
-    @torch.no_grad()
     def render(codes: np.ndarray) -> np.ndarray:
         pictures = []
         for w in torch.from_numpy(codes.astype(np.float32)):
-            image: Tensor = generator.synthesis(w[None])
+            image = engine.rendered_codes(w[None], EditRequest())
             pictures.append(to_array(torch.nn.functional.interpolate(image, size=(SIDE, SIDE), mode="area")))
         return np.concatenate(pictures)
 
@@ -233,16 +230,16 @@ def sampled_codes(faces: Path, first: int, last: int, count: int) -> np.ndarray:
     return np.concatenate([shard[:share] for shard in shards])[:count]
 
 
-def opened_codes(bundle: Path, photos: Path, count: int) -> np.ndarray:
-    """(N, L, D) codes of photos opened as a visitor would open them."""
-    from core.engine import Engine
-    from core.images import open_image
-
-    engine = Engine.load(bundle)
-    files = [
-        file for file in sorted(photos.iterdir()) if file.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
-    ]
-    return np.stack([engine.open_portrait(open_image(file)).w_plus.cpu().numpy() for file in files[:count]])
+def opened_codes(folder: Path, count: int) -> np.ndarray:
+    """(N, L, D): codes that `training.judging.opened` wrote; portraits first, then as many of each source."""
+    sources: dict[str, list[str]] = {}
+    for entry in known_lines(folder / LINES):
+        if "at" in entry:
+            sources.setdefault(entry["source"], []).append(entry["name"])
+    chosen = sources.pop(PORTRAITS, [])[:count]
+    share = (count - len(chosen)) // max(1, len(sources))
+    chosen += [name for names in sources.values() for name in names[:share]]
+    return np.stack([np.load(folder / CODES / f"{name}.npy") for name in chosen])
 
 
 def text_row(name: str, row: dict[str, object]) -> str:
@@ -257,17 +254,18 @@ def text_row(name: str, row: dict[str, object]) -> str:
 
 
 def judge_all(
-    judges: Judges, codes: np.ndarray, directions: Path, value: float, published: Path | None
+    judges: Judges, codes: np.ndarray, bundle: Bundle, value: float, published: Path | None
 ) -> dict[str, dict[str, object]]:
     """Rows by slider, and by `slider / published name`, printed as they come."""
-    attributes = json.loads((directions / "attributes.json").read_text())
-    steps = load_file(directions / "directions.safetensors")["directions"].double().numpy()  # (A, L, D)
+    attributes = bundle.config.attributes
+    axes = [bundle.config.directions.index(attribute.name) for attribute in attributes]
+    steps = bundle.directions[axes].double().cpu().numpy()  # (A, L, D)
     pictures = judges.render(codes)
     before = judges(codes)
     anchors = np.load(published) if published else {}
     rows: dict[str, dict[str, object]] = {}
     for attribute, direction in zip(attributes, steps, strict=True):
-        name, step = attribute["name"], direction * attribute["unit"] * value
+        name, step = attribute.name, direction * attribute.unit * value
         rows[name] = judge_direction(judges, codes, before, step, name, pictures)
         print(text_row(name, rows[name]), flush=True)
         if (other := PUBLISHED.get(name)) in anchors:
@@ -289,10 +287,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--directions", type=Path, required=True, help="what training.loops.directions wrote")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--faces", type=Path, help="shards of sampled faces")
-    source.add_argument("--photos", type=Path, help="photos to open")
+    source.add_argument("--opened", type=Path, help="what training.judging.opened wrote")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--last", type=int, default=1)
     parser.add_argument("--count", type=int, default=40)
@@ -302,19 +299,19 @@ def main() -> None:
     parser.add_argument("--published", type=Path, help="directions to compare with")
     parser.add_argument("--json", type=Path)
     a = parser.parse_args()
+    bundle = load_bundle(a.bundle)
+    engine = Engine(bundle)
     judges = Judges(
-        generator_render(a.bundle),
+        engine_render(engine),
         HeadPose(a.pose),
         Probe.load(a.probe),
         load_trunk("alexnet", a.trunk),
         IdentityJudge.load(a.identity),
     )
     codes = (
-        sampled_codes(a.faces, a.first, a.last, a.count)
-        if a.faces
-        else opened_codes(a.bundle, a.photos, a.count)
+        sampled_codes(a.faces, a.first, a.last, a.count) if a.faces else opened_codes(a.opened, a.count)
     )
-    rows = judge_all(judges, codes, a.directions, a.value, a.published)
+    rows = judge_all(judges, codes, bundle, a.value, a.published)
     kept = [float(rows[name]["identity"]) for name in KEPT_OVER if name in rows]  # type: ignore[arg-type]
     print(f"identity over {', '.join(KEPT_OVER)}: {np.mean(kept):.3f}")
     if a.json:

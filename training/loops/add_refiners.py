@@ -1,6 +1,6 @@
 """Put trained refiners into a bundle; its other networks stay bit for bit.
 
-python -m training.loops.add_refiners --bundle checkpoints/portrait128 --refiners runs/r --version 0.3.0
+python -m training.loops.add_refiners --bundle BUNDLE --refiners runs/r --version 0.3.0
 """
 
 import argparse
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.checkpoints import load_bundle, save_bundle
 from core.models.refine_style import RefineStyle
-from training.loops.presets import PORTRAIT128_REFINERS
+from training.loops.presets import refiner_configs
 from training.loops.weights import load_half
 
 
@@ -26,10 +26,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     bundle = load_bundle(args.bundle)
     refiners: dict[str, RefineStyle] = {}
-    for config in PORTRAIT128_REFINERS:
-        refiners[config.stage] = RefineStyle(config, bundle.generator.low_rank or ())
+    kernels = bundle.generator.low_rank or ()
+    configs = refiner_configs(len(kernels))
+    for config in configs:
+        refiners[config.stage] = RefineStyle(config, kernels)
         load_half(args.refiners / f"{config.stage}-average.pt", refiners[config.stage])
-    described = dataclasses.replace(bundle.config, version=args.version, refiners=PORTRAIT128_REFINERS)
+    described = dataclasses.replace(bundle.config, version=args.version, refiners=configs)
     save_bundle(args.out or args.bundle, dataclasses.replace(bundle, config=described, refiners=refiners))
 
 

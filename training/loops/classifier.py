@@ -1,6 +1,6 @@
 """Train the latent classifier on the codes of real faces, and the linear directions beside it.
 
-    python -m training.loops.classifier --data DIR --bundle checkpoints/portrait128
+    python -m training.loops.classifier --data DIR --bundle BUNDLE
 
 Reads the bundle's generator and inverter, encodes the training split, and writes the bundle back (or to
 `--out`) with a new classifier and new linear directions; the sliders' units, the refiners and the gallery
@@ -23,8 +23,8 @@ from training.data.packs import Faces, load
 from training.loops.loop import pick_device
 from training.loops.trained import classifier_of, inverter_of
 
-# Known for each face, or a probability spread from hand labels; all others are scores.
-BINARY = ("gender", "eyeglasses", "beard", "bangs", "hat")
+# Known for each face; all others are scores.
+BINARY = ("gender",)
 
 
 def targets(faces: Faces, attributes: tuple[str, ...], reference: Faces) -> Tensor:

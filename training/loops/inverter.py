@@ -1,8 +1,7 @@
 """Train the Style Transformer inverter against a frozen generator.
 
-    python -m training.loops.inverter --data DIR --generator runs/g/generator-average.pt \
-        --out runs/i --minutes 20
-    python -m training.loops.inverter --data DIR --bundle checkpoints/portrait128 --continue --samples 0.5 ...
+    python -m training.loops.inverter --data DIR --bundle BUNDLE --out runs/i --minutes 20
+    python -m training.loops.inverter --data DIR --bundle BUNDLE --continue --samples 0.5 ...
 
 The paper's objective (section 3.2) is L2 + LPIPS + identity; the features of dlib's face network take
 the place of LPIPS. The MLP that maps z starts as the generator's, and is trained.
@@ -37,11 +36,12 @@ from training.judging.editability import trade
 from training.loops.latent_discriminator import LatentAdversary
 from training.loops.loop import Average, Log, autocast, pick_device, restore, save, sheet
 from training.loops.losses import Weights, load_face_network, reconstruction_losses, total
-from training.loops.presets import PORTRAIT128_GENERATOR, PORTRAIT128_INVERTER
 from training.loops.trained import inverter_of
-from training.loops.weights import load_half, load_started, save_half
+from training.loops.weights import load_started, save_half
 
 REPORT = 100
+# Of the head that tells the codes apart, in an inverter that has none yet.
+DENSE_WIDTH = 512
 
 
 @dataclass(frozen=True)
@@ -54,27 +54,12 @@ class InverterWeights(Weights):
     latent: float = 0.0
 
 
-def load_generator(path: Path, device: torch.device) -> Generator:
-    """A frozen generator from the half-precision file that training.loops.generator writes."""
-    generator = Generator(PORTRAIT128_GENERATOR)
-    load_half(path, generator)
-    return generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-
-
 def load_networks(args: argparse.Namespace, device: torch.device) -> tuple[Generator, StyleTransformer]:
-    """The frozen generator, and the inverter as it starts: fresh, or with `--continue` the bundle's.
-
-    A bundle's generator is written beside the results, where training.loops.export looks for it.
-    """
-    if args.bundle is None:
-        generator, inverter = load_generator(args.generator, device), StyleTransformer(PORTRAIT128_INVERTER)
-    else:
-        bundle = load_bundle(args.bundle)
-        generator = bundle.generator.to(device, memory_format=torch.channels_last)
-        save_half(args.out / "generator-average.pt", generator)
-        config = inverter_of(bundle).config
-        dense_width = config.dense_width or PORTRAIT128_INVERTER.dense_width
-        inverter = StyleTransformer(replace(config, dense_width=dense_width))
+    """The bundle's frozen generator, and its inverter as it starts: fresh, or with `--continue` as it is."""
+    bundle = load_bundle(args.bundle)
+    generator = bundle.generator.to(device, memory_format=torch.channels_last)
+    config = inverter_of(bundle).config
+    inverter = StyleTransformer(replace(config, dense_width=config.dense_width or DENSE_WIDTH))
     inverter.mapping.load_state_dict(generator.mapping.state_dict())
     if args.go_on:
         load_started(inverter, inverter_of(bundle).state_dict())
@@ -216,9 +201,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         prog="python -m training.loops.inverter", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--data", type=Path, required=True)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--generator", type=Path, help="generator-average.pt of training.loops.generator")
-    source.add_argument("--bundle", type=Path, help="folder of a bundle, whose generator to invert")
+    parser.add_argument("--bundle", type=Path, required=True, help="bundle folder, whose generator to invert")
     parser.add_argument(
         "--continue", dest="go_on", action="store_true", help="start as the bundle's inverter"
     )
@@ -240,8 +223,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args(argv)
-    if args.go_on and args.bundle is None:
-        parser.error("--continue needs --bundle")
     if not 0 <= args.samples < 1:
         parser.error("--samples is a share from 0 to below 1")
     return args

@@ -1,4 +1,4 @@
-"""Losses of the generator and the inverter: pixels, identity and features, adversary.
+"""Losses of inverters and refiners: pixels, identity and features.
 
 Identity and features are those of dlib's face network. MobileFaceNet judges, so no loss may see it.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.faces.alignment import model_file
 from core.faces.dlib_network import DlibFaceNetwork, chips
@@ -23,7 +23,6 @@ class Weights:
     squared: float = 20.0
     features: float = 2.0
     identity: float = 3.0
-    adversarial: float = 0.2
 
 
 def load_face_network(device: torch.device) -> DlibFaceNetwork:
@@ -60,29 +59,3 @@ def _normalised_distance(a: Tensor, b: Tensor) -> Tensor:
 def total(terms: Mapping[str, Tensor], weights: Weights) -> Tensor:
     """Weighted sum of the terms that `weights` names."""
     return torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
-
-
-class PatchDiscriminator(nn.Module):
-    """Strided convolutions with spectral norm, a logit per patch (Isola et al. 2017).
-
-    (B, 3, S, S) -> (B, 1, S/16, S/16).
-    """
-
-    def __init__(self, widths: tuple[int, ...] = (48, 96, 192, 256)) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        inputs = 3
-        for width in widths:
-            conv = nn.Conv2d(inputs, width, 4, 2, 1)
-            layers += [nn.utils.parametrizations.spectral_norm(conv), nn.LeakyReLU(0.2)]
-            inputs = width
-        layers.append(nn.utils.parametrizations.spectral_norm(nn.Conv2d(inputs, 1, 3, 1, 1)))
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.layers(image).float()
-
-
-def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Hinge loss (Lim and Ye 2017) of the logits on real and generated pictures."""
-    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()

@@ -1,6 +1,6 @@
 """Train the reference editors in latent space: one module for each slider (Style Transformer, section 4.1).
 
-    python -m training.loops.reference --data DIR --bundle checkpoints/portrait128 --version 0.4.0
+    python -m training.loops.reference --data DIR --bundle BUNDLE --version 0.4.0
 
 Sources and references are two random halves of the training split's codes, and no label is used: the
 bundle's latent classifier, frozen, says what an attribute is. Each module is then scaled until amount 1, seen

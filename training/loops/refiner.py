@@ -1,7 +1,7 @@
 """Train RefineStyle refiners for a bundle whose generator and inverter stay frozen.
 
     python -m training.loops.refiner --data DIR \
-        --bundle checkpoints/portrait128 --out runs/r --minutes 60
+        --bundle BUNDLE --out runs/r --minutes 60
 
 One- and two-stage refiners share a step's batch, its codes and its inversion. The losses are the inverter's
 own; those of identity and features, the costly ones, are taken on `--judged` faces of each batch. Always at
@@ -31,14 +31,14 @@ from training.data.batches import Batches
 from training.data.packs import load
 from training.loops.loop import Average, Log, autocast, pick_device, restore, save, sheet
 from training.loops.losses import Weights, load_face_network, reconstruction_losses, total
-from training.loops.presets import PORTRAIT128_REFINERS
+from training.loops.presets import refiner_configs
 from training.loops.trained import inverter_of
 from training.loops.weights import save_half
 
 LEARNING_RATE = 1e-3
 REPORT = 50
 EVALUATE = 500
-WEIGHTS = Weights(adversarial=0.0)
+WEIGHTS = Weights()
 
 
 class Frozen:
@@ -112,7 +112,7 @@ def train(args: argparse.Namespace) -> None:
         inverter_of(bundle).to(memory_format=torch.channels_last),
     )
     kernels = bundle.generator.low_rank or ()
-    chosen = [c for c in PORTRAIT128_REFINERS if c.stage in args.stages]
+    chosen = [c for c in refiner_configs(len(kernels)) if c.stage in args.stages]
     refiners = [RefineStyle(c, kernels).to(device, memory_format=torch.channels_last) for c in chosen]
     averages = [Average(refiner, args.decay) for refiner in refiners]
     optimizers = [torch.optim.Adam(r.parameters(), LEARNING_RATE, (0.9, 0.99), fused=True) for r in refiners]

@@ -118,8 +118,8 @@ SLIDERS = (
         "younger",
         "older",
         target="age",
-        step=0.24,  # of log(1 + years)
-        codes=(0, 10),
+        step=0.34,  # of log(1 + years)
+        codes=(2, 10),
         free=(
             "skin_red",
             "skin_yellow",
@@ -131,7 +131,7 @@ SLIDERS = (
             "lips",
         ),
         strict=("glasses", "eye_shadow", "female", "hat", "bangs"),
-        identity_held=0.3,
+        identity_held=0.4,
     ),
     Slider(
         "gender",
@@ -185,7 +185,7 @@ SLIDERS = (
         step=11.0,
         codes=(5, 13),
         free=("hair_red", "hair_yellow"),
-        strict=("skin_brightness", "skin_yellow"),
+        strict=("skin_brightness", "skin_yellow", "beard", "eye_shadow"),
         surround_held=10.0,
     ),
     Slider(
@@ -239,7 +239,7 @@ SLIDERS = (
         "left",
         "right",
         target="gaze",
-        step=0.06,
+        step=0.045,
         codes=(2, 8),
         strict=("yaw",),
     ),
@@ -249,7 +249,7 @@ SLIDERS = (
         "narrow",
         "broad",
         target="nose_width",
-        step=0.014,
+        step=0.01,
         codes=(2, 7),
         free=("nose_length",),
         strict=("smile", "yaw", "eyes_open", "mouth_width", "squint"),
@@ -272,7 +272,7 @@ SLIDERS = (
         "from the left",
         "from the right",
         target="side_light",
-        step=10.0,
+        step=13.0,
         codes=(0, 9),
         strict=("yaw",),
     ),

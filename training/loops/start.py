@@ -2,8 +2,8 @@
 
     python -m training.loops.start --bundle checkpoints/portrait1024 --samples 5000
 
-Pictures of sampled codes, changed as photos differ (`training.data.photo_variation`), are all it is fitted on. The
-bundle is written again with it. Half an hour on two cores.
+Pictures of sampled codes, changed as photos differ (`training.data.photo_variation`), are all it is fitted
+on. The bundle is written again with it. Half an hour on two cores.
 """
 
 import argparse

@@ -5,15 +5,14 @@ arithmetic; here a style scales a kernel instead of a map, sums are made in plac
 maps for its gradient. In bfloat16 a step takes about a third of the readable network's time.
 """
 
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from core.generators.mobile.config import MobileConfig
-from core.generators.mobile.folded import by_bands
+from core.generators.mobile.folded import Readable, by_bands
 from core.generators.mobile.layers import SLOPE, Block, ModulatedConv
 
 
@@ -119,16 +118,6 @@ class DescendedConv:
     def __call__(self, x: Tensor, w: Tensor) -> Tensor:
         """x: (1, I, H, W), w: (D,) -> (1, O, H, W)."""
         return cast(Tensor, _SeparableConv.apply(x, self._affine(w) * self._gain, self._kernels))
-
-
-class Readable(Protocol):
-    """What of a `MobileGenerator` a descent goes through."""
-
-    config: MobileConfig
-    constant: nn.Parameter
-    first: ModulatedConv
-    blocks: nn.ModuleList
-    previews: nn.ModuleDict
 
 
 class DescendedMobile:

@@ -62,8 +62,8 @@ def test_the_pull_is_to_the_mean_and_to_equal_codes(world: World) -> None:
 
     pull = loss.pull(v)
 
-    assert float(pull["mean"]) == pytest.approx(0.02 * 18 / 4)
-    assert float(pull["equal"]) == pytest.approx(0.1 * (1 + 4 + 1 + 4) / 4)
+    assert float(pull["mean"]) == pytest.approx(0.03 * 18 / 4)
+    assert float(pull["equal"]) == pytest.approx(0.2 * (1 + 4 + 1 + 4) / 4)
 
 
 def test_eyes_and_mouth_count_most_and_the_ground_least() -> None:

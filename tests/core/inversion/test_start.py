@@ -1,17 +1,13 @@
-from pathlib import Path
-
-import pytest
 import torch
-from safetensors.torch import save_file
 
-from core.errors import BadCheckpoint
-from core.inversion.start import Start, StartShape, group_sizes, load_start, start_features
+from core.config import StartConfig
+from core.inversion.start import Start, group_sizes, start_features
 
 from .conftest import World
 
 
 def random_start() -> Start:
-    start = Start(StartShape(features=7, rank=2, coordinates=5))
+    start = Start(StartConfig(features=7, rank=2, coordinates=5))
     torch.manual_seed(0)
     for buffer in start.buffers():
         buffer.normal_()
@@ -51,27 +47,3 @@ def test_it_is_a_linear_map() -> None:
     matrix = start.reduce.double() @ start.expand.double()
     expected = ((x - start.mean) / start.scale).double() @ matrix + start.bias
     torch.testing.assert_close(found, expected.float(), rtol=1e-3, atol=1e-3)
-
-
-def test_a_file_gives_it_back(tmp_path: Path) -> None:
-    start = random_start()
-    save_file(start.state_dict(), tmp_path / "start.safetensors")
-
-    torch.testing.assert_close(load_start(tmp_path / "start.safetensors").state_dict(), start.state_dict())
-
-
-@pytest.mark.parametrize("damage", ["cut", "no matrix", "flat", "other shape"])
-def test_a_damaged_file_is_told(tmp_path: Path, damage: str) -> None:
-    path, state = tmp_path / "start.safetensors", random_start().state_dict()
-    if damage == "no matrix":
-        del state["reduce"]
-    if damage == "flat":
-        state["reduce"] = state["reduce"].flatten()
-    if damage == "other shape":
-        state["bias"] = state["bias"][:-1].clone()
-    save_file(state, path)
-    if damage == "cut":
-        path.write_bytes(path.read_bytes()[:-9])
-
-    with pytest.raises(BadCheckpoint, match=r"start\.safetensors is damaged"):
-        load_start(path)

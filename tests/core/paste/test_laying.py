@@ -6,12 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from core.config import PORTRAIT128_TEMPLATE, AlignmentTemplate
+from core.config import AlignmentTemplate
 from core.faces.alignment import CropTransform, crop, crop_transform, find_faces, to_crop
 from core.paste import laying as placing
 from core.paste.compositing import face_mask
 from core.paste.laying import Layers, lay
 
+# A square tighter than FFHQ's.
+TIGHT = AlignmentTemplate(scale=0.54, shift=0.43)
 TURNED = CropTransform((150.3, 120.8), (45.0, -21.0))
 
 
@@ -157,7 +159,7 @@ def test_a_ramp_returns_to_its_place_at_every_scale(size: int, half_side: tuple[
 def test_an_unedited_crop_returns_almost_as_it_was(
     photo: np.ndarray, landmarks: np.ndarray, size: int, least: float
 ) -> None:
-    transform = crop_transform(landmarks, PORTRAIT128_TEMPLATE)
+    transform = crop_transform(landmarks, TIGHT)
     mask = face_mask(to_crop(landmarks, transform, size), size)
     result = paste(photo, transform, crop(photo, transform, size), mask)
     inside = mask_at_photo(transform, mask, photo.shape) > 0.5
@@ -168,7 +170,7 @@ def test_an_unedited_crop_returns_almost_as_it_was(
 def test_a_tinted_crop_leaves_no_seam(photo: np.ndarray, landmarks: np.ndarray) -> None:
     wall = np.full((900, 900, 3), 120, np.uint8)
     transform = CropTransform((450.0, 450.0), (250.0, 40.0))
-    mask = face_mask(in_crop(landmarks, PORTRAIT128_TEMPLATE, 128), 128)
+    mask = face_mask(in_crop(landmarks, TIGHT, 128), 128)
     result = paste(wall, transform, np.full((128, 128, 3), 180, np.uint8), mask).astype(int)
     assert result.max() == 180
     for axis in (0, 1):

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import skimage.data
 
-from core.config import PORTRAIT128_TEMPLATE
+from core.config import AlignmentTemplate
 from core.faces.alignment import crop, crop_transform, find_faces
 from training.data.packs import ATTRIBUTES, build, extract, load, split_of
+
+TIGHT = AlignmentTemplate(scale=0.54, shift=0.43)
 
 
 def portrait() -> np.ndarray:
@@ -52,7 +54,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> Path:
 def test_build_keeps_good_faces_and_says_why_others_go(
     archive: Path, names: list[str], tmp_path: Path
 ) -> None:
-    counts = build(archive, "portrait128", tmp_path, size=128, workers=1, limit=None)
+    counts = build(archive, TIGHT, tmp_path, size=128, workers=1, limit=None)
     assert counts == {"kept": 3, "no face": 1, "blurred": 1, "monochrome": 1, "bad name": 1}
     train, test = load(tmp_path, "train"), load(tmp_path, "test")
     assert (list(train.files), list(test.files)) == (names[:2], names[2:])
@@ -62,7 +64,7 @@ def test_build_keeps_good_faces_and_says_why_others_go(
     assert train.scores.shape == (2, len(ATTRIBUTES))
     # The same face, cut by the product's own alignment: detection differs by some pixels, JPEG by little.
     photo = portrait()
-    wanted = crop(photo, crop_transform(find_faces(photo)[0].landmarks, PORTRAIT128_TEMPLATE), 128)
+    wanted = crop(photo, crop_transform(find_faces(photo)[0].landmarks, TIGHT), 128)
     assert np.abs(train.images[0].astype(int) - wanted).mean() < 12
     # Landmarks are in the crop's pixels: the eyes above the mouth, inside the picture.
     eyes, mouth = train.landmarks[0, 36:48].mean(0), train.landmarks[0, 48:].mean(0)
@@ -73,7 +75,7 @@ def test_build_keeps_good_faces_and_says_why_others_go(
 
 
 def test_load_refuses_unknown_and_empty_splits(archive: Path, tmp_path: Path) -> None:
-    build(archive, "portrait128", tmp_path, size=128, workers=1, limit=1)
+    build(archive, TIGHT, tmp_path, size=128, workers=1, limit=1)
     with pytest.raises(ValueError, match="not one of"):
         load(tmp_path, "everything")
     with pytest.raises(ValueError, match="no face of the validation split"):

@@ -13,7 +13,6 @@ from core.faces.judge import MobileFaceNet
 from core.generators.residual import WeightShift
 from core.refinement.gradient_modules import GradientSettings
 from core.rendering.renderer import Renderer
-from tests.training.judging.test_evaluate import data  # noqa: F401, the fixture
 from training.judging import compare_tuning
 from training.judging.compare_tuning import drift, plain_settings, read_settings, without
 from training.judging.refined_faces import Refined
@@ -47,7 +46,7 @@ def test_drift_is_the_mean_squared_change_at_other_codes(tiny_bundle: Bundle) ->
 
 
 def test_the_whole_comparison_of_a_tiny_model(
-    data: Path,  # noqa: F811
+    data: Path,
     tiny_bundle_dir: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -6,11 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 from safetensors.torch import save_file
 
 from core.faces.judge import MobileFaceNet
-from tests.training.judging.test_evaluate import COLUMNS, data  # noqa: F401, the fixture
 from training.judging import faces as evaluate_faces
 from training.judging import references as evaluate_references
 from training.judging.judge import Judge
@@ -46,7 +44,8 @@ def test_diversity_looks_at_the_edited_region_alone() -> None:
 
 
 def test_the_whole_evaluation_of_a_tiny_model(
-    data: Path,  # noqa: F811
+    data: Path,
+    judge: Judge,
     taking_bundle_dir: Path,
     photo: np.ndarray,
     tmp_path: Path,
@@ -54,8 +53,7 @@ def test_the_whole_evaluation_of_a_tiny_model(
 ) -> None:
     # A random inverter gives all faces the same code but for a hundredth, and no pair would count.
     monkeypatch.setattr(evaluate_faces, "encode", lambda g, i, faces, d: g.sample(len(faces), 5.0, seed=1))
-    torch.manual_seed(0)
-    Judge(COLUMNS).save(tmp_path / "judge.safetensors")
+    judge.save(tmp_path / "judge.safetensors")
     save_file(MobileFaceNet().state_dict(), tmp_path / "identity.safetensors")
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()

@@ -22,7 +22,6 @@ from core.refinement import gradient_modules
 from core.refinement.fast import predict
 from core.rendering.renderer import Renderer
 from core.session import EditRequest
-from tests.training.judging.test_evaluate import COLUMNS, data  # noqa: F401, the fixture
 from training.judging import refinement as evaluate_refinement
 from training.judging.faces import Opened, edit, face_axes, open_photos
 from training.judging.judge import Judge
@@ -153,7 +152,8 @@ def test_what_cannot_be_said_is_a_dash_beside_the_published_figures() -> None:
 
 
 def test_the_whole_evaluation_of_a_tiny_model(
-    data: Path,  # noqa: F811
+    data: Path,
+    judge: Judge,
     refining_bundle_dir: Path,
     photo: np.ndarray,
     tmp_path: Path,
@@ -164,8 +164,7 @@ def test_the_whole_evaluation_of_a_tiny_model(
 
     monkeypatch.setattr(gradient_modules, "refine_weights", nudge)
     monkeypatch.setattr(measures, "load_lpips", lambda warn: None)
-    torch.manual_seed(0)
-    Judge(COLUMNS).save(tmp_path / "judge.safetensors")
+    judge.save(tmp_path / "judge.safetensors")
     save_file(MobileFaceNet().state_dict(), tmp_path / "identity.safetensors")
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -1,9 +1,13 @@
 """The figures of a slider's row, on judgements made up for them."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from training.judging.sliders import Judged, figures, judge_published, placed
+from training.judging.opened import CODES, LINES
+from training.judging.sliders import Judged, figures, judge_published, opened_codes, placed
 
 
 def judged(names: tuple[str, ...], values: list[list[float]], angle: float = 0) -> Judged:
@@ -64,3 +68,15 @@ def test_a_published_direction_is_stretched_to_the_same_move() -> None:
     )  # fmt: skip
     assert row["move"] == pytest.approx(1.3)
     assert float(row["stretched"]) < 0  # type: ignore[arg-type]
+
+
+def test_opened_codes_are_the_portraits_and_as_many_of_each_source(tmp_path: Path) -> None:
+    names = [("p0", "portraits"), ("a0", "A"), ("a1", "A"), ("b0", "B"), ("b1", "B"), ("b2", "B")]
+    (tmp_path / CODES).mkdir()
+    lines = [json.dumps({"name": "bad", "source": "A", "failed": "no face"})]
+    for number, (name, source) in enumerate(names):
+        np.save(tmp_path / CODES / f"{name}.npy", np.full((2, 3), number))
+        lines.append(json.dumps({"name": name, "source": source, "at": {}}))
+    (tmp_path / LINES).write_text("".join(line + "\n" for line in lines))
+    assert opened_codes(tmp_path, 5)[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert opened_codes(tmp_path, 3)[:, 0, 0].tolist() == [0, 1, 3]

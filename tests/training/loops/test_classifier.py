@@ -3,14 +3,13 @@ from pathlib import Path
 import torch
 
 from core.checkpoints import Bundle, load_bundle
-from tests.training.judging.test_evaluate import data  # noqa: F401, the fixture
 from training.loops import classifier
 
 
 def test_a_new_classifier_keeps_all_that_it_did_not_teach(
     taking_bundle_dir: Path,
     taking_bundle: Bundle,
-    data: Path,  # noqa: F811
+    data: Path,
     tmp_path: Path,
 ) -> None:
     table = data / "faces.csv"

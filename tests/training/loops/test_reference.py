@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from core.checkpoints import Bundle, load_bundle
 from core.config import ReferenceEditorConfig
 from core.models.reference_editor import ReferenceEditor
-from tests.training.judging.test_evaluate import data  # noqa: F401, the fixture
-from training.data import gallery
 from training.loops import reference
 from training.loops.reference import ISOTROPY, Objective, StepNorm, calibrate, reach, train_editor
 
@@ -95,7 +93,7 @@ def test_an_editor_is_scaled_until_what_it_brings_arrives_in_full(
 
 def test_a_run_gives_every_slider_an_editor_and_leaves_the_rest(
     taking_bundle_dir: Path,
-    data: Path,  # noqa: F811
+    data: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -108,24 +106,3 @@ def test_a_run_gives_every_slider_an_editor_and_leaves_the_rest(
     for part in ("generator", "inverter", "classifier", "refiner_two_stage", "gallery"):
         before, after = (folder / f"{part}.safetensors" for folder in (taking_bundle_dir, tmp_path / "made"))
         assert hashlib.sha256(before.read_bytes()).digest() == hashlib.sha256(after.read_bytes()).digest()
-
-
-def test_the_farthest_comes_next() -> None:
-    points = torch.tensor([[0.0, 0], [1, 0], [-4, 0], [0, 3], [5, 0]])
-    assert gallery.farthest(points, 4, []) == [0, 4, 2, 3]
-    assert gallery.farthest(points, 3, [3, 0]) == [3, 0, 4]
-
-
-def test_a_gallery_is_of_samples_that_nobody_left_out(taking_bundle_dir: Path, tmp_path: Path) -> None:
-    argv = ["--bundle", taking_bundle_dir, "--out", tmp_path / "made", "--sheet", tmp_path / "gallery.png"]
-    argv += ["--count", 4, "--first", 7, "--without", 0, 1, 2]
-    gallery.main([str(a) for a in argv])
-    found = load_bundle(tmp_path / "made")
-    samples = found.generator.sample(gallery.SAMPLES, gallery.PSI, gallery.SEED)
-    distance = torch.cdist(found.gallery.flatten(1), samples.flatten(1))
-    numbers = distance.argmin(1).tolist()
-    assert distance.min(1).values.max() < 0.05  # half precision
-    assert numbers[0] == 7
-    assert len(set(numbers)) == 4
-    assert not {0, 1, 2} & set(numbers)
-    assert (tmp_path / "gallery.png").is_file()

@@ -12,7 +12,6 @@ from core.checkpoints import Bundle, load_bundle
 from core.config import RefinerConfig
 from core.faces.dlib_network import DlibFaceNetwork
 from core.models.inverter import invert
-from tests.training.judging.test_evaluate import data  # noqa: F401, the fixture
 from training.loops import add_refiners, refiner
 from training.loops.losses import reconstruction_losses
 from training.loops.refiner import Frozen, loss_of
@@ -48,7 +47,7 @@ def test_only_some_faces_count_for_identity_and_all_for_pixels() -> None:
 
 def test_a_run_makes_weights_that_a_bundle_takes(
     taking_bundle_dir: Path,
-    data: Path,  # noqa: F811
+    data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -59,7 +58,7 @@ def test_a_run_makes_weights_that_a_bundle_takes(
         dataclasses.replace(c, polish=1) for c in bundle.config.refiners
     )
     for module in (refiner, add_refiners):
-        monkeypatch.setattr(module, "PORTRAIT128_REFINERS", configs)
+        monkeypatch.setattr(module, "refiner_configs", lambda kernels: configs)
     out, made = tmp_path / "run", tmp_path / "made"
     common = ["--data", str(data), "--bundle", str(taking_bundle_dir)]
     common += ["--out", str(out), "--batch", "2", "--judged", "1", "--device", "cpu"]

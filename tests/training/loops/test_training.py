@@ -9,7 +9,6 @@ from training.data.codes import fit_gaussian
 from training.data.packs import Faces, split_of
 from training.data.scores import landmark_scores, pixel_scores
 from training.loops.classifier import balanced_accuracy, fit_linear
-from training.loops.discriminator import Discriminator
 
 
 def face_points() -> np.ndarray:
@@ -73,25 +72,6 @@ def test_smile_and_open_mouth_raise_their_scores() -> None:
     turned = points.copy()
     turned[30] += (8, 0)
     assert landmark_scores(turned)["yaw"] > neutral["yaw"]
-
-
-def test_discriminator_judges_and_passes_gradients() -> None:
-    torch.manual_seed(0)
-    judge = Discriminator((16, 8, 8))
-    x = torch.randn(8, 3, 16, 16, requires_grad=True)
-    logits = judge(x)
-    assert logits.shape == (8,)
-    (gradient,) = torch.autograd.grad(logits.sum(), x)
-    assert gradient.abs().sum() > 0
-
-
-def test_minibatch_deviation_is_the_mean_deviation_of_a_group() -> None:
-    judge = Discriminator((16, 8), group=4)
-    x = torch.randn(4, 3, 4, 4, dtype=torch.float64)
-    wanted = (x.var(0, unbiased=False) + 1e-8).sqrt().mean()
-    found = judge.minibatch_deviation(x)
-    assert found.shape == (4, 1, 4, 4)
-    torch.testing.assert_close(found, wanted.expand_as(found))
 
 
 def test_hair_darkness_is_the_darkest_fifth_above_the_brows() -> None:

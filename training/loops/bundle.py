@@ -1,0 +1,130 @@
+"""Put the built-in model together: what was fitted here, beside the package that its generator is read from.
+
+    python -m training.loops.bundle --preview preview.safetensors --lpips lpips_alex.safetensors \
+        --out checkpoints/portrait1024 [--start start.safetensors] [--directions FOLDER] [--gallery 24]
+
+--start and --directions may follow once they are fitted (`training.loops.start`, `.directions`):
+each call writes the whole bundle, and what it is not given stays as it was.
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from core.checkpoints import MODEL_FILE, Bundle, load_bundle, save_bundle
+from core.config import AlignmentTemplate, AttributeConfig, BundleConfig, PackageConfig, StartConfig
+from core.generators.mobile.config import FFHQ_1024
+from core.generators.mobile.network import MobileGenerator, statistics
+from core.generators.mobile.package import PACKAGE, SHA256, VERSION
+from core.generators.registry import installed_weights
+from core.inversion.start import Start
+from core.models.lpips import CHANNELS, Lpips, from_torchvision_names
+
+NAME, TITLE = "portrait1024", "Portrait 1024"
+PREVIEWS = (128, 256)
+LICENCE = (
+    "Generator: package random-face 2021.7.21.1, Apache-2.0; its weights were distilled from NVIDIA's "
+    "StyleGAN2 for FFHQ, whose licence is for non-commercial use. LPIPS: BSD. What was fitted here used "
+    "research data sets: non-commercial. For commercial use ask a lawyer."
+)
+GALLERY_PSI = 0.7
+
+
+def new_bundle(preview: dict[str, Tensor], lpips: dict[str, Tensor], version: str) -> Bundle:
+    """The generator with its statistics and previews, and LPIPS; it opens no photos yet and has no sliders.
+
+    preview: `training.loops.preview`'s; lpips: with torchvision's names.
+    """
+    generator = MobileGenerator(dataclasses.replace(FFHQ_1024, previews=PREVIEWS))
+    package = PackageConfig(PACKAGE, VERSION, dict(SHA256))
+    config = BundleConfig(
+        name=NAME,
+        title=TITLE,
+        version=version,
+        generator=generator.config,
+        inverter=None,
+        classifier=None,
+        template=AlignmentTemplate(),
+        attributes=(),
+        licence=LICENCE,
+        package=package,
+        lpips=CHANNELS,
+    )
+    own = {f"previews.{name}": tensor.float() for name, tensor in preview.items()}
+    left = generator.load_state_dict({**installed_weights(package), **own}, strict=False)
+    if left.unexpected_keys or set(left.missing_keys) != {"w_mean", "w_basis"}:
+        raise ValueError(f"The previews are not this generator's: {left}")
+    mean, basis = statistics(generator.mapping, FFHQ_1024.z_dim)
+    generator.w_mean.copy_(mean)
+    generator.w_basis.copy_(basis)
+    network = Lpips(CHANNELS)
+    network.load_state_dict(from_torchvision_names(lpips))
+    return Bundle.of(config, generator.eval().requires_grad_(False), lpips=network)
+
+
+def with_start(bundle: Bundle, state: dict[str, Tensor]) -> Bundle:
+    """The bundle with another start."""
+    (features, rank), coordinates = state["reduce"].shape, state["expand"].shape[1]
+    config = StartConfig(features, rank, coordinates)
+    start = Start(config)
+    start.load_state_dict(state)
+    return dataclasses.replace(bundle, config=dataclasses.replace(bundle.config, start=config), start=start)
+
+
+def with_directions(bundle: Bundle, folder: Path) -> Bundle:
+    """The bundle with other sliders: directions.safetensors and attributes.json of this folder."""
+    attributes = tuple(
+        AttributeConfig(**entry)
+        for entry in json.loads((folder / "attributes.json").read_text(encoding="utf-8"))
+    )
+    names = tuple(attribute.name for attribute in attributes)
+    config = dataclasses.replace(bundle.config, attributes=attributes, directions=names)
+    directions = load_file(folder / "directions.safetensors")["directions"].float()
+    return dataclasses.replace(bundle, config=config, directions=directions)
+
+
+def with_gallery(bundle: Bundle, seeds: list[int]) -> Bundle:
+    """The bundle with the faces that these seeds sample as its gallery."""
+    codes = torch.cat([bundle.generator.sample(1, GALLERY_PSI, seed) for seed in seeds])
+    config = dataclasses.replace(bundle.config, gallery=len(seeds))
+    return dataclasses.replace(bundle, config=config, gallery=codes)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.loops.bundle", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--preview", type=Path)
+    parser.add_argument("--lpips", type=Path, help="AlexNet's LPIPS with torchvision's names")
+    parser.add_argument("--start", type=Path)
+    parser.add_argument("--directions", type=Path, help="folder of training.loops.directions")
+    parser.add_argument("--gallery", type=int, nargs="*", metavar="SEED", default=[])
+    parser.add_argument("--version", help="of the bundle")
+    args = parser.parse_args(argv)
+    if (args.out / MODEL_FILE).is_file() and not args.preview:
+        bundle = load_bundle(args.out)
+    elif args.preview and args.lpips:
+        bundle = new_bundle(load_file(args.preview), load_file(args.lpips), "0.1.0")
+    else:
+        parser.error("a new bundle needs --preview and --lpips")
+    if args.start:
+        bundle = with_start(bundle, load_file(args.start))
+    if args.directions:
+        bundle = with_directions(bundle, args.directions)
+    if args.gallery:
+        bundle = with_gallery(bundle, args.gallery)
+    if args.version:
+        bundle = dataclasses.replace(
+            bundle, config=dataclasses.replace(bundle.config, version=args.version)
+        )
+    save_bundle(args.out, bundle)
+
+
+if __name__ == "__main__":
+    main()
