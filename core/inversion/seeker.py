@@ -109,8 +109,11 @@ class Seeker:
                 if cancelled():
                     self._pursuits.drop(sought.key)
                 watcher.check()
-                # The first step may take longer than others.
-                longest = max(0.8 * longest, self._step(pursuit))
+                begun = math.isfinite(pursuit.loss)
+                took = self._step(pursuit)
+                longest = (
+                    max(0.8 * longest, took) if begun else 0.0
+                )  # a first step may take many times as long
                 telling.perhaps(pursuit)
             return pursuit.codes
 
