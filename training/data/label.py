@@ -4,8 +4,8 @@
         --hair hair_segmentation.tflite --age age-v1.onnx --gender gender-v1.onnx \\
         --probe labels.safetensors --trunk squeezenet11.safetensors
 
-`--faces` holds shards NNN.npz of `w` (n, L, D) and `pic` (n, 256, 256, 3) uint8 in FFHQ's own crop; `--out`
-gets a `LabelTable` for each that has none yet. Faces that FaceLandmarker does not find have NaN throughout.
+`--faces` is a folder of `training.data.sampled`; `--out` gets a `LabelTable` for each shard that has none
+yet. Faces that FaceLandmarker does not find have NaN throughout.
 The packages are `training/requirements-labels.txt`; where the files come from, `training/PLAN.md` says.
 """
 
@@ -26,6 +26,7 @@ from training.data.attribute_probe import Probe
 from training.data.colours import COLOUR_LABELS, colour_labels, surround
 from training.data.label_table import LabelTable
 from training.data.landmarker import SHAPE_LABELS, Landmarker, shape_labels
+from training.data.sampled import read_part, shard_files
 from training.data.trunks import Trunk, grid_features, load_trunk
 
 # Where dlib's detector finds the face of an FFHQ crop of 256 px; the landmarks hardly depend on it.
@@ -170,15 +171,16 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     labeller = open_labeller(arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for shard in sorted(arguments.faces.glob("[0-9][0-9][0-9].npz")):
-        if (arguments.out / shard.name).exists():
+    for shard in shard_files(arguments.faces):
+        path = arguments.out / f"{shard.stem}.npz"
+        if path.exists():
             continue
         started = time.perf_counter()
-        table = labeller(np.load(shard)["pic"], describe)
-        table.save(arguments.out / shard.name)
+        table = labeller(read_part(shard, "pictures"), describe)
+        table.save(path)
         lost = int(np.isnan(table.column("yaw")).sum())
         print(
-            f"{shard.name}: {len(table)} faces, {lost} not found, {time.perf_counter() - started:.0f} s",
+            f"{path.name}: {len(table)} faces, {lost} not found, {time.perf_counter() - started:.0f} s",
             flush=True,
         )
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from training.data.sampled import read_part
+
 
 @dataclass(frozen=True)
 class LabelTable:
@@ -54,7 +56,7 @@ def load_faces(faces: Path, labels: Path, first: int, last: int) -> tuple[np.nda
     if not numbers:
         raise ValueError(f"{labels} holds no labels of the shards {first} to {last - 1}")
     tables = [LabelTable.load(labels / f"{k:03d}.npz") for k in numbers]
-    codes = [np.load(faces / f"{k:03d}.npz")["w"] for k in numbers]
+    codes = [read_part(faces / f"{k:03d}.safetensors", "codes") for k in numbers]
     joined = LabelTable(
         tables[0].names,
         np.concatenate([t.values for t in tables]),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,21 @@ PATCHES_A_FACE = {False: 2, True: 4}
 PSI = (0.5, 1.0)
 # Every fourth face has crossed codes with offsets of their own, as opened photos have.
 OPENED_EVERY, OFFSET = 4, 0.25
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """The shards of a folder in their order. Raises: ValueError where there is none."""
+    files = sorted(folder.glob("[0-9][0-9][0-9].safetensors"))
+    if not files:
+        raise ValueError(f"{folder} holds no shards of sampled faces; make them with training.data.sampled")
+    return files
+
+
+def read_part(shard: Path, name: str) -> np.ndarray:
+    """One tensor of a shard, "codes" or "pictures" above all."""
+    with safetensors.safe_open(shard, "np") as file:
+        part: np.ndarray = file.get_tensor(name)
+    return part
 
 
 def published() -> MobileGenerator:

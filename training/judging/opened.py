@@ -44,6 +44,11 @@ SHEET_COLUMNS = 4
 LABELS = ("age", "gender", "group")
 
 
+def file_name(entry: Entry) -> str:
+    """See `Task.file`."""
+    return f"{entry['source']}-{entry['name']}"
+
+
 @dataclass(frozen=True)
 class Task:
     """One face to open: a file of a set of aligned faces, or a photo."""
@@ -52,6 +57,11 @@ class Task:
     source: str
     faces: AlignedFaces | None = None
     photo: Path | None = None
+
+    @property
+    def file(self) -> str:
+        """What its pictures and its code are called: a name alone may stand in two sources."""
+        return file_name({"source": self.source, "name": self.name})
 
     def open(self, engine: Engine) -> tuple[Open, AlignedFace | None]:
         """How it is opened, and the crop and landmarks that it is compared with; None: the portrait's own."""
@@ -101,12 +111,12 @@ def measured(
         for time, stage, picture in zip(times, opening.stages, shown, strict=True)
     }
     entry |= _first(opening, measures, crop, landmarks)
-    np.save(out / CODES / f"{task.name}.npy", opening.stages[-1].portrait.w_plus.cpu().numpy())
+    np.save(out / CODES / f"{task.file}.npy", opening.stages[-1].portrait.w_plus.cpu().numpy())
     strip = [_small(picture) for picture in (crop, *shown)]
-    save_image(np.hstack(strip), out / "strips" / f"{task.name}.png")
+    save_image(np.hstack(strip), out / "strips" / f"{task.file}.png")
     if pictures:
-        save_image(crop, out / "crops" / f"{task.name}.png")
-        save_image(shown[-1], out / "inversions" / f"{task.name}.png")
+        save_image(crop, out / "crops" / f"{task.file}.png")
+        save_image(shown[-1], out / "inversions" / f"{task.file}.png")
     return entry
 
 
@@ -164,7 +174,7 @@ def run(
 
 def sheet(out: Path, entries: Sequence[Entry]) -> None:
     """Every face that opened: photo, then the picture at each of the times; a row holds four faces."""
-    strips = [open_image(out / "strips" / f"{entry['name']}.png") for entry in entries if "at" in entry]
+    strips = [open_image(out / "strips" / f"{file_name(entry)}.png") for entry in entries if "at" in entry]
     if strips:
         stacked = np.stack(strips)
         rows = [stacked[i : i + SHEET_COLUMNS] for i in range(0, len(strips), SHEET_COLUMNS)]

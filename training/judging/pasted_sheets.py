@@ -23,7 +23,7 @@ from core.engine import Engine
 from core.errors import NoFaceFound
 from core.images import open_image, save_image
 from core.session import EditRequest, Portrait, View
-from training.judging.opened import CODES
+from training.judging.opened import CODES, PORTRAITS, file_name
 from training.judging.sheets import grid, spread
 
 SLIDERS = "smile,yaw,age,gender,glasses,hair_brightness"
@@ -61,7 +61,8 @@ def opener(engine: Engine, seconds: float, known: Path | None) -> Callable[[Path
         photo = open_image(path)
         if known is None:
             return engine.open_portrait(photo, seconds=seconds)
-        return engine.resume(photo, engine.find_faces(photo), 0, np.load(known / CODES / f"{path.stem}.npy"))
+        code = np.load(known / CODES / f"{file_name({'source': PORTRAITS, 'name': path.stem})}.npy")
+        return engine.resume(photo, engine.find_faces(photo), 0, code)
 
     return opened
 

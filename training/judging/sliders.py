@@ -31,8 +31,9 @@ from core.images import to_array
 from core.session import EditRequest
 from training.data.attribute_probe import Probe
 from training.data.label import FACE_BOX
+from training.data.sampled import read_part, shard_files
 from training.data.trunks import Trunk, grid_features, load_trunk
-from training.judging.opened import CODES, LINES, PORTRAITS, known_lines
+from training.judging.opened import CODES, LINES, PORTRAITS, file_name, known_lines
 from training.judging.slider_measures import (
     COLOUR_MEASURES,
     POINT_MEASURES,
@@ -126,7 +127,10 @@ class Judges:
 
     def __call__(self, codes: np.ndarray, unedited: np.ndarray | None = None) -> Judged:
         """codes: (N, L, D); unedited: (N, 256, 256, 3) pictures of the same faces, where these are edits."""
-        pictures = self.render(codes)
+        return self.judged(self.render(codes), unedited)
+
+    def judged(self, pictures: np.ndarray, unedited: np.ndarray | None = None) -> Judged:
+        """The same of pictures, (N, 256, 256, 3) uint8."""
         originals = pictures if unedited is None else unedited
         first = np.stack([find_landmarks(p, FACE_BOX) for p in originals])
         anew = first if unedited is None else np.stack([find_landmarks(p, FACE_BOX) for p in pictures])
@@ -225,7 +229,7 @@ def engine_render(engine: Engine) -> Render:
 
 def sampled_codes(faces: Path, first: int, last: int, count: int) -> np.ndarray:
     """(count, L, D): the first of each shard first to last (excluded), crossed codes among them."""
-    shards = [np.load(faces / f"{k:03d}.npz")["w"] for k in range(first, last)]
+    shards = [read_part(shard, "codes") for shard in shard_files(faces)[first:last]]
     share = -(-count // len(shards))
     return np.concatenate([shard[:share] for shard in shards])[:count]
 
@@ -235,7 +239,7 @@ def opened_codes(folder: Path, count: int) -> np.ndarray:
     sources: dict[str, list[str]] = {}
     for entry in known_lines(folder / LINES):
         if "at" in entry:
-            sources.setdefault(entry["source"], []).append(entry["name"])
+            sources.setdefault(entry["source"], []).append(file_name(entry))
     chosen = sources.pop(PORTRAITS, [])[:count]
     share = (count - len(chosen)) // max(1, len(sources))
     chosen += [name for names in sources.values() for name in names[:share]]
@@ -244,10 +248,9 @@ def opened_codes(folder: Path, count: int) -> np.ndarray:
 
 def text_row(name: str, row: dict[str, object]) -> str:
     """One line of the printed table."""
-    moved_down = row["moved_down"]
-    down = "   -" if moved_down is None else f"{moved_down:4.2f}"
+    up, down = ("   -" if row[k] is None else f"{row[k]:4.2f}" for k in ("moved_up", "moved_down"))
     return (
-        f"{name:36} moved {row['moved']:4.2f} (up {row['moved_up']:4.2f}, down {down} of {row['can_fall']}) "
+        f"{name:36} moved {row['moved']:4.2f} (up {up}, down {down} of {row['can_fall']}) "
         f"by {row['move']:5.2f} sd, identity {row['identity']:.2f}, else {row['else_sum']:4.1f}: "
         + ", ".join(f"{other} {moved:+.2f}" for other, moved in row["else"].items())  # type: ignore[attr-defined]
     )
@@ -261,7 +264,7 @@ def judge_all(
     axes = [bundle.config.directions.index(attribute.name) for attribute in attributes]
     steps = bundle.directions[axes].double().cpu().numpy()  # (A, L, D)
     pictures = judges.render(codes)
-    before = judges(codes)
+    before = judges.judged(pictures)
     anchors = np.load(published) if published else {}
     rows: dict[str, dict[str, object]] = {}
     for attribute, direction in zip(attributes, steps, strict=True):

@@ -1,10 +1,10 @@
 """Put the built-in model together: what was fitted here, beside the package that its generator is read from.
 
-    python -m training.loops.bundle --preview preview.safetensors --lpips lpips_alex.safetensors \
-        --out checkpoints/portrait1024 [--start start.safetensors] [--directions FOLDER] [--gallery 24]
+    python -m training.loops.bundle --preview preview.safetensors --lpips lpips_alex.safetensors --out BUNDLE
+    python -m training.loops.bundle --directions FOLDER --gallery SEED SEED ... --out BUNDLE
 
---start and --directions may follow once they are fitted (`training.loops.start`, `.directions`):
-each call writes the whole bundle, and what it is not given stays as it was.
+The first makes a bundle without sliders that opens no photos yet; `training.loops.start` adds where descent
+begins. The second changes one that is there, and leaves alone what it is not given.
 """
 
 import argparse
@@ -17,12 +17,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from core.checkpoints import MODEL_FILE, Bundle, load_bundle, save_bundle
-from core.config import AlignmentTemplate, AttributeConfig, BundleConfig, PackageConfig, StartConfig
+from core.config import AlignmentTemplate, AttributeConfig, BundleConfig, PackageConfig
 from core.generators.mobile.config import FFHQ_1024
 from core.generators.mobile.network import MobileGenerator, statistics
 from core.generators.mobile.package import PACKAGE, SHA256, VERSION
 from core.generators.registry import installed_weights
-from core.inversion.start import Start
 from core.models.lpips import CHANNELS, Lpips, from_torchvision_names
 
 NAME, TITLE = "portrait1024", "Portrait 1024"
@@ -67,15 +66,6 @@ def new_bundle(preview: dict[str, Tensor], lpips: dict[str, Tensor], version: st
     return Bundle.of(config, generator.eval().requires_grad_(False), lpips=network)
 
 
-def with_start(bundle: Bundle, state: dict[str, Tensor]) -> Bundle:
-    """The bundle with another start."""
-    (features, rank), coordinates = state["reduce"].shape, state["expand"].shape[1]
-    config = StartConfig(features, rank, coordinates)
-    start = Start(config)
-    start.load_state_dict(state)
-    return dataclasses.replace(bundle, config=dataclasses.replace(bundle.config, start=config), start=start)
-
-
 def with_directions(bundle: Bundle, folder: Path) -> Bundle:
     """The bundle with other sliders: directions.safetensors and attributes.json of this folder."""
     attributes = tuple(
@@ -102,7 +92,6 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--preview", type=Path)
     parser.add_argument("--lpips", type=Path, help="AlexNet's LPIPS with torchvision's names")
-    parser.add_argument("--start", type=Path)
     parser.add_argument("--directions", type=Path, help="folder of training.loops.directions")
     parser.add_argument("--gallery", type=int, nargs="*", metavar="SEED", default=[])
     parser.add_argument("--version", help="of the bundle")
@@ -113,8 +102,6 @@ def main(argv: list[str] | None = None) -> None:
         bundle = new_bundle(load_file(args.preview), load_file(args.lpips), "0.1.0")
     else:
         parser.error("a new bundle needs --preview and --lpips")
-    if args.start:
-        bundle = with_start(bundle, load_file(args.start))
     if args.directions:
         bundle = with_directions(bundle, args.directions)
     if args.gallery:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from training.data.label_table import LabelTable, load_faces
 
@@ -21,7 +22,7 @@ def test_shards_with_labels_become_one_table_in_order(tmp_path: Path) -> None:
     labels.mkdir()
     tables = {k: table(3, k) for k in (0, 2, 3)}
     for k in range(4):
-        np.savez(faces / f"{k:03d}.npz", w=np.full((3, 4, 5), float(k)))
+        save_file({"codes": np.full((3, 4, 5), float(k))}, faces / f"{k:03d}.safetensors")
         if k in tables:
             tables[k].save(labels / f"{k:03d}.npz")
     codes, joined = load_faces(faces, labels, 0, 3)

@@ -95,15 +95,15 @@ def test_a_run_measures_against_the_files_and_writes_what_it_saw(
     assert entries["m1"]["first"]["judge_cosine"] != entries["m1"]["at"]["2"]["judge_cosine"]
     # The face's own file is the measure, at the size of the tiny model's picture; its points are the table's.
     face = AlignedFaces.open(Path(folders[3]))["m2"]
-    picture = open_image(out / "inversions" / "m2.png")
+    picture = open_image(out / "inversions" / "MEBeauty-m2.png")
     small = face.crop.reshape(32, 16, 32, 16, 3).mean((1, 3))
     assert entries["m2"]["at"]["5"]["mse"] == pytest.approx(
         (((small - picture) / 127.5) ** 2).mean(), rel=1e-3
     )
     cosine = IdentityJudge(random_network()).cosine(face.crop, picture, face.landmarks)
     assert entries["m2"]["at"]["5"]["judge_cosine"] == pytest.approx(cosine, abs=1e-5)
-    assert np.array_equal(open_image(out / "crops" / "m2.png"), face.crop)
-    assert open_image(out / "strips" / "m2.png").shape == (256, 3 * 256, 3)
+    assert np.array_equal(open_image(out / "crops" / "MEBeauty-m2.png"), face.crop)
+    assert open_image(out / "strips" / "MEBeauty-m2.png").shape == (256, 3 * 256, 3)
     assert open_image(out / "sheet.png").shape == (256, 4 * 3 * 256, 3)
 
     found = json.loads((out / "opened.json").read_text())

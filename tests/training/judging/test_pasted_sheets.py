@@ -52,6 +52,6 @@ def test_known_codes_are_taken_up_again(tiny_engine: Engine, photo: np.ndarray, 
     save_image(photo, tmp_path / "a.png")
     code = tiny_engine.generator.sample(1, seed=4)[0].numpy()
     (tmp_path / "codes").mkdir()
-    np.save(tmp_path / "codes" / "a.npy", code)
+    np.save(tmp_path / "codes" / "portraits-a.npy", code)
     portrait = opener(tiny_engine, 1.0, tmp_path)(tmp_path / "a.png")
     np.testing.assert_array_equal(portrait.w_plus.numpy(), code)

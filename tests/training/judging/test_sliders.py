@@ -75,7 +75,7 @@ def test_opened_codes_are_the_portraits_and_as_many_of_each_source(tmp_path: Pat
     (tmp_path / CODES).mkdir()
     lines = [json.dumps({"name": "bad", "source": "A", "failed": "no face"})]
     for number, (name, source) in enumerate(names):
-        np.save(tmp_path / CODES / f"{name}.npy", np.full((2, 3), number))
+        np.save(tmp_path / CODES / f"{source}-{name}.npy", np.full((2, 3), number))
         lines.append(json.dumps({"name": name, "source": source, "at": {}}))
     (tmp_path / LINES).write_text("".join(line + "\n" for line in lines))
     assert opened_codes(tmp_path, 5)[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
