@@ -163,7 +163,7 @@ class Handlers:
             self.visits.put(token, visit if before is None else visit.after(before))
         if before is not None:
             let_go(self.engine, self.visits, token, before.portrait)
-        kept = likeness(visit.portrait, picture, visit.request.view)
+        kept = likeness(self.engine, visit.portrait, visit.request, picture)
         opened = messages.message(
             "opened",
             frame=messages.frame(picture, visit.request, live=False),
@@ -370,7 +370,7 @@ class Handlers:
             # Only now: an edit that fails must leave the history as it was.
             visit = self._update(token, change)
         shown = messages.frame(picture, request, live=False)
-        more = {"likeness": likeness(visit.portrait, picture, request.view), **messages.state(visit, request), **more}
+        more = {"likeness": likeness(self.engine, *seen, picture), **messages.state(visit, request), **more}
         return messages.message("frame", number, frame=shown, **more)
 
     def forget(self, token: str) -> None:
