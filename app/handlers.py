@@ -6,6 +6,7 @@ text is one sentence (app/toasts.py); the stage then keeps the picture, and Grad
 
 import contextlib
 import dataclasses
+import functools
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -15,11 +16,12 @@ import numpy as np
 
 from app import messages
 from app.downloads import Downloads
-from app.improving import FIRST_SECONDS, Improvement, Improver, previewed
+from app.improving import Improvement, Improver, previewed
 from app.likeness import likeness
-from app.live import LatestWins, with_steps
+from app.live import Hands, LatestWins, told, with_steps
 from app.messages import Message
-from app.references import References, same_photo
+from app.openings import Opening, Openings, let_go
+from app.references import References
 from app.refining import Run, Runs, as_set
 from app.starts import Generated, Start, picture
 from app.toasts import notify, tell, toast, toasted, toasted_stream
@@ -27,7 +29,7 @@ from app.visits import Visit, parse_request
 from core.engine import Engine
 from core.errors import BadRequest, SessionExpired, VisagistError
 from core.images import open_image
-from core.projects.project import Project, Restored, is_project, open_project, restore
+from core.projects.project import Project, is_project, open_project
 from core.session import EditRequest, Portrait, Refine, SessionStore
 
 MAX_VISITORS = 64
@@ -38,8 +40,8 @@ MAX_AGE_SECONDS = 3600.0
 Answer = tuple[Message, EditRequest | None]
 # Of a refinement: a message, and where the toggle is to stand (None: leave it alone).
 Refined = tuple[Message, str | None]
-Opened = TypeVar("Opened")
 Change = Callable[[Visit], Visit]
+T = TypeVar("T")
 
 failing = toasted_stream(lambda: (messages.message("failed"), None))
 
@@ -58,10 +60,8 @@ class Handlers:
         if store is None:
             store = SessionStore(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS)
         self.visits = store
-        self._frames = LatestWins()
+        self._frames, self._hands, self._openings = LatestWins(), Hands(), Openings(engine, store)
         self._runs, self._improver = Runs(), Improver(engine, store, self._update)
-        self._openings: dict[str, threading.Event] = {}  # set: nobody waits for that opening any more
-        self._in_hand: set[str] = set()  # visitors who move a slider that has not come to rest
         self._writing = threading.Lock()  # a visit is changed by one event at a time
         self.references = References(engine, store, self._update)
         self.export = Downloads(engine, store, self.references).export
@@ -115,55 +115,55 @@ class Handlers:
     ) -> Iterator[Answer]:
         """seed: of the face that the photo is, where the model made it."""
 
-        def opening(progress: Callable[[str], None]) -> Portrait:
-            if seed is not None:
-                return self.engine.open_generated(seed)
-            if not self.engine.improves:
-                return self.engine.open_portrait(photo, face, progress)
-            return self.engine.open_portrait(
-                photo, face, progress, seconds=FIRST_SECONDS, cancelled=cancelled.is_set
-            )
+        def job(progress: Callable[[str], None]) -> Portrait:
+            portrait = opening.photo(photo, face, seed, progress)
+            if asked.refine != "off":
+                progress("Refining")
+            return portrait
 
-        cancelled = self._leave(token)
-        known = messages.known(photo, face)
-        yield messages.message("opening", **known, step="Finding faces"), None
-        known["faces"] = messages.face_list(photo, self.engine.find_faces(photo))
-        portrait = yield from _told(with_steps(opening), known)
-        if asked.refine != "off":
-            yield messages.message("opening", **known, step="Refining"), None
-        portrait, asked = as_set(self.engine, portrait, asked)
-        neutral = dataclasses.replace(asked, sliders={}, takes=())
-        visit = Visit.begin(portrait, previewed(self.engine, portrait), neutral)
-        # After an expired session the widgets still say what the visitor had: take it up again.
-        if self._visit(token) is None:
-            visit = visit.with_edit(asked)
-        yield self._arrived(token, visit, known, improves=self.engine.improves and seed is None)
+        self._leave(token)
+        with self._openings.one(token) as opening:
+            known = messages.known(photo, face)
+            yield messages.opening(known, "Finding faces"), None
+            known["faces"] = messages.face_list(photo, self.engine.find_faces(photo))
+            portrait = yield from _told(with_steps(job), known)
+            portrait, asked = as_set(self.engine, portrait, asked)
+            neutral = dataclasses.replace(asked, sliders={}, takes=())
+            visit = Visit.begin(portrait, previewed(self.engine, portrait), neutral)
+            # After an expired session the widgets still say what the visitor had: take it up again.
+            if self._visit(token) is None:
+                visit = visit.with_edit(asked)
+            yield self._arrived(token, visit, known, opening, seed is None)
 
     def _open_project(self, token: str, project: Project) -> Iterator[Answer]:
         self._leave(token)
-        known = messages.known(project.photo, project.face)
-        known["faces"] = messages.face_list(project.photo, project.faces)
-        yield messages.message("opening", **known, step="Opening the project"), None
-        opening = with_steps(lambda progress: restore(self.engine, project, progress))
-        restored: Restored = yield from _told(opening, known)
-        preview = previewed(self.engine, restored.portrait)
-        visit = Visit(restored.portrait, preview, restored.history, restored.cursor)
-        visit = visit.with_faces(restored.references, "upload")
-        yield self._arrived(token, visit, known)
-        if restored.notice is not None:
-            tell(restored.notice)
+        with self._openings.one(token) as opening:
+            known = messages.known(project.photo, project.face)
+            known["faces"] = messages.face_list(project.photo, project.faces)
+            yield messages.opening(known, "Opening the project"), None
+            job = functools.partial(opening.project, project)
+            restored = yield from _told(with_steps(job), known)
+            preview = previewed(self.engine, restored.portrait)
+            visit = Visit(restored.portrait, preview, restored.history, restored.cursor)
+            visit = visit.with_faces(restored.references, "upload")
+            yield self._arrived(token, visit, known, opening, not visit.portrait.residuals)
+            if restored.notice is not None:
+                tell(restored.notice)
 
-    def _arrived(self, token: str, visit: Visit, known: Message, improves: bool = False) -> Answer:
+    def _arrived(self, token: str, visit: Visit, known: Message, opening: Opening, may_gain: bool) -> Answer:
         """The first picture of a visit that begins; the faces of the one before come along.
 
-        improves: whether the page is to ask for what the portrait may yet become.
+        may_gain: whether the portrait's code may get better, where the model can make it.
+        Raises: Cancelled.
         """
         picture = self.engine.edit(visit.portrait, visit.request)
-        with self._writing:
+        with self._writing:  # nobody leaves in between
+            opening.check(visit.portrait)
             before = self._visit(token)
             self.visits.put(token, visit if before is None else visit.after(before))
-        if before is not None and not same_photo(before.portrait, visit.portrait):
-            self.engine.forget(before.portrait)
+        if before is not None:
+            let_go(self.engine, self.visits, token, before.portrait)
+        kept = likeness(self.engine, visit.portrait, visit.request, picture)
         opened = messages.message(
             "opened",
             frame=messages.frame(picture, visit.request, live=False),
@@ -171,8 +171,9 @@ class Handlers:
             faces=known["faces"],
             face=known["face"],
             token=token,
-            improves=improves,
-            **self._state(visit, visit.request, picture),
+            improves=self.engine.improves and may_gain,
+            likeness=kept,
+            **messages.state(visit, visit.request),
         )
         return opened, visit.request
 
@@ -188,12 +189,14 @@ class Handlers:
         Failures stay silent here, as they would repeat with every pixel: `settle` tells them.
         """
         number = messages.next_number()
-        self._in_hand.add(token)
+        with self._writing:
+            if self._visit(token) is not None:  # who has left holds nothing
+                self._hands.move(token)
 
         def job() -> Message:
             visit = self.visits.get(token)
-            picture = self._picture(token, visit, visit.possible(request), request.refine, live=True)
-            shown = messages.frame(picture, request, live=True)
+            seen = self._seen(token, visit, visit.possible(request), request.refine, live=True)
+            shown = messages.frame(self.engine.edit(*seen), request, live=True)
             kept = messages.request_dict(visit.possible(request))
             return messages.message("frame", number, frame=shown, request=kept)
 
@@ -286,12 +289,12 @@ class Handlers:
             number = messages.next_number()
             if self._runs.get(token) is not run:
                 return
-            told = dataclasses.asdict(run.progress)
+            progress = dataclasses.asdict(run.progress)
             if run.reached is not painted:
                 painted, visit = run.reached, self.visits.get(token)
-                picture = self._picture(token, visit, visit.request, run.mode, live=True)
-                told["frame"] = messages.frame(picture, visit.request, live=True)
-            yield messages.message("refining", number, **told), None
+                picture = self.engine.edit(*self._seen(token, visit, visit.request, run.mode, live=True))
+                progress["frame"] = messages.frame(picture, visit.request, live=True)
+            yield messages.message("refining", number, **progress), None
 
     def cancel(self, token: str) -> None:
         """Take back the refinement that is being computed, if there is one."""
@@ -311,39 +314,43 @@ class Handlers:
                 yield messages.improving(None)
 
     def _bettered(self, token: str, improvement: Improvement) -> Iterator[Message]:
-        told = self.visits.get(token).portrait
-        yield messages.improving(told)
+        best = self.visits.get(token).portrait
+        yield messages.improving(best)
         for _ in improvement.watch():
             if self._improver.get(token) is not improvement:
                 return
-            if improvement.reached not in (None, told):
-                told = improvement.reached
-                yield messages.improving(told)
-            with self._frames.alone(token):
-                better = None if token in self._in_hand else self._improver.settled(token)
-                # The photo itself, untouched, is the same whatever is known of the face in it.
-                if better is not None and not better.untouched:
-                    yield self._show(token, lambda visit: visit, better.request)
+            if improvement.reached not in (None, best):
+                best = improvement.reached
+                yield messages.improving(best)
+            # Nothing is locked at a yield: what comes after it may run in another thread, or never.
+            frame = self._taken_over(token)
+            if frame is not None:
+                yield frame
 
-    def _leave(self, token: str) -> threading.Event:
-        """Whatever runs for this visitor has had its time; the event ends the opening that begins now."""
+    def _taken_over(self, token: str) -> Message | None:
+        """The picture of a better portrait, where there is one, no slider is in hand, and it differs."""
+        with self._frames.alone(token):
+            better = None if self._hands.busy(token) else self._improver.settled(token)
+            # The photo itself, untouched, is the same whatever is known of the face in it.
+            if better is None or better.untouched:
+                return None
+            return self._show(token, lambda visit: visit, better.request, better=True)
+
+    def _leave(self, token: str) -> None:
+        """Whatever runs for this visitor has had its time."""
         self._runs.drop(token)
         self._improver.drop(token)
-        before, begins = self._openings.get(token), threading.Event()
-        if before is not None:
-            before.set()
-        self._openings[token] = begins
-        return begins
+        self._openings.drop(token)
 
-    def _picture(
+    def _seen(
         self, token: str, visit: Visit, request: EditRequest, asked: Refine, live: bool = False
-    ) -> np.ndarray:
-        """The edit; while the refinement that is asked for is being computed, with what it has reached."""
+    ) -> tuple[Portrait, EditRequest]:
+        """What to edit; while the refinement that is asked for is being computed, what it has reached."""
         portrait, run = visit.preview if live else visit.portrait, self._runs.get(token)
         if run is not None and run.reached is not None and run.mode == asked:
             portrait = previewed(self.engine, run.reached) if live else run.reached
             request = dataclasses.replace(request, refine=asked)
-        return self.engine.edit(portrait, request)
+        return portrait, request
 
     def _update(self, token: str, change: Change) -> Visit:
         with self._writing:
@@ -354,43 +361,33 @@ class Handlers:
     def _show(self, token: str, change: Change, asked: EditRequest, **more: Any) -> Message:
         # One at a time, so that the newest picture is of the entry at which the history stands.
         with self._frames.alone(token):
-            self._in_hand.discard(token)
+            self._hands.rest(token)
             self._improver.settled(token)
             number, visit = messages.next_number(), self.visits.get(token)
             request = visit.possible(asked)
-            picture = self._picture(token, visit, request, asked.refine)
+            seen = self._seen(token, visit, request, asked.refine)
+            picture = self.engine.edit(*seen)
             # Only now: an edit that fails must leave the history as it was.
             visit = self._update(token, change)
         shown = messages.frame(picture, request, live=False)
-        return messages.message("frame", number, frame=shown, **self._state(visit, request, picture), **more)
-
-    def _state(self, visit: Visit, request: EditRequest, picture: np.ndarray) -> dict[str, Any]:
-        return {
-            "request": messages.request_dict(request),
-            "history": {"length": len(visit.history), "cursor": visit.cursor},
-            "likeness": likeness(visit.portrait, picture, request.view),
-        }
+        more = {"likeness": likeness(self.engine, *seen, picture), **messages.state(visit, request), **more}
+        return messages.message("frame", number, frame=shown, **more)
 
     def forget(self, token: str) -> None:
         """The visitor left: nothing of the photos stays in memory."""
-        visit = self._visit(token)
+        self._leave(token)  # first, so that nothing which runs puts anything back
+        with self._writing:
+            visit = self._visit(token)
+            self.visits.drop(token)
+            self._hands.rest(token)
         if visit is not None:
             self.engine.forget(visit.portrait)
-        self._leave(token).set()
-        self._openings.pop(token, None)
-        self._in_hand.discard(token)
-        self.visits.drop(token)
         self._frames.forget(token)
 
 
-def _told(opening: Generator[str, None, Opened], known: Message) -> Generator[Answer, None, Opened]:
+def _told(opening: Generator[str, None, T], known: Message) -> Generator[Answer, None, T]:
     """The steps of opening as messages; returns what was opened."""
-    while True:
-        try:
-            step = next(opening)
-        except StopIteration as done:
-            return done.value
-        yield messages.message("opening", **known, step=step), None
+    return told(opening, lambda step: (messages.opening(known, step), None))
 
 
 def _index(value: object, length: int) -> int:

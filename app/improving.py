@@ -71,7 +71,8 @@ class Improver:
         if reached is None or self._visits.get(token).portrait is reached:
             return None
         small = previewed(self._engine, reached)
-        return self._update(token, lambda visit: visit.knowing(reached, small))
+        visit = self._update(token, lambda visit: visit.knowing(reached, small))
+        return visit if visit.portrait is reached else None  # it was refined in between
 
     def end(self, token: str, improvement: Improvement) -> bool:
         """It is over, or nobody watches it any more; whether it still was the visitor's."""

@@ -1,7 +1,9 @@
-"""Two small pieces of scheduling: frames where only the newest counts, and a job that tells its steps."""
+"""Small pieces of scheduling: the newest frame alone counts, hands at rest, jobs that tell their steps."""
 
+import math
 import queue
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
@@ -9,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 T = TypeVar("T")
+Said = TypeVar("Said")
 
 # Visitors whose frame counter is kept; beyond it the one idle for longest starts anew.
 MAX_TRACKED = 1024
+# A slider that moved so lately is taken to be in hand; the page tells of a pause much sooner.
+HAND_SECONDS = 1.0
 
 
 @dataclass
@@ -61,6 +66,31 @@ class LatestWins:
         return lane
 
 
+class Hands:
+    """Who has a slider in hand: whose last frame was asked for less than HAND_SECONDS ago. Thread-safe."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._moved: dict[str, float] = {}
+
+    def move(self, token: str) -> None:
+        """A slider moves now."""
+        now = self._clock()
+        with self._lock:
+            self._moved = {who: then for who, then in self._moved.items() if now - then < HAND_SECONDS}
+            self._moved[token] = now
+
+    def rest(self, token: str) -> None:
+        """The hand rests, or is gone."""
+        with self._lock:
+            self._moved.pop(token, None)
+
+    def busy(self, token: str) -> bool:
+        """Whether this visitor has a slider in hand."""
+        return self._clock() - self._moved.get(token, -math.inf) < HAND_SECONDS
+
+
 def with_steps(job: Callable[[Callable[[str], None]], T]) -> Generator[str, None, T]:
     """Run `job(progress)` in a thread; yield each step that it names, return its result.
 
@@ -85,3 +115,13 @@ def with_steps(job: Callable[[Callable[[str], None]], T]) -> Generator[str, None
     if failure:
         raise failure[0]
     return outcome[0]
+
+
+def told(job: Generator[str, None, T], say: Callable[[str], Said]) -> Generator[Said, None, T]:
+    """A generator of steps, each of them as it is said; returns what that returns."""
+    while True:
+        try:
+            step = next(job)
+        except StopIteration as done:
+            return done.value
+        yield say(step)

@@ -14,7 +14,7 @@ from core.projects.request_json import request_to_json
 from core.references import Reference
 from core.session import EditRequest, Portrait
 
-# A 128 px face is enlarged here by Lanczos, as browsers do it by a visibly softer bilinear.
+# A smaller face is enlarged to it here, by Lanczos: browsers do it by a visibly softer bilinear.
 FACE_SIDE = 512
 # The picture shown on a pause: more than a screen shows, less than a camera takes.
 STILL_SIDE = 2048
@@ -62,6 +62,17 @@ def known(photo: np.ndarray, face: int) -> Message:
     """What is known when an opening begins; each message carries all of it, as the browser may skip one."""
     picture = data_url(shrink(photo, PREVIEW_SIDE), LIVE_QUALITY)
     return {"photo": picture, "faces": [], "face": face}
+
+
+def opening(known: Message, step: str) -> Message:
+    """A step of opening as it begins."""
+    return message("opening", **known, step=step)
+
+
+def state(visit: Visit, request: EditRequest) -> Message:
+    """What the stage shows beside the picture of this request, and returns with a download."""
+    history = {"length": len(visit.history), "cursor": visit.cursor}
+    return {"request": request_dict(request), "history": history}
 
 
 def improving(reached: Portrait | None) -> Message:

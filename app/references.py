@@ -1,5 +1,6 @@
 """The faces that visitors take from: the model's gallery, photos brought for it, faces opened earlier."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from app import messages
+from app.improving import FIRST_SECONDS
+from app.live import told, with_steps
 from app.messages import Message
+from app.openings import let_go
 from app.toasts import tell, toasted, toasted_stream
 from app.visits import Visit
 from core.engine import Engine
 from core.errors import BadRequest, SessionExpired
 from core.images import open_image
 from core.references import MAX_TAKES, Reference, Take
-from core.session import EditRequest, Portrait, SessionStore
+from core.session import EditRequest, SessionStore
 
 # Of a group photo, the largest.
 MAX_FACES_ADDED = 8
@@ -87,29 +91,45 @@ class References:
             photo = open_image(path)
         finally:
             Path(path).unlink(missing_ok=True)
-        visit = self._visits.get(token)
+        self._visits.get(token)  # before the work: without a portrait there is nothing to take for
         yield messages.message("faces", busy="Finding faces")
-        found = self._references(visit.portrait, photo)
+        inverting = with_steps(functools.partial(self._references, token, photo))
+        found = yield from told(inverting, lambda step: messages.message("faces", busy=step))
         # The open face gives itself nothing.
-        new = [reference for reference in found if reference != visit.portrait.reference]
+        own = self._visits.get(token).portrait.reference
+        new = [reference for reference in found if reference != own]
         if not new:
             raise BadRequest("This photo shows the face that is open; choose another one to take from.")
         self._update(token, lambda visit: visit.with_faces(new, "upload"))
         yield self.listed(token, picked=new[0].key)
 
-    def _references(self, opened: Portrait, photo: np.ndarray) -> list[Reference]:
-        """Of each face in the photo, largest first; of the photo itself nothing stays in memory."""
-        count = min(len(self._engine.find_faces(photo)), MAX_FACES_ADDED)
+    def _references(self, token: str, photo: np.ndarray, progress: Callable[[str], None]) -> list[Reference]:
+        """Of each face in the photo, largest first; of the photo itself nothing stays in memory.
+
+        Raises: Cancelled once the visitor has left.
+        """
+        found = len(self._engine.find_faces(photo))
+        count = max(1, min(found, MAX_FACES_ADDED))  # 1: opening it says what is missing
         portrait = None
         try:
-            found = []
-            for face in range(max(1, count)):  # 1: opening it says what is missing
-                portrait = self._engine.open_portrait(photo, face)
-                found.append(portrait.reference)
-            return found
+            references = []
+            for face in range(count):
+                tell_step = functools.partial(_numbered, progress, face, count)
+                portrait = self._engine.open_portrait(
+                    photo, face, tell_step, seconds=FIRST_SECONDS, cancelled=lambda: self._left(token)
+                )
+                references.append(portrait.reference)
+            return references
         finally:
-            if portrait is not None and not same_photo(portrait, opened):
-                self._engine.forget(portrait)
+            if portrait is not None:
+                let_go(self._engine, self._visits, token, portrait)
+
+    def _left(self, token: str) -> bool:
+        try:
+            self._visits.get(token)
+        except SessionExpired:
+            return True
+        return False
 
     @toasted
     def remove(self, token: str, asked: EditRequest, key: object) -> Message:
@@ -127,6 +147,6 @@ class References:
         return self.listed(token)
 
 
-def same_photo(one: Portrait, other: Portrait) -> bool:
-    """Whether both are faces of one photo."""
-    return one.key.photo == other.key.photo
+def _numbered(progress: Callable[[str], None], face: int, count: int, step: str) -> None:
+    """A step of one face of so many."""
+    progress(step if count == 1 else f"{step} ({face + 1} of {count})")

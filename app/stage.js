@@ -207,6 +207,8 @@ const onMessage = {
       refining.hidden = true;
     }
     if (message.number < state.shown) return;
+    // Of the last pause: the hand has moved on since, and its own pause brings the better face as well.
+    if (message.better && state.settleTimer) return;
     state.request = message.request;
     paint(message.frame, message.number);
     showBefore();

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from app import messages
-from app.handlers import Handlers
+from app.handlers import MAX_VISITORS, Handlers
 from app.markup import PLAIN, part, script
 from app.panel import best_takes, controls
 from app.starts import find_starts, picture
@@ -88,6 +88,9 @@ def serve(
 
 
 LAUNCH: dict[str, Any] = {
+    # A portrait that improves holds a worker thread until it does no more, and so does each that is opened;
+    # Gradio's own number, 40, is for all that takes a moment.
+    "max_threads": 2 * MAX_VISITORS + 40,
     # As large as a project may be; what a picture may be, open_image says.
     "max_file_size": MAX_FILE_BYTES,
     "allowed_paths": [],

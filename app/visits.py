@@ -94,9 +94,10 @@ class Visit:
     def knowing(self, portrait: Portrait, preview: Portrait) -> "Visit":
         """The same visit, its face known better: refined, or its code nearer; of another face, nothing.
 
+        Nor what lacks a refinement that this one has: a code found meanwhile would take it away again.
         Requests hold as before: they say nothing of codes.
         """
-        if portrait.key != self.portrait.key:
+        if portrait.key != self.portrait.key or self.portrait.residuals.keys() - portrait.residuals.keys():
             return self
         return dataclasses.replace(self, portrait=portrait, preview=preview)
 

@@ -368,4 +368,4 @@ def _other_model(project: Project, engine: Engine, same: bool) -> str | None:
     if same:
         return None if made == here else f"this project was made with {made}, of the same weights as {here}"
     both = f"another {made}" if made == here else f"{made} and this is {here}"
-    return f"this project was made with {both}; its face was inverted anew, so pictures may differ slightly"
+    return f"this project was made with {both}; its face was inverted anew, so pictures may look different"

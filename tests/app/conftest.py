@@ -1,8 +1,11 @@
 """What the tests of the app share: a browser for each file of them, a photo to open, a model of few parts."""
 
+import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,3 +53,23 @@ def bare_engine(
     engine.find_faces = lambda picture: (face,) if picture.tobytes() in faces else ()
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def wandering() -> Iterator[Callable[[Iterator[Any]], Iterator[Any]]]:
+    """Steps a generator as Gradio may, each time in another thread.
+
+    All of them live until the test ends: of a thread that is gone, the next may get the number.
+    """
+    with contextlib.ExitStack() as threads:
+
+        def step(stream: Iterator[Any]) -> Iterator[Any]:
+            ended = object()
+            while True:
+                thread = threads.enter_context(ThreadPoolExecutor(1))
+                item = thread.submit(next, stream, ended).result(60)
+                if item is ended:
+                    return
+                yield item
+
+        yield step

@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gradio as gr
@@ -31,9 +31,9 @@ class CountingEngine:
     def __getattr__(self, name: str):
         return getattr(self._engine, name)
 
-    def open_portrait(self, *args):
+    def open_portrait(self, *args, **wishes):
         self.opened += 1
-        return self._engine.open_portrait(*args)
+        return self._engine.open_portrait(*args, **wishes)
 
 
 @pytest.fixture
@@ -79,6 +79,15 @@ def test_opening_shows_photo_then_faces_then_inversion(handlers: Handlers, uploa
     assert numbers == sorted(set(numbers))
     assert answers[-1][1] == EditRequest()
     assert messages[-1]["history"] == {"length": 1, "cursor": 0}
+
+
+def test_each_step_of_opening_may_run_in_another_thread(
+    handlers: Handlers, upload: Path, wandering: Callable
+) -> None:
+    handlers.engine.close()
+    *_, (message, _) = wandering(handlers.open_file("me", EditRequest(), str(upload)))
+    assert message["kind"] == "opened"
+    assert handlers.preview("me", SMILE) is not None
 
 
 def test_the_upload_is_erased_from_disk(handlers: Handlers, upload: Path, tmp_path: Path) -> None:

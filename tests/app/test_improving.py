@@ -3,15 +3,18 @@
 import base64
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
-from app.handlers import Handlers
+from app.handlers import MAX_VISITORS, Handlers
+from app.live import HAND_SECONDS, Hands
 from app.messages import Message
+from app.ui import LAUNCH
 from core.engine import Engine
 from core.errors import Cancelled
+from core.generators.residual import WeightShift
 from core.images import encode_png, open_image
 from core.session import EditRequest, Portrait, View
 
@@ -30,7 +33,7 @@ class ImprovingEngine:
         self.opened: list[dict] = []
         self.given: list[Portrait] = []
         self.better, self.told, self.end = threading.Event(), threading.Event(), threading.Event()
-        self.during_opening = lambda: None
+        self.during_opening, self.after_opening = lambda: None, lambda: None
 
     def __getattr__(self, name: str):
         return getattr(self._engine, name)
@@ -40,7 +43,9 @@ class ImprovingEngine:
         self.during_opening()
         if cancelled is not None and cancelled():
             raise Cancelled("The opening was cancelled; the picture is as it was.")
-        return self._engine.open_portrait(photo, face, progress)
+        portrait = self._engine.open_portrait(photo, face, progress)
+        self.after_opening()
+        return portrait
 
     def improve(self, portrait, seconds=30.0, better=None, cancelled=None):
         while not (self.end.is_set() or cancelled()):
@@ -144,7 +149,23 @@ def test_the_untouched_photo_is_not_sent_again(handlers: Handlers, engine: Impro
     assert handlers.visits.get(ME).portrait is better
 
 
+def test_each_of_its_steps_may_run_in_another_thread(
+    handlers: Handlers, engine: ImprovingEngine, wandering: Callable
+) -> None:
+    handlers.settle(ME, SMILE)
+    told = wandering(handlers.improve(ME))
+    next(told)
+    better = engine.give()
+    until(told, "frame")
+    engine.end.set()
+    assert [message["picture"] for message in told] == [None]
+    assert handlers.visits.get(ME).portrait is better
+    assert handlers.preview(ME, SMILE) is not None  # it waits for nobody
+
+
 def test_a_slider_in_hand_is_not_jumped(handlers: Handlers, engine: ImprovingEngine) -> None:
+    now = [100.0]
+    handlers._hands = Hands(clock=lambda: now[0])
     before = handlers.visits.get(ME).portrait
     told = handlers.improve(ME)
     next(told)
@@ -152,11 +173,50 @@ def test_a_slider_in_hand_is_not_jumped(handlers: Handlers, engine: ImprovingEng
     better = engine.give()
     until(told, "improving")
     again = handlers.preview(ME, SMILE)
+    assert handlers._taken_over(ME) is None
     assert handlers.visits.get(ME).portrait is before
     rested = handlers.settle(ME, SMILE)  # the pause brings it
     assert handlers.visits.get(ME).portrait is better
     assert again is not None
     assert not np.array_equal(shown(rested), shown(again))
+
+
+def test_a_hand_of_which_no_pause_is_told_holds_it_up_for_a_moment_only(
+    handlers: Handlers, engine: ImprovingEngine
+) -> None:
+    now = [100.0]
+    handlers._hands = Hands(clock=lambda: now[0])
+    handlers.settle(ME, SMILE)
+    told = handlers.improve(ME)
+    next(told)
+    handlers.preview(ME, PHOTO)
+    better = engine.give()
+    assert handlers._taken_over(ME) is None
+    now[0] += HAND_SECONDS
+    frame = handlers._taken_over(ME)
+    assert frame is not None
+    assert frame["better"] is True  # by which the page knows that it need not be shown, where one holds on
+    assert handlers.visits.get(ME).portrait is better
+
+
+def test_who_has_left_holds_nothing(handlers: Handlers) -> None:
+    handlers.preview(ME, SMILE)
+    assert handlers._hands.busy(ME)
+    handlers.forget(ME)
+    assert not handlers._hands.busy(ME)
+    assert handlers.preview(ME, SMILE) is None
+    assert not handlers._hands.busy(ME)
+
+
+def test_what_was_refined_meanwhile_stays(handlers: Handlers, engine: ImprovingEngine) -> None:
+    told = handlers.improve(ME)
+    next(told)
+    engine.give()
+    visit = handlers.visits.get(ME)
+    refined = visit.portrait.refined({"fast": WeightShift(())}, {"fast": visit.portrait.rendered})
+    handlers.visits.put(ME, dataclasses.replace(visit, portrait=refined))
+    assert handlers._improver.settled(ME) is None
+    assert handlers.visits.get(ME).portrait is refined
 
 
 def test_refining_ends_it_with_what_was_reached(handlers: Handlers, engine: ImprovingEngine) -> None:
@@ -182,9 +242,30 @@ def test_leaving_ends_it(
     assert handlers._improver.get(ME) is None
 
 
-def test_who_leaves_ends_an_opening(engine: ImprovingEngine, photo: np.ndarray, tmp_path) -> None:
+@pytest.mark.parametrize("when", ["during_opening", "after_opening", "first picture"])
+def test_of_an_opening_whose_visitor_leaves_nothing_stays(
+    engine: ImprovingEngine, photo: np.ndarray, tmp_path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    engine.close()
     handlers = Handlers(engine)
-    engine.during_opening = lambda: handlers.forget(ME)
+
+    def leave() -> None:
+        handlers.forget(ME)
+
+    def edit(*args):
+        leave()
+        return engine._engine.edit(*args)
+
+    if when == "first picture":
+        monkeypatch.setattr(engine, "edit", edit, raising=False)
+    else:
+        monkeypatch.setattr(engine, when, leave)
     with pytest.raises(Exception, match="opening was cancelled"):
         upload(handlers, photo, tmp_path)
-    assert len(handlers.visits) == 0
+    assert len(handlers.visits) == len(handlers._openings) == 0
+    assert len(engine._engine._memory._portraits) == 0
+
+
+def test_no_visitor_takes_the_thread_of_another() -> None:
+    """Each may have a portrait that improves, and another that is being opened."""
+    assert LAUNCH["max_threads"] >= 2 * MAX_VISITORS

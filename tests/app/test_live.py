@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from app import live
-from app.live import LatestWins, with_steps
+from app.live import HAND_SECONDS, Hands, LatestWins, told, with_steps
 from core.errors import NoFaceFound
 
 
@@ -74,6 +74,29 @@ def test_lanes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(lane._lanes) == ["7", "8", "9"]
 
 
+def test_a_slider_is_in_hand_until_it_rests_or_moved_long_ago() -> None:
+    now = [100.0]
+    hands = Hands(clock=lambda: now[0])
+    assert not hands.busy("me")
+    hands.move("me")
+    now[0] += 0.9 * HAND_SECONDS
+    hands.move("you")
+    assert hands.busy("me")
+    now[0] += 0.2 * HAND_SECONDS
+    assert (hands.busy("me"), hands.busy("you")) == (False, True)
+    hands.rest("you")
+    assert not hands.busy("you")
+
+
+def test_hands_that_moved_long_ago_are_not_remembered() -> None:
+    now = [100.0]
+    hands = Hands(clock=lambda: now[0])
+    for number in range(10):
+        hands.move(str(number))
+        now[0] += 0.6 * HAND_SECONDS
+    assert set(hands._moved) == {"8", "9"}
+
+
 def test_steps_come_before_the_result() -> None:
     def job(progress: Callable[[str], None]) -> int:
         progress("Aligning")
@@ -86,7 +109,8 @@ def test_steps_come_before_the_result() -> None:
         seen.append((yield from with_steps(job)))
 
     assert list(collect()) == ["Aligning", "Inverting"]
-    assert seen == [7]
+    assert list(told(collect(), str.upper)) == ["ALIGNING", "INVERTING"]
+    assert seen == [7, 7]
 
 
 def test_a_jobs_error_is_raised_where_it_was_asked_for() -> None:

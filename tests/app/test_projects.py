@@ -15,6 +15,7 @@ from app.ui import LAUNCH
 from app.wiring import Wiring
 from core.engine import Engine
 from core.images import encode_png
+from core.projects import project as project_module
 from core.projects.archive import MAX_FILE_BYTES
 from core.projects.project import is_project
 from core.references import Take
@@ -150,6 +151,52 @@ def test_another_model_opens_it_too_and_says_so(
     assert shown.sliders == {"male": 1}
     # It has mixes, but no editors.
     assert {name for take in shown.takes for name in take.what} == {"middle"}
+
+
+class DescendingEngine:
+    """The engine as one whose portraits may get better."""
+
+    improves = True
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str):
+        return getattr(self._engine, name)
+
+
+@pytest.mark.parametrize("refine", ["off", "fast"])
+def test_a_project_goes_on_improving_unless_it_was_refined(
+    edited: tuple[Handlers, EditRequest], upload: Callable, refine: str
+) -> None:
+    handlers, _ = edited
+    list(handlers.refine("me", EditRequest(refine=refine)))
+    data = export(handlers, "project", EditRequest(refine=refine))
+    for engine, improves in ((handlers.engine, False), (DescendingEngine(handlers.engine), refine == "off")):
+        *_, (opened, _) = Handlers(engine).open_file("me", OFF, upload(data))
+        assert opened["improves"] is improves
+
+
+def test_who_leaves_ends_the_opening_of_a_project(
+    edited: tuple[Handlers, EditRequest], upload: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers, request = edited
+    data = export(handlers, "project", request)
+    elsewhere, asked = Handlers(handlers.engine), []
+
+    def restore(engine, project, progress, seconds, cancelled):
+        asked.append((seconds <= 2, cancelled()))
+        restored = project_module.restore(engine, project, progress)
+        elsewhere.forget("me")
+        asked.append((seconds <= 2, cancelled()))
+        return restored
+
+    handlers.forget("me")
+    monkeypatch.setattr("app.openings.restore", restore)
+    with pytest.raises(gr.Error, match="opening was cancelled"):
+        list(elsewhere.open_file("me", OFF, upload(data)))
+    assert asked == [(True, False), (True, True)]
+    assert len(elsewhere.visits) == len(handlers.engine._memory._portraits) == 0
 
 
 def test_the_upload_lets_a_project_through_and_pictures_are_still_judged_as_pictures(

@@ -13,13 +13,14 @@ import pytest
 from app import references as module
 from app import toasts
 from app.handlers import Handlers
+from app.improving import FIRST_SECONDS
 from app.messages import Message, request_dict, stack
 from app.panel import FIRST_TAKEN, choices
 from app.ui import build
 from app.visits import MAX_FACES, Visit
 from app.wiring import Wiring
 from core.engine import Engine
-from core.errors import BadRequest, SessionExpired
+from core.errors import BadRequest, Cancelled, SessionExpired
 from core.images import encode_png, open_image
 from core.references import MAX_TAKES, Reference, Take
 from core.session import EditRequest
@@ -204,8 +205,8 @@ def test_a_photo_adds_its_face_and_picks_it_and_stays_nowhere(
 ) -> None:
     engine, other = handlers_open.engine, np.ascontiguousarray(photo[:, ::-1])
     upload = saved(other)
-    first, last = handlers_open.references.add("me", upload)
-    assert first["busy"] == "Finding faces"
+    first, *steps, last = handlers_open.references.add("me", upload)
+    assert [message["busy"] for message in (first, steps[-1])] == ["Finding faces", "Inverting"]
     assert last["busy"] is None
     assert not Path(upload).exists()
     wanted = engine._opener  # nothing of the photo: neither its portrait nor where its faces are
@@ -233,6 +234,49 @@ def test_all_faces_of_a_group_are_added_and_the_largest_is_picked(
     monkeypatch.setattr(module, "MAX_FACES_ADDED", 1)
     handlers_open.references.remove("me", OFF, keys(message)[1])
     assert keys(added(handlers_open, saved(group))) == [message["picked"]]
+
+
+def test_faces_of_a_group_are_opened_soon_and_each_is_told(
+    handlers_open: Handlers,
+    saved: Callable,
+    photo: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    wandering: Callable,
+) -> None:
+    engine, given = handlers_open.engine, []
+
+    def open_portrait(photo, face, progress, seconds, cancelled):
+        given.append((seconds, cancelled()))
+        progress("Waiting")
+        return opening(photo, face)
+
+    opening = engine.open_portrait
+    monkeypatch.setattr(engine, "open_portrait", open_portrait)
+    group = np.hstack([photo[:, ::-1], photo[:, ::-1]])
+    stream = wandering(handlers_open.references.add("me", saved(group)))  # its threads may be any
+    steps = [message["busy"] for message in stream]
+    assert steps == ["Finding faces", "Waiting (1 of 2)", "Waiting (2 of 2)", None]
+    assert given == [(FIRST_SECONDS, False)] * 2
+
+
+def test_who_leaves_ends_the_opening_of_references_too(
+    handlers_open: Handlers, saved: Callable, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, asked = handlers_open.engine, []
+
+    def open_portrait(photo, face, progress, seconds, cancelled):
+        if face == 1:
+            handlers_open.forget("me")
+        asked.append(cancelled())
+        if asked[-1]:
+            raise Cancelled("The opening was cancelled; the picture is as it was.")
+        return opening(photo, face)
+
+    opening = engine.open_portrait
+    monkeypatch.setattr(engine, "open_portrait", open_portrait)
+    failing(handlers_open, saved(np.hstack([photo[:, ::-1], photo[:, ::-1]])), "opening was cancelled")
+    assert asked == [False, True]
+    assert len(engine._memory._portraits) == len(engine._opener._detections) == 0
 
 
 def test_the_open_face_is_not_offered_to_itself(

@@ -107,6 +107,19 @@ def test_fast_is_shown_and_is_an_entry_of_the_history(handlers: Handlers, upload
     assert again["frame"] == message["frame"]
 
 
+def test_each_step_of_it_may_run_in_another_thread(
+    handlers: Handlers, engine: SlowEngine, upload, wandering: Callable
+) -> None:
+    upload(handlers)
+    stream = wandering(handlers.refine("me", BEST))
+    while "frame" not in next(stream)[0]:
+        pass
+    engine.go_on.set()
+    *_, (message, _) = stream
+    assert message["request"]["refine"] == "best"
+    assert handlers.preview("me", BEST) is not None
+
+
 def test_toggling_again_computes_nothing(handlers: Handlers, engine: SlowEngine, upload) -> None:
     upload(handlers)
     engine.go_on.set()

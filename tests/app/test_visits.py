@@ -1,5 +1,7 @@
 """A visitor's history, and the reduced photo in which sliders are dragged."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from app.visits import HISTORY_LENGTH, Visit, parse_request, reduced
 from core.engine import Engine
 from core.errors import BadRequest
 from core.faces.alignment import crop
+from core.generators.residual import WeightShift
 from core.session import EditRequest, Portrait, View
 
 
@@ -129,3 +132,14 @@ def test_which_screen_shows_the_photo_as_it_is(
     portrait: Portrait, request_: EditRequest, untouched: bool
 ) -> None:
     assert Visit.begin(portrait, portrait, request_).untouched == untouched
+
+
+def test_a_better_code_does_not_take_a_refinement_away(visit: Visit, portrait: Portrait) -> None:
+    better = dataclasses.replace(portrait)
+    assert visit.knowing(better, better).portrait is better
+    refined = portrait.refined({"fast": WeightShift(())}, {"fast": portrait.rendered})
+    visit = visit.knowing(refined, refined)
+    assert visit.portrait is refined
+    assert visit.knowing(better, better) is visit
+    again = refined.refined({"best": WeightShift(())}, {"best": portrait.rendered})
+    assert visit.knowing(again, again).portrait is again

@@ -102,7 +102,7 @@ def test_another_model_inverts_anew_and_says_so(
     assert steps == ["Finding faces", "Aligning", "Inverting", "Inverting reference faces", "Refining"]
     assert restored.notice == (
         "This project was made with Tiny 1 and this is Tiny 2; its face was inverted anew, so pictures may "
-        "differ slightly; the refinement best is not at hand, fast stands in for it."
+        "look different; the refinement best is not at hand, fast stands in for it."
     )
     # The weights are in truth the same, so that we know what has to come out.
     assert restored.references[1] == project.references[1]

@@ -1,0 +1,58 @@
+"""The meter: what the edit did to the person, in every view."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from app.likeness import likeness
+from core.engine import Engine
+from core.faces import alignment
+from core.faces.identity import descriptor
+from core.session import EditRequest, Portrait, View
+
+VIEWS = [View(start, output) for start in ("inversion", "photo") for output in ("face", "photo")]
+
+
+@pytest.fixture(scope="module")
+def portrait(tiny_engine: Engine, photo: np.ndarray) -> Portrait:
+    return tiny_engine.open_portrait(photo)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_it_compares_with_the_same_view_without_the_edit(
+    tiny_engine: Engine, portrait: Portrait, view: View
+) -> None:
+    request = EditRequest({"smile": 2.5}, view=view)
+    picture, unedited = (tiny_engine.edit(portrait, r) for r in (request, EditRequest(view=view)))
+    size = len(portrait.crop)
+    if view.output == "photo":
+        picture, unedited = (alignment.crop(image, portrait.transform, size) for image in (picture, unedited))
+    before, after = (descriptor(image, portrait.landmarks) for image in (unedited, picture))
+    expected = 1 - np.linalg.norm(before - after)
+    assert 0 < expected < 1
+    shown = likeness(tiny_engine, portrait, request, tiny_engine.edit(portrait, request))
+    assert shown == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_edit_keeps_everything_however_unlike_the_photo_the_model_is(
+    tiny_engine: Engine, portrait: Portrait, view: View
+) -> None:
+    request = EditRequest(view=view)
+    assert likeness(tiny_engine, portrait, request, tiny_engine.edit(portrait, request)) == 1
+    # The tiny model's picture is nobody.
+    assert portrait.identity.distance(portrait.inversion) > 0.1
+
+
+def test_a_refinement_is_no_edit(refining_engine: Engine, photo: np.ndarray) -> None:
+    """The same edit with and without it: each against its own unedited picture."""
+    portrait = refining_engine.refine(refining_engine.open_portrait(photo), "fast")
+    request = EditRequest({"smile": 2.0}, refine="fast")
+    neutral = dataclasses.replace(request, sliders={})
+    picture = refining_engine.edit(portrait, request)
+    before, after = (
+        descriptor(image, portrait.landmarks) for image in (refining_engine.edit(portrait, neutral), picture)
+    )
+    shown = likeness(refining_engine, portrait, request, picture)
+    assert shown == pytest.approx(max(0, 1 - np.linalg.norm(before - after)), abs=1e-6)
