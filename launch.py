@@ -18,6 +18,7 @@ from cli import options
 from core.errors import BadRequest, VisagistError
 
 EXIT_BAD_INPUT = 2
+OPENING_SECONDS = 12.0  # of `core.opening`, which is too heavy to ask here
 DEFAULTS = {
     "command": "serve",
     "model": "portrait1024",
@@ -117,18 +118,19 @@ def _add_edit_options(parser: argparse.ArgumentParser) -> None:
         help="move a slider, for example smile=1.5 (-3 to 3); may be given several times",
     )  # fmt: skip
     parser.add_argument("--face", type=int, default=0, help="number of the face, the largest is 0")
+    _add_seconds_option(parser)
     options.add_references(parser)
     parser.add_argument(
         "--face-only", action="store_true", default=False, help="write the aligned face, not the whole photo"
     )
     parser.add_argument(
-        "--start", choices=("inversion", "photo"), default="inversion",
-        help="edit the model's picture of the face (default), or lay the change onto the photo's pixels",
+        "--start", choices=("photo", "inversion"), default="photo",
+        help="lay the change onto the photo's pixels (default), or edit the model's picture of the face",
     )  # fmt: skip
     parser.add_argument(
         "--order", choices=("first", "second", "linear"), default="first", help="directions of the sliders"
     )
-    _add_refine_options(parser, "bring back what the model lost of the person (off); best takes a minute")
+    _add_refine_options(parser, "bring back what the model lost of the person (off); not every model has it")
     parser.add_argument(
         "--strength", type=float, default=1.0, metavar="0..1", help="how much of the refinement (1)"
     )
@@ -144,10 +146,18 @@ def _add_edit_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_open_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("project", metavar="FILE.visagist")
+    _add_seconds_option(parser)
     parser.add_argument(
         "--face-only", action="store_true", default=False, help="write the aligned face, not the whole photo"
     )
     _add_out_option(parser)
+
+
+def _add_seconds_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seconds", type=options.seconds, default=OPENING_SECONDS, metavar="N",
+        help=f"how long to look for the face's code, where the model does that ({OPENING_SECONDS:g})",
+    )  # fmt: skip
 
 
 def _add_out_option(parser: argparse.ArgumentParser) -> None:
@@ -213,8 +223,8 @@ def _edit(args: argparse.Namespace) -> Result:
     )  # fmt: skip
     photo = open_image(args.photo)
     engine = Engine.load(args.model, args.device, args.refiner)
-    portrait = engine.open_portrait(photo, args.face)
-    taken = find_takes(engine, asked)
+    portrait = engine.open_portrait(photo, args.face, seconds=args.seconds)
+    taken = find_takes(engine, asked, args.seconds)
     request = dataclasses.replace(request, takes=taken)
     if request.refinement is not None:
         portrait = _refine(engine, portrait, request.refinement)
@@ -278,7 +288,7 @@ def _open(args: argparse.Namespace) -> Result:
 
     project = open_project(args.project)
     engine = Engine.load(args.model, args.device)
-    restored = restore(engine, project)
+    restored = restore(engine, project, seconds=args.seconds)
     if restored.notice is not None:
         _warn(restored.notice)
     shown = restored.history[restored.cursor]

@@ -90,7 +90,7 @@ def load_lpips(warn: Callable[[str], None]) -> Perception | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # Here, not above: it brings torchvision, which nothing else in core may need.
+            # Here, not above: it brings torchvision, which is slow to load and not everywhere.
             import lpips
 
             network = lpips.LPIPS(net="alex", verbose=False)

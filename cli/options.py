@@ -2,7 +2,10 @@
 
 import argparse
 import itertools
+import math
 from typing import Any
+
+LONGEST = 3600
 
 
 def add_references(parser: argparse.ArgumentParser) -> None:
@@ -49,13 +52,24 @@ def count(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Above 0, and an hour at most."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found <= LONGEST:  # nor is nan
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds, at most {LONGEST}")
+    return found
+
+
 def times(text: str) -> tuple[float, ...]:
     """N or N,N,...: seconds, each more than the one before."""
     try:
-        found = tuple(float(word) for word in text.split(","))
-    except ValueError:
+        found = tuple(seconds(word) for word in text.split(","))
+    except argparse.ArgumentTypeError:
         found = ()
-    if not found or found[0] <= 0 or found[-1] > 3600 or any(a >= b for a, b in itertools.pairwise(found)):
+    if not found or any(a >= b for a, b in itertools.pairwise(found)):
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds, or several that rise: 12,40")
     return found
 

@@ -57,15 +57,15 @@ def picks(options: Iterable[tuple[str, Any]]) -> tuple[Pick, ...]:
     return tuple(found)
 
 
-def find_takes(engine: Engine, asked: Iterable[Pick]) -> tuple[Take, ...]:
-    """The takes, their references opened.
+def find_takes(engine: Engine, asked: Iterable[Pick], seconds: float) -> tuple[Take, ...]:
+    """The takes, their references opened, each in so many seconds.
 
     Raises: BadRequest where words name nothing or too much, or no gallery face; BadImage or NoFaceFound, with
     the file's name, where a picture cannot be read or shows no such face.
     """
     named = [(pick, [_name(word, engine.takeable) for word in pick.words]) for pick in asked]
     return tuple(
-        Take(_reference(engine, pick), tuple(names), 1.0 if pick.amount is None else pick.amount)
+        Take(_reference(engine, pick, seconds), tuple(names), 1.0 if pick.amount is None else pick.amount)
         for pick, names in named
     )
 
@@ -79,11 +79,11 @@ def _name(word: str, takeable: tuple[str, ...]) -> str:
     raise BadRequest(f"{wrong}; this model can take {', '.join(takeable)} from a reference.")
 
 
-def _reference(engine: Engine, pick: Pick) -> Reference:
+def _reference(engine: Engine, pick: Pick, seconds: float) -> Reference:
     if pick.reference.startswith(GALLERY):
         return _gallery_face(engine, pick.reference.removeprefix(GALLERY))
     try:
-        return engine.open_portrait(open_image(pick.reference), pick.face).reference
+        return engine.open_portrait(open_image(pick.reference), pick.face, seconds=seconds).reference
     except (BadImage, NoFaceFound) as error:
         # There are two pictures or more: say which.
         text = str(error)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.generators.limits import check_depth
 from core.generators.mobile.config import MobileConfig
 from core.generators.stylegan2.config import GeneratorConfig, config_f_channels
 from core.references import MIXES
@@ -42,6 +43,7 @@ class InverterConfig:
     dense_width: int = 0  # hidden width of the dense head beside the attention; 0, the paper's: none
 
     def __post_init__(self) -> None:
+        check_depth("The encoder", self.mapping_layers, *self.units)
         if self.dense_width < 0:
             raise ValueError(f"Dense width {self.dense_width} must be 0 or more")
         if self.w_dim % self.heads:
@@ -68,6 +70,7 @@ class GradualEncoderConfig:
     units: tuple[int, int, int, int] = (3, 4, 14, 3)
 
     def __post_init__(self) -> None:
+        check_depth("The encoder", *self.units)
         if self.kind not in ("psp", "e4e"):
             raise ValueError(f"Encoder kind {self.kind!r} must be psp or e4e")
         if not _is_power_of_two(self.input_resolution) or self.input_resolution < 32:
@@ -98,6 +101,7 @@ class RefinerConfig:
     polish: int = 0
 
     def __post_init__(self) -> None:
+        check_depth("A refiner", self.layers, *self.units)
         if self.stage not in ("one_stage", "two_stage"):
             raise ValueError(f"Refiner stage {self.stage!r} must be one_stage or two_stage")
         if self.w_dim % self.heads:
@@ -210,8 +214,9 @@ class PackageConfig:
     files: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        texts = (self.name, self.version, *self.files, *self.files.values())
-        if not (self.files and all(isinstance(text, str) and text for text in texts)):
+        files = self.files if isinstance(self.files, Mapping) else {}
+        texts = (self.name, self.version, *files, *files.values())
+        if not (files and all(isinstance(text, str) and text for text in texts)):
             raise ValueError("A package has a name, a version, and files with their SHA-256")
 
 
@@ -275,6 +280,11 @@ class BundleConfig:
         return self.inverter is not None or self.start is not None
 
     @property
+    def takes_encoders(self) -> bool:
+        """Whether published encoders can be imported into it: all of them are StyleGAN2's."""
+        return isinstance(self.generator, GeneratorConfig)
+
+    @property
     def lacks(self) -> tuple[str, ...]:
         """What a bundle of these parts cannot do and what would mend that, in sentences for people."""
         return tuple(
@@ -282,7 +292,8 @@ class BundleConfig:
             for missing, text in (
                 (
                     not self.opens_photos,
-                    "It cannot open photos; import an encoder: e4e, pSp or Style Transformer.",
+                    "It cannot open photos"
+                    + ("; import an encoder: e4e, pSp or Style Transformer." if self.takes_encoders else "."),
                 ),
                 (
                     self.classifier is None and bool(self.attributes),

@@ -25,6 +25,7 @@ from core.keys import PortraitKey, content_hash
 from core.memory import PortraitMemory
 from core.opening import OPENING_SECONDS, Opener, Wishes
 from core.paste import compositing
+from core.precision import gradient_dtype
 from core.references import Reference
 from core.refinement.fade import fade
 from core.refinement.gradient_modules import GradientSettings
@@ -35,7 +36,7 @@ from core.rendering.device_thread import DeviceThread
 from core.rendering.renderer import Renderer
 from core.session import EditRequest, Order, Portrait, View
 
-# Pictures rendered at once: eight of 128 px, one of 1024 px.
+# Of pictures rendered at once, all together; one of 1024 px, which has more, is rendered alone.
 BATCH_PIXELS = 8 * 128**2
 GENERATED_PSI = 0.7
 # Of the gallery's pictures, where the generator makes smaller ones: they are only shown small.
@@ -90,9 +91,8 @@ class Engine:
         self._generator = bundle.generator.to(self.device)
         self._renderer = Renderer(bundle.generator, self.device)
         self._editor = CodeEditor(bundle, self.device)
-        half = self._renderer.dtype != torch.float32
-        begin = descent or descents_of(bundle, torch.bfloat16 if half else torch.float32)
-        seeker = None if begin is None else Seeker(begin, self._thread, self._precedence)
+        begin = descent or descents_of(bundle, gradient_dtype(self.device))
+        seeker = None if begin is None else Seeker(begin, self._thread, self._precedence, self._memory.knows)
         parts = bundle, self._renderer, self._thread, self._editor
         self._opener = Opener(*parts, self._memory, self._precedence, seeker)
         self._refiner = Refiner(bundle, self._renderer, self._thread, self._memory, refiner, tuning)
@@ -190,12 +190,19 @@ class Engine:
         self._memory.put(portrait)
         return portrait
 
-    def invert_picture(self, picture: np.ndarray) -> Reference:
+    def invert_picture(
+        self,
+        picture: np.ndarray,
+        seconds: float = OPENING_SECONDS,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Reference:
         """A reference of a face that is aligned already, (R', R', 3) uint8 of any size.
 
-        Raises: BadImage if it is no RGB array; NoFaceFound where descent has to see the face, and does not.
+        Nothing of it is remembered. seconds, cancelled: as for `open_portrait`, where descent finds the code.
+        Raises: BadImage if it is no square RGB array; NoFaceFound where descent has to see the face, and does
+        not; BadRequest if the model opens no photos; Cancelled.
         """
-        return self._opener.invert_picture(picture)
+        return self._opener.invert_picture(picture, Wishes.of(seconds, None, None, cancelled))
 
     def open_generated(self, seed: int) -> Portrait:
         """A synthetic face (`samples`) as a portrait, its code known; `resume` of the same takes it up again.

@@ -27,6 +27,10 @@ class PortraitMemory:
         except SessionExpired:
             return None
 
+    def knows(self, key: PortraitKey) -> bool:
+        """Whether a portrait of this key is remembered."""
+        return self.get(key) is not None
+
     def put(self, portrait: Portrait) -> None:
         """Remember it from now on."""
         self._portraits.put(portrait.key, portrait)

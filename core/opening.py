@@ -1,7 +1,6 @@
 """From a photo to a Portrait: find the face, cut it out, invert it; or take a known one up again."""
 
 import dataclasses
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import Bundle
+from core.detections import Detections
 from core.editing.code_editor import CodeEditor
-from core.errors import BadImage, BadRequest, NoFaceFound, SessionExpired
+from core.errors import BadImage, BadRequest, Cancelled, NoFaceFound
 from core.faces import alignment
 from core.faces.alignment import CropTransform, Face
 from core.faces.identity import Identity
@@ -31,10 +31,8 @@ from core.references import Reference
 from core.refinement.running import Precedence
 from core.rendering.device_thread import DeviceThread
 from core.rendering.renderer import Renderer, lay_out
-from core.session import Portrait, SessionStore
+from core.session import Portrait
 
-RECENT_FACES = 64
-RECENT_BYTES = 64 * 2**20
 # Mean distance, in levels of 255, below which a picture is the generator's own.
 SAME_PICTURE = 1.0
 # How long an opening by descent takes, and of that what the first picture takes, until one was made.
@@ -86,22 +84,8 @@ class Cut:
     identity: Identity
 
 
-@dataclass(frozen=True)
-class _Detection:
-    """Faces of one photo, as an entry of a SessionStore."""
-
-    faces: tuple[Face, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return sum(face.landmarks.nbytes for face in self.faces)
-
-
 class Opener:
-    """Makes the portraits of one loaded bundle, and remembers the faces of the last photos.
-
-    The detector, whose scratch memory is shared, lets one thread at a time through.
-    """
+    """Makes the portraits of one loaded bundle, and remembers the faces of the last photos."""
 
     def __init__(
         self,
@@ -123,8 +107,7 @@ class Opener:
             self._inverter.heads.to(renderer.dtype)
         if self._inverter is not None:
             lay_out(self._inverter.to(renderer.device))
-        self._detector_lock = threading.Lock()
-        self._detections: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)
+        self._detections = Detections()
         self._finishing = FINISHING_SECONDS
 
     @property
@@ -139,19 +122,16 @@ class Opener:
 
     def find_faces(self, photo: np.ndarray, content: str) -> tuple[Face, ...]:
         """Faces in (H, W, 3) uint8, largest first; content: its hash."""
-        try:
-            return self._detections.get(content).faces
-        except SessionExpired:
-            with self._detector_lock:
-                faces = alignment.find_faces(photo)
-        for face in faces:
-            face.landmarks.setflags(write=False)
-        self._detections.put(content, _Detection(faces))
-        return faces
+        return self._detections.find(photo, content)
 
     def open(self, photo: np.ndarray, key: PortraitKey, wishes: Wishes) -> Portrait:
         """`Engine.open_portrait`."""
-        return self._remembered(key, lambda: self._open(photo, key, wishes))
+        try:
+            return self._remembered(key, lambda: self._open(photo, key, wishes))
+        except Cancelled:
+            # There is no portrait with which anybody could ask to have them forgotten.
+            self._detections.drop(key.photo)
+            raise
 
     def _remembered(self, key: PortraitKey, opening: Callable[[], Portrait]) -> Portrait:
         portrait = self._memory.get(key)
@@ -177,17 +157,21 @@ class Opener:
         if crop.shape[0] != crop.shape[1] or landmarks.shape != (68, 2):
             raise BadImage("A face that was cut out is a square with 68 landmarks.")
         self._check_possible()
-        (left, top), (right, bottom) = np.floor(landmarks.min(0)), np.ceil(landmarks.max(0))
-        face = Face((int(left), int(top), int(right), int(bottom)), np.array(landmarks, np.float32))
-        cut = self._cut(crop, (face,), key, _square(len(crop)))
-        return self._remembered(key, lambda: self._inverted(cut, wishes, began))
+
+        def opening() -> Portrait:
+            return self._inverted(self._cut_already(crop, landmarks, key), wishes, began)
+
+        return self._remembered(key, opening)
 
     def _inverted(self, cut: Cut, wishes: Wishes, began: float) -> Portrait:
         """began: when the seconds that are wished for began, as `time.monotonic` says."""
         wishes.progress("Inverting")
+        return self._portrait(cut, self._code(cut, wishes, began + wishes.seconds - self._finishing))
+
+    def _code(self, cut: Cut, wishes: Wishes, until: float) -> Tensor:
+        """(L, D). until: how long descent may go on, as `time.monotonic` says."""
         code = None if self._inverter is None else self._device.run(lambda: self._invert(cut.crop))
         if self._seeker is not None:
-            left = wishes.seconds - (time.monotonic() - began) - self._finishing
             shown = wishes.shown
 
             def better(found: Tensor) -> None:
@@ -195,11 +179,12 @@ class Opener:
                     shown(self._portrait(cut, found))
 
             sought = Sought(cut.key, cut.crop, cut.landmarks, code)
+            left = until - time.monotonic()
             code = self._seeker.seek(
                 sought, left, wishes.progress, better if shown is not None else None, wishes.cancelled
             )
         assert code is not None
-        return self._portrait(cut, code)
+        return code
 
     def improve(
         self, portrait: Portrait, seconds: float, better: Shown | None, cancelled: Callable[[], bool]
@@ -293,6 +278,12 @@ class Opener:
         mask = compositing.face_mask(landmarks, size)
         return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks))
 
+    def _cut_already(self, crop: np.ndarray, landmarks: np.ndarray, key: PortraitKey) -> Cut:
+        """Of a picture (S, S, 3) that is all face, its landmarks (68, 2) in its pixels."""
+        (left, top), (right, bottom) = np.floor(landmarks.min(0)), np.ceil(landmarks.max(0))
+        face = Face((int(left), int(top), int(right), int(bottom)), np.array(landmarks, np.float32))
+        return self._cut(crop, (face,), key, _square(len(crop)))
+
     def _portrait(
         self, cut: Cut, code: Tensor, residuals: Mapping[str, Residual] = MappingProxyType({})
     ) -> Portrait:
@@ -327,19 +318,17 @@ class Opener:
 
     def _check_possible(self) -> None:
         if not self.possible:
-            raise BadRequest(
-                f"The model {self._config.title} cannot open photos: it has no encoder; import one for it."
-            )
+            remedy = "; import one for it" if self._config.takes_encoders else ""
+            raise BadRequest(f"The model {self._config.title} cannot open photos: it has no encoder{remedy}.")
 
-    def invert_picture(self, picture: np.ndarray) -> Reference:
+    def invert_picture(self, picture: np.ndarray, wishes: Wishes) -> Reference:
         """`Engine.invert_picture`."""
-        content = content_hash(picture)  # refuses what is no picture
+        content_hash(picture)  # refuses what is no picture
+        if picture.shape[0] != picture.shape[1]:
+            raise BadImage("The picture of a reference face must be square, as it was cut out.")
         self._check_possible()
         if self._seeker is not None:
-            faces = self.find_faces(picture, content)
-            if not faces:
-                raise NoFaceFound("No face is seen in this reference; choose another picture of it.")
-            return self.open_crop(picture, faces[0].landmarks, Wishes()).reference
+            return self._sought(picture, wishes, self._seeker)
         size = self._config.generator.resolution
         if picture.shape[:2] != (size, size):
             smaller = max(picture.shape[:2]) > size
@@ -347,6 +336,21 @@ class Opener:
             picture = cv2.resize(picture, (size, size), interpolation=kind)
         code = self._device.run(lambda: self._invert(picture).cpu().numpy())
         return Reference(code, picture)
+
+    def _sought(self, picture: np.ndarray, wishes: Wishes, seeker: Seeker) -> Reference:
+        """By descent. Nothing of it is remembered: there may be hundreds, and nobody asks to forget them."""
+        began = time.monotonic()
+        with self._precedence.first():
+            faces = self._detections.look(picture)
+            if not faces:
+                raise NoFaceFound("No face is seen in this reference; choose another picture of it.")
+            landmarks = faces[0].landmarks
+            cut = self._cut_already(picture, landmarks, PortraitKey.cut(picture, landmarks))
+            try:
+                code = self._code(cut, wishes, began + wishes.seconds)
+            finally:
+                seeker.drop(cut.key)
+        return Reference(code.cpu().numpy(), cut.crop)
 
     @torch.inference_mode()
     def _invert(self, crop: np.ndarray) -> Tensor:

@@ -33,6 +33,18 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def gradient_dtype(device: torch.device) -> torch.dtype:
+    """What is differentiated in: bfloat16 where `compute_dtype` is half precision, else float32.
+
+    On a GPU too, where gradients in float16 would need scaling; one that only emulates bfloat16 has float32.
+    Raises: BadRequest, as `compute_dtype`.
+    """
+    half = compute_dtype(device) != torch.float32
+    if half and device.type == "cuda":
+        half = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if half else torch.float32
+
+
 def layer_dtype(dtype: torch.dtype, side: int, full: int) -> torch.dtype:
     """What a layer of `side` px computes in, in a generator of `full` px on a device whose dtype is this one.
 

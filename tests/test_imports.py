@@ -16,6 +16,7 @@ FLOORS = (
     (
         "core.config",
         "core.errors",
+        "core.generators.limits",
         "core.generators.mobile.config",
         "core.generators.stylegan2.config",
         "core.keys",
@@ -30,7 +31,6 @@ FLOORS = (
     (
         "core.faces",
         "core.images",
-        "core.inversion",
         "core.paste",
         "core.projects.archive",
         "core.projects.tensor_file",
@@ -39,6 +39,7 @@ FLOORS = (
     (
         "core.session",
         "core.memory",
+        "core.detections",
         "core.projects.request_json",
         "core.rendering",
         "core.editing",

@@ -9,17 +9,18 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import core.engine
 from core.checkpoints import Bundle
 from core.engine import Engine
-from core.refinement import gradient_modules
+from core.opening import OPENING_SECONDS
+from core.refinement import gradient_modules, refiner
 from core.refinement.gradient_modules import GradientSettings
-from core.session import EditRequest
+from core.session import EditRequest, Portrait, View
 from launch import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,7 +133,7 @@ def test_edit_refines(
     assert (json.loads(done.stdout)["refine"], json.loads(done.stdout)["strength"]) == (mode, 0.5)
     engine = Engine(refining_bundle, refiner="two_stage")
     portrait = engine.refine(engine.open_portrait(photo), mode)
-    wanted = engine.edit(portrait, EditRequest({"smile": 1}, refine=mode, strength=0.5))
+    wanted = engine.edit(portrait, EditRequest({"smile": 1}, refine=mode, strength=0.5, view=View("photo")))
     assert (read(work / "refined.png") == wanted).all()
 
 
@@ -159,7 +160,7 @@ def test_an_interrupted_refinement_writes_nothing(
         progress(1, 300)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(core.engine, "refine_weights", interrupted)
+    monkeypatch.setattr(refiner, "refine_weights", interrupted)
     (work / "refined.png").unlink(missing_ok=True)
     done = launch_here(*refining, "--refine", "best")
     assert done.returncode == 130
@@ -199,10 +200,33 @@ def test_a_project_of_another_model_opens_with_a_notice(
     assert done.stderr == notice + "\n"
 
 
-def test_edit_from_the_photo_without_sliders_changes_nothing(launch, work: Path, photo: np.ndarray) -> None:
-    done = launch("edit", "astronaut.png", "--start", "photo", "--model", "tiny", "--out", "same.png")
-    assert done.returncode == 0, done.stderr
-    assert (read(work / "same.png") == photo).all()
+def test_edit_starts_from_the_photo_as_the_app_does(launch_here, work: Path, photo: np.ndarray) -> None:
+    """Without sliders nothing changes; from the inversion the face does."""
+    for more, same in (([], True), (["--start", "inversion"], False)):
+        done = launch_here("edit", "astronaut.png", *more, "--model", "tiny", "--out", "same.png")
+        assert done.returncode == 0, done.stderr
+        assert (read(work / "same.png") == photo).all() == same
+
+
+def test_opening_takes_as_long_as_it_is_told(
+    launch_here, work: Path, refining: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[float] = []
+    opened = Engine.open_portrait
+
+    def timed(engine: Engine, *arguments: Any, seconds: float, **more: Any) -> Portrait:
+        asked.append(seconds)
+        return opened(engine, *arguments, seconds=seconds, **more)
+
+    monkeypatch.setattr(Engine, "open_portrait", timed)
+    saved = str(tmp_path / "a.visagist")
+    edit = [*refining, "--reference", "astronaut.png", "--take", "colour", "--save-project", saved]
+    reopen = ["open", saved, "--model", "tiny", "--out", "opened.png"]
+    for command, count in ((edit, 2), (reopen, 1)):
+        for more, seconds in ([], OPENING_SECONDS), (["--seconds", "3.5"], 3.5):
+            asked.clear()
+            assert launch_here(*command, *more).returncode == 0
+            assert asked == [seconds] * count
 
 
 @pytest.mark.parametrize(
@@ -267,6 +291,11 @@ def test_bad_input_leaves_standard_output_empty(launch) -> None:
         (["evaluate", "folder", "--refine", "better"], ["better"]),
         (["evaluate", "folder", "--seconds", "40,12"], ["'40,12'", "rise"]),
         (["evaluate", "folder", "--seconds", "0"], ["'0'", "seconds"]),
+        (["evaluate", "folder", "--seconds", "nan"], ["'nan'", "seconds"]),
+        (["evaluate", "folder", "--seconds", "12,nan"], ["'12,nan'", "seconds"]),
+        (["evaluate", "folder", "--seconds", "12,inf"], ["'12,inf'", "seconds"]),
+        (["edit", "a.png", "--out", "b.png", "--seconds", "nan"], ["'nan'", "seconds"]),
+        (["open", "a.visagist", "--out", "b.png", "--seconds", "0"], ["'0'", "seconds"]),
     ],
     ids=" ".join,
 )

@@ -45,7 +45,8 @@ def test_edit_takes_from_references_in_their_order(
         Take(other, ("coarse",), 0.25),
     )
     wanted = taking_engine.edit(
-        taking_engine.open_portrait(photo), EditRequest({"male": 1.0}, takes=takes, view=View(output="photo"))
+        taking_engine.open_portrait(photo),
+        EditRequest({"male": 1.0}, takes=takes, view=View("photo", "photo")),
     )
     assert np.array_equal(read(work / "taken.png"), wanted)
     (work / "taken.png").unlink()

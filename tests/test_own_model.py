@@ -92,5 +92,5 @@ def test_the_command_line_writes_the_same_picture(
     assert main([*arguments, "--out", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sliders"] == {"older": -1.0}
     portrait = handlers.engine.open_portrait(photo)
-    wanted = handlers.engine.edit(portrait, EditRequest({"older": -1.0}, view=View(output="photo")))
+    wanted = handlers.engine.edit(portrait, EditRequest({"older": -1.0}, view=View("photo", "photo")))
     assert np.array_equal(open_image(out), wanted)

@@ -124,7 +124,10 @@ class GeneratorFamily(nn.Module, ABC):
 
     @abstractmethod
     def folded(self, dtype: torch.dtype) -> Synthesizer:
-        """A private copy made ready to render where the generator is, in `dtype` as far as it is safe."""
+        """The generator made ready to render where it is, in `dtype` as far as it is safe.
+
+        Weights may be shared: they must not change any more.
+        """
 
     def descended(self, size: int, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         """`synthesis` at `size` px for descent: codes (B, L, D) -> (B, 3, S, S), gradients to codes only.

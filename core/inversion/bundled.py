@@ -10,6 +10,7 @@ from core.errors import BadCheckpoint
 from core.faces.alignment import model_file
 from core.faces.dlib_network import DlibFaceNetwork
 from core.inversion.descents import SIZE, Descents
+from core.inversion.start import group_sizes
 from core.inversion.whitening import Whitening
 
 
@@ -17,7 +18,8 @@ def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
     """What makes this bundle's descents, where its generator is; None for a bundle without a start.
 
     dtype: what networks compute in.
-    Raises: BadCheckpoint if it has no LPIPS, or the generator makes no picture of SIZE px.
+    Raises: BadCheckpoint if it has no LPIPS, the generator makes no picture of SIZE px, or the start is of
+    other features or coordinates.
     """
     if bundle.start is None:
         return None
@@ -29,6 +31,13 @@ def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
     whitening = Whitening.of(bundle.generator)
     device = whitening.mean.device
     face_network = DlibFaceNetwork.load(Path(model_file("dlib_face_recognition_resnet_model_v1.dat")))
+    start = bundle.start.config
+    features, coordinates = sum(group_sizes(face_network)), len(whitening.basis)
+    if (start.features, start.coordinates) != (features, coordinates):
+        raise BadCheckpoint(
+            f"The model {bundle.config.title} cannot open photos by descent: its start makes "
+            f"{start.coordinates} coordinates of {start.features} features, not {coordinates} of {features}."
+        )
     for network in (face_network, bundle.lpips):
         convert_conv2d_weight_memory_format(network, torch.channels_last)
     return Descents(

@@ -47,7 +47,6 @@ class Descent:
             [{"params": [self._shared]}, {"params": [self._own]}], lr=0.0, betas=settings.betas
         )
         self.steps = 0
-        self.terms: dict[str, float] = {}  # of the loss that was judged last
 
     @property
     def coordinates(self) -> Tensor:
@@ -67,7 +66,6 @@ class Descent:
         v = (self._shared + self._own)[None]  # (1, L, K)
         terms = self._loss(self._synthesis(self._whitening.codes(v))) | self._loss.pull(v)
         total = torch.stack(list(terms.values())).sum()
-        self.terms = {name: float(term.detach()) for name, term in terms.items()}
         if not bool(total.isfinite()):
             return float(total.detach())
         gradients = torch.autograd.grad(total, [self._shared, self._own])

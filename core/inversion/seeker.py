@@ -76,11 +76,18 @@ class _Telling:
 class Seeker:
     """Descends for one face at a time, a step in the device's thread each, so that edits go in between.
 
-    begin: makes the descent of a face. Thread-safe.
+    begin: makes the descent of a face. known: whether a portrait of this key is remembered; of one that is
+    not, improving keeps no descent. Thread-safe.
     """
 
-    def __init__(self, begin: Begin, device: DeviceThread, precedence: Precedence) -> None:
-        self._begin, self._device, self._precedence = begin, device, precedence
+    def __init__(
+        self,
+        begin: Begin,
+        device: DeviceThread,
+        precedence: Precedence,
+        known: Callable[[PortraitKey], bool],
+    ) -> None:
+        self._begin, self._device, self._precedence, self._known = begin, device, precedence, known
         self._turns = Turns()
         self._pursuits: SessionStore[Pursuit] = SessionStore(KEPT, KEPT_BYTES)
 
@@ -103,18 +110,19 @@ class Seeker:
             end, longest = time.monotonic() + seconds, 0.0
             pursuit = self._pursuit(sought)
             telling = _Telling(better or (lambda _: None), pursuit.codes)
-            if better is not None:
-                better(pursuit.codes)
-            while not pursuit.arrived and time.monotonic() + longest < end:
-                if cancelled():
-                    self._pursuits.drop(sought.key)
-                watcher.check()
-                begun = math.isfinite(pursuit.loss)
-                took = self._step(pursuit)
-                longest = (
-                    max(0.8 * longest, took) if begun else 0.0
-                )  # a first step may take many times as long
-                telling.perhaps(pursuit)
+            try:
+                if better is not None:
+                    better(pursuit.codes)
+                while not pursuit.arrived and time.monotonic() + longest < end:
+                    watcher.check()
+                    begun = math.isfinite(pursuit.loss)
+                    took = self._step(pursuit)
+                    # A first step may take many times as long as the others.
+                    longest = max(0.8 * longest, took) if begun else 0.0
+                    telling.perhaps(pursuit)
+            except BaseException:
+                self._pursuits.drop(sought.key)  # no portrait comes of it that could be forgotten
+                raise
             return pursuit.codes
 
     def improve(
@@ -127,8 +135,9 @@ class Seeker:
     ) -> None:
         """Up to so many seconds of further steps, while nobody waits for anything; `better` is told codes.
 
-        sought: with the code that is known. meanwhile: whether codes before the last are told, too, which the
-        seconds include. Ends when steps gain no more, or when it is cancelled.
+        sought: with the code that is known; a descent that begins anew judges it first, so that what is told
+        is better. meanwhile: whether codes before the last are told, too, which the seconds include. Ends
+        when steps gain no more, or when it is cancelled.
         """
         watcher = Watcher(cancelled=cancelled)
         pursuit: Pursuit | None = None
@@ -138,6 +147,10 @@ class Seeker:
                 with self._turns.take(watcher):
                     if pursuit is None:
                         pursuit = self._pursuit(sought)
+                        if not self._known(sought.key):  # asked last: forgetting drops portraits first
+                            self._pursuits.drop(sought.key)
+                        if not math.isfinite(pursuit.loss):
+                            telling.told = pursuit.codes  # what is known, to the last bit as it is judged
                     if pursuit.arrived:
                         break
                     seconds -= self._step(pursuit)
@@ -165,6 +178,10 @@ class Seeker:
         began = time.monotonic()
         self._device.run(pursuit.step)
         return time.monotonic() - began
+
+    def drop(self, key: PortraitKey) -> None:
+        """Forget the descent of one face, if there is one."""
+        self._pursuits.drop(key)
 
     def forget(self, photo: str) -> None:
         """Drop the descents of the photo with this hash."""

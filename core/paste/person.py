@@ -70,7 +70,8 @@ def _start(image: np.ndarray, region: np.ndarray) -> np.ndarray | None:
     marks = np.where(ours > theirs, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     marks[hair | neck | (region > 0.9)] = cv2.GC_PR_FGD
     marks[sure] = cv2.GC_FGD
-    return marks
+    # A cut needs two sides: where nothing is unlike the person, there is none to be found.
+    return marks if (marks == cv2.GC_PR_BGD).any() else None
 
 
 def _beyond(image: np.ndarray, crown: np.ndarray) -> list[np.ndarray]:

@@ -1,11 +1,34 @@
 """Edits made with another model, as this one has them, and the clauses that say what they lost."""
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from core.engine import Engine
+from core.errors import NoFaceFound
 from core.references import Reference, Take
+from core.refinement.running import Watcher
 from core.session import EditRequest, Portrait
+
+# Where the codes of references are found by descent: each takes so long at most, and so long all of them
+# together, of which a stranger's file has hundreds.
+REFERENCE_SECONDS, REFERENCES_SECONDS = 3.0, 30.0
+
+
+def inverted_anew(
+    engine: Engine, references: Sequence[Reference], cancelled: Callable[[], bool]
+) -> dict[str, Reference]:
+    """As this engine inverts their pictures, by the keys that they had; without those that show no face.
+
+    Raises: Cancelled.
+    """
+    seconds = min(REFERENCE_SECONDS, REFERENCES_SECONDS / len(references))
+    known = {}
+    for reference in references:
+        Watcher(cancelled=cancelled, what="opening").check()
+        with contextlib.suppress(NoFaceFound):
+            known[reference.key] = engine.invert_picture(reference.picture, seconds, cancelled)
+    return known
 
 
 def as_here(
@@ -41,10 +64,11 @@ def _sliders(engine: Engine, same: bool) -> set[str]:
     return {a.name for a in engine.config.attributes} | set(engine.explorable if same else ())
 
 
-def lost_faces(count: int) -> str | None:
-    """Of so many reference faces that only a model with the same crop could invert."""
-    what = "1 reference face was" if count == 1 else f"{count} reference faces were"
-    return f"{what} left out, as this model cuts faces out otherwise" if count else None
+def lost_faces(count: int, cut_otherwise: bool) -> str | None:
+    """Of so many reference faces: only a model with the same crop can invert them, and has to see a face."""
+    what, where = ("1 reference face was", "it") if count == 1 else (f"{count} reference faces were", "them")
+    why = "this model cuts faces out otherwise" if cut_otherwise else f"no face was seen in {where}"
+    return f"{what} left out, as {why}" if count else None
 
 
 def lost_refinements(portrait: Portrait, asked: set[str]) -> str | None:

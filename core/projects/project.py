@@ -17,12 +17,13 @@ import numpy as np
 
 from core.config import FFHQ_TEMPLATE, AlignmentTemplate
 from core.engine import Engine
-from core.errors import BadImage, BadProject, BadRequest, OutOfMemory, RefinementFailed
+from core.errors import BadImage, BadProject, BadRequest, Cancelled, OutOfMemory, RefinementFailed
 from core.faces.alignment import MAX_FACES, Face, crop_transform
 from core.generators.residual import Residual
 from core.images import MAX_FILE_BYTES, MAX_PIXELS, encode_png, open_image
+from core.opening import OPENING_SECONDS
 from core.projects.archive import Archive, Source, is_archive, pack
-from core.projects.conversion import as_here, lost_faces, lost_names, lost_refinements
+from core.projects.conversion import as_here, inverted_anew, lost_faces, lost_names, lost_refinements
 from core.projects.request_json import request_from_json, request_to_json
 from core.projects.strict_json import fields, index, mapping, number, parse, refuse, sequence, text
 from core.projects.tensor_file import MAX_TENSOR_BYTES, MODES, TensorFile, convolutions, pack_tensors
@@ -290,23 +291,33 @@ class Restored:
     notice: str | None
 
 
-def restore(engine: Engine, project: Project, progress: Callable[[str], None] | None = None) -> Restored:
+def restore(
+    engine: Engine,
+    project: Project,
+    progress: Callable[[str], None] | None = None,
+    *,
+    seconds: float = OPENING_SECONDS,
+    cancelled: Callable[[], bool] | None = None,
+) -> Restored:
     """The project in this engine: as it was where the model is the same, else its face inverted anew.
 
     What another model lacks is left out, and `notice` names it; a refinement that the file does not hold
-    becomes "fast" where the model has that, else "off". progress: is told each step as it begins.
-    Raises: BadProject if the file claims this model, but codes or residuals are not its own; NoFaceFound.
+    becomes "fast" where the model has that, else "off". progress: is told each step as it begins. seconds: of
+    inverting the face, as for `Engine.open_portrait`; reference faces take less. cancelled: is asked at every
+    step of a descent, and between reference faces.
+    Raises: BadProject if the file claims this model, but codes or residuals are not its own; NoFaceFound;
+    Cancelled.
     """
-    progress = progress or (lambda step: None)
+    progress, cancelled = progress or (lambda step: None), cancelled or (lambda: False)
     same = (project.fingerprint, project.template) == (engine.fingerprint, engine.config.template)
     told = [_other_model(project, engine, same)]
     if same:
         portrait = _resumed(engine, project)
         known = {reference.key: reference for reference in project.all_references}
     else:
-        portrait = engine.open_portrait(project.photo, _same_face(engine, project), progress)
-        known = _inverted_anew(engine, project, progress)
-        told.append(lost_faces(len(project.all_references) - len(known)))
+        portrait, known = _opened_anew(engine, project, progress, seconds, cancelled)
+        lost = len(project.all_references) - len(known)
+        told.append(lost_faces(lost, cut_otherwise=project.template != engine.config.template))
     asked = {str(request.refine) for request in project.history} - {"off"}
     if asked - portrait.residuals.keys():
         portrait = _refined(engine, portrait, progress)
@@ -342,13 +353,27 @@ def _same_face(engine: Engine, project: Project) -> int:
     return min(range(len(found)), key=lambda i: distance(found[i]), default=0)
 
 
-def _inverted_anew(engine: Engine, project: Project, progress: Callable[[str], None]) -> dict[str, Reference]:
-    """References by their keys in the project; none where this model cuts faces out otherwise."""
-    references = project.all_references
-    if not references or project.template != engine.config.template:
-        return {}
+def _opened_anew(
+    engine: Engine,
+    project: Project,
+    progress: Callable[[str], None],
+    seconds: float,
+    cancelled: Callable[[], bool],
+) -> tuple[Portrait, dict[str, Reference]]:
+    """The face as this model inverts it, and the references by their keys in the project.
+
+    Raises: NoFaceFound, Cancelled.
+    """
+    face = _same_face(engine, project)
+    portrait = engine.open_portrait(project.photo, face, progress, seconds=seconds, cancelled=cancelled)
+    if not project.all_references or project.template != engine.config.template:
+        return portrait, {}
     progress("Inverting reference faces")
-    return {reference.key: engine.invert_picture(reference.picture) for reference in references}
+    try:
+        return portrait, inverted_anew(engine, project.all_references, cancelled)
+    except Cancelled:
+        engine.forget(portrait)  # nobody else will
+        raise
 
 
 def _refined(engine: Engine, portrait: Portrait, progress: Callable[[str], None]) -> Portrait:

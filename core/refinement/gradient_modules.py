@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from core.generators.family import GeneratorFamily
 from core.generators.residual import WeightShift
 from core.models.inverter import Inverter
+from core.refinement.losses import Lpips
 from core.refinement.optimise import BETAS, KernelAdam, Objective, TuningSettings, half_precision, tune
 
 NEGATIVE_SLOPE = 0.2
@@ -128,16 +129,17 @@ def refine_weights(
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     preview: Callable[[WeightShift], None] | None = None,
+    lpips: Lpips | None = None,
 ) -> WeightShift:
     """The correction of the generator's kernels that makes it show this portrait.
 
     image: (1, 3, R, R) in [-1, 1], the aligned photo; w_plus: (L, D), its code, which stays as it is.
-    progress, cancelled, preview: as in `optimise.tune`. The networks are left untouched, and may be used by
-    other threads meanwhile. Equal arguments give equal bits on a CPU.
+    progress, cancelled, preview: as in `optimise.tune`; lpips: as in `Objective`. The networks are left
+    untouched, and may be used by other threads meanwhile. Equal arguments give equal bits on a CPU.
 
     Raises: Cancelled; RefinementFailed where no step gives finite numbers.
     """
     settings = settings or GradientSettings()
-    objective = Objective(generator, inverter, image, w_plus, settings)
+    objective = Objective(generator, inverter, image, w_plus, settings, lpips)
     correction = ModifiedGradients(objective.kernels, settings)
     return tune(objective, correction, settings, progress, cancelled, preview)

@@ -1,9 +1,9 @@
 """What a refined picture is compared by while a visitor waits: only what ships, or what the machine has.
 
 Of GANI's four terms (2023, Equation 1) three have a counterpart here: pixels; perception (LPIPS
-where the machine has it, else the features of the inverter's trunk); identity (the codes of the picture,
-inverted again; ArcFace does not ship, and dlib's network gives no gradient). The fourth, the features of a
-face-parsing network, has none and is left out: nothing that ships has learned to parse a face.
+where the model or the machine has it, else the features of the inverter's trunk); identity (the codes of the
+picture, inverted again; ArcFace does not ship, and dlib's network gives no gradient). The fourth, the
+features of a face-parsing network, has none and is left out: nothing that ships has learned to parse a face.
 """
 
 from collections.abc import Callable

@@ -13,8 +13,8 @@ from core.errors import Cancelled, RefinementFailed
 from core.generators.family import GeneratorFamily
 from core.generators.residual import WeightShift
 from core.models.inverter import Inverter
-from core.precision import compute_dtype
-from core.refinement.losses import LossWeights, PictureLoss, find_lpips
+from core.precision import gradient_dtype
+from core.refinement.losses import LossWeights, Lpips, PictureLoss, find_lpips
 
 # The rate grows over the first steps, and falls to zero over the last share of them.
 WARM_UP_STEPS = 5
@@ -63,15 +63,17 @@ class Objective:
         photo: Tensor,
         w_plus: Tensor,
         settings: TuningSettings,
+        lpips: Lpips | None = None,
     ) -> None:
-        """photo: (1, 3, R, R) in [-1, 1]; w_plus: (L, D)."""
+        """photo: (1, 3, R, R) in [-1, 1]; w_plus: (L, D); lpips: None takes what `find_lpips` finds."""
         self._generator = generator
         self._code = w_plus.detach().clone()[None]  # (1, L, D)
         self._settings = settings
         self._random = torch.Generator().manual_seed(settings.seed)
         with half_precision(self._code.device):
             weights = settings.weights
-            lpips = find_lpips(photo.device) if weights.perceptual else None
+            if lpips is None and weights.perceptual:
+                lpips = find_lpips(photo.device)
             self._likeness = PictureLoss(inverter, photo.detach().clone(), weights, lpips)
 
     @property
@@ -110,11 +112,9 @@ class Objective:
 
 
 def half_precision(device: torch.device) -> contextlib.AbstractContextManager[None]:
-    """bfloat16 for convolutions and products where the hardware multiplies in half precision."""
-    if compute_dtype(device) == torch.float32:
-        return contextlib.nullcontext()
-    # On a GPU as well: gradients would need scaling in float16.
-    return torch.autocast(device.type, torch.bfloat16)
+    """bfloat16 for convolutions and products where the hardware multiplies in it."""
+    dtype = gradient_dtype(device)
+    return contextlib.nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 class KernelAdam:

@@ -43,6 +43,7 @@ class Refiner:
         tuning: GradientSettings | None,
     ) -> None:
         self._generator, self._inverter = bundle.generator, bundle.inverter
+        self._lpips = None if bundle.lpips is None else bundle.lpips.to(renderer.device)
         self._network = bundle.refiner(stage)
         if self._network is not None:
             lay_out(self._network.to(renderer.device))
@@ -105,6 +106,7 @@ class Refiner:
             watcher.count,
             watcher.cancelled,
             shown,
+            self._lpips,
         )
         watcher.check()
         return residual

@@ -25,7 +25,7 @@ def lay_out(network: nn.Module) -> None:
 
 
 class Renderer:
-    """A private copy of a generator, folded for inference on one device."""
+    """A generator made ready to render on one device; weights may be shared and must not change."""
 
     def __init__(self, generator: GeneratorFamily, device: torch.device) -> None:
         """generator: on `device` already."""

@@ -13,6 +13,7 @@ from core.engine import Engine
 from core.errors import BadImage, BadRequest, Cancelled, NoFaceFound
 from core.images import to_tensor
 from core.inversion import seeker
+from core.paste import compositing
 from core.projects.project import Project, open_project, restore, save_project
 from core.session import EditRequest, Portrait, View
 
@@ -49,6 +50,12 @@ def error(portrait: Portrait) -> float:
 def after(begin: Beginner, steps: int):
     """Whether the last descent has made so many steps; to cancel by."""
     return lambda: bool(begin.begun) and begin.begun[-1].steps >= steps
+
+
+def remembered(engine: Engine) -> tuple[int, int, int]:
+    """How many portraits, photos whose faces are known, and descents."""
+    opener = engine._opener
+    return len(engine._memory._portraits), len(opener._detections), len(opener._seeker._pursuits)
 
 
 def test_a_photo_opens_without_an_encoder(
@@ -90,6 +97,7 @@ def test_a_cancelled_opening_is_forgotten(engine: Engine, begin: Beginner, photo
     with pytest.raises(Cancelled, match="opening was cancelled"):
         engine.open_portrait(photo, seconds=1e6, cancelled=after(begin, 2))
     assert begin.begun[0].steps == 2
+    assert remembered(engine) == (0, 0, 0)
     engine.open_portrait(photo, seconds=0)
     assert len(begin.begun) == 2
 
@@ -130,7 +138,7 @@ def test_what_was_refined_or_forgotten_stays_as_it_is(
         portrait, 1e6, cancelled=lambda: after(begin, 3)() and len(begin.begun) == 2
     ) is not (portrait)
     assert torch.equal(begin.given[-1], portrait.w_plus)  # from where the portrait is
-    assert engine._memory.get(portrait.key) is None
+    assert remembered(engine) == (0, 0, 0)
 
 
 def test_an_encoder_gives_the_start(tiny_bundle: Bundle, tiny_engine: Engine, photo: np.ndarray) -> None:
@@ -152,7 +160,7 @@ def begin_given(engine: Engine, begin: Beginner, photo: np.ndarray) -> torch.Ten
 
 @pytest.mark.parametrize("size", [20, 32, 70])
 def test_a_face_that_is_cut_out_already_opens_as_it_is(
-    engine: Engine, portrait: Portrait, size: int, photo: np.ndarray
+    engine: Engine, portrait: Portrait, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crop = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
     landmarks = (portrait.landmarks + 0.5) * size / 32 - 0.5
@@ -161,7 +169,9 @@ def test_a_face_that_is_cut_out_already_opens_as_it_is(
     assert np.array_equal(found.photo, crop)
     assert found.crop.shape == (32, 32, 3)
     assert np.array_equal(found.crop, crop) == (size == 32)
-    assert engine.open_crop(crop, landmarks) is found
+    with monkeypatch.context() as patch:
+        patch.setattr(compositing, "face_mask", lambda *_: pytest.fail("is cut out again"))
+        assert engine.open_crop(crop, landmarks) is found
     assert engine.open_crop(crop, landmarks + 1, seconds=0) is not found
     assert engine.edit(found, WHOLE).shape == crop.shape
 
@@ -184,6 +194,34 @@ def test_a_reference_needs_a_face_to_look_at(engine: Engine, begin: Beginner, ph
     reference = engine.invert_picture(photo[:400, 50:450])
     assert reference.picture.shape == (32, 32, 3)
     assert begin.begun[0].steps > 0
+    with pytest.raises(BadImage, match="reference face must be square"):
+        engine.invert_picture(photo[:400])
+
+
+def test_of_a_reference_nothing_is_remembered(engine: Engine, begin: Beginner, photo: np.ndarray) -> None:
+    face = photo[:400, 50:450]
+    assert engine.invert_picture(face, seconds=0).picture.shape == (32, 32, 3)
+    assert begin.begun[0].steps == 0
+    assert remembered(engine) == (0, 0, 0)
+    with pytest.raises(Cancelled):
+        engine.invert_picture(face, 1e6, after(begin, 3))
+    assert begin.begun[1].steps == 3
+    assert remembered(engine) == (0, 0, 0)
+
+
+def test_another_models_project_takes_the_time_it_may_and_loses_what_shows_no_face(
+    engine: Engine, begin: Beginner, saved_project: bytes
+) -> None:
+    project = open_project(saved_project)
+    with pytest.raises(Cancelled):
+        restore(engine, project, seconds=1e6, cancelled=after(begin, 2))
+    assert begin.begun[0].steps == 2
+    restored = restore(engine, project, seconds=0)
+    assert begin.begun[1].steps == 0
+    # Of 32 px and random weights: faces to nobody's eyes.
+    assert "3 reference faces were left out, as no face was seen in them" in str(restored.notice)
+    assert restored.references == ()
+    assert remembered(engine) == (1, 1, 1)
 
 
 def test_a_project_of_a_better_portrait_opens_with_the_same_pictures(

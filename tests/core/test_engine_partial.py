@@ -184,7 +184,7 @@ def test_what_it_lacks_is_said(fixed: Engine, bare: Engine, tiny_engine: Engine)
 
 def test_without_an_encoder_no_photo_is_opened(bare: Engine, photo: np.ndarray) -> None:
     for ask in (bare.open_portrait, bare.invert_picture):
-        with pytest.raises(BadRequest, match="cannot open photos"):
+        with pytest.raises(BadRequest, match="cannot open photos: it has no encoder; import one for it"):
             ask(photo)
     assert set(bare.refinements) == {"fast", "best"}
     assert all(bare.refinements.values())

@@ -14,6 +14,7 @@ from core.engine import Engine
 from core.errors import BadRequest, Cancelled, OutOfMemory
 from core.generators.residual import LowRank, WeightShift
 from core.images import to_array, to_tensor
+from core.models.lpips import Lpips
 from core.refinement import refiner as module
 from core.refinement.gradient_modules import GradientSettings
 from core.refinement.polish import FRESH
@@ -46,9 +47,11 @@ class Optimiser:
 
     during: Callable[[int], None] = lambda step: None
     calls: int = 0
+    lpips: Lpips | None = None  # that was given last
 
-    def __call__(self, generator, inverter, image, w_plus, settings, progress, cancelled, preview):
+    def __call__(self, generator, inverter, image, w_plus, settings, progress, cancelled, preview, lpips):
         self.calls += 1
+        self.lpips = lpips
         assert image.shape == (1, 3, 32, 32)
         assert not w_plus.is_inference()
         shifts = [0.1 * kernel.detach().flip(0) for kernel in generator.kernels().values()]
@@ -70,6 +73,15 @@ def optimiser(monkeypatch: pytest.MonkeyPatch) -> Optimiser:
     stand_in = Optimiser()
     monkeypatch.setattr(module, "refine_weights", stand_in)
     return stand_in
+
+
+def test_best_compares_with_the_lpips_of_the_model(
+    refining_bundle: Bundle, photo: np.ndarray, optimiser: Optimiser
+) -> None:
+    for own in (Lpips((3, 4, 4, 4, 4)), None):
+        engine = Engine(dataclasses.replace(refining_bundle, lpips=own))
+        engine.refine(engine.open_portrait(photo), "best")
+        assert optimiser.lpips is own
 
 
 def request(mode: str, strength: float = 1.0, **kwargs) -> EditRequest:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from core.errors import BadRequest
-from core.precision import VARIABLE, compute_dtype, layer_dtype
+from core.precision import VARIABLE, compute_dtype, gradient_dtype, layer_dtype
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -27,6 +27,25 @@ def test_the_environment_can_force_float32(monkeypatch: pytest.MonkeyPatch) -> N
     assert compute_dtype(CPU) == compute_dtype(CUDA) == torch.float32
     monkeypatch.setenv(VARIABLE, "")
     assert compute_dtype(CPU) == torch.bfloat16
+
+
+def test_gradients_are_in_bfloat16_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for device, capabilities, on_gpu, wanted in (
+        (CPU, {"avx512_bf16": True}, False, torch.bfloat16),
+        (CPU, {"avx2": True}, True, torch.float32),
+        (CUDA, {}, True, torch.bfloat16),
+        (CUDA, {}, False, torch.float32),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found)
+        monkeypatch.setattr(
+            torch.cuda,
+            "is_bf16_supported",
+            lambda including_emulation, has=on_gpu: including_emulation or has,
+        )
+        assert gradient_dtype(device) == wanted
+    monkeypatch.setenv(VARIABLE, "float32")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert gradient_dtype(CUDA) == torch.float32
 
 
 @pytest.mark.parametrize("word", ["float16", "FLOAT32", "1"])

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from core.generators.limits import check_generator
+
 
 @dataclass(frozen=True)
 class MobileConfig:
@@ -24,8 +26,7 @@ class MobileConfig:
     def __post_init__(self) -> None:
         if self.family != "mobile":
             raise ValueError(f"Family {self.family!r} is not mobile")
-        if min(self.w_dim, self.z_dim, self.mapping_layers, *self.channels, 1) < 1:
-            raise ValueError("Widths and the number of mapping layers must be 1 or more")
+        check_generator(self.resolution, (self.w_dim, self.z_dim, *self.channels), self.mapping_layers)
         if len(self.channels) < 2 or self.resolution != 8 * 2 ** (len(self.channels) - 1):
             raise ValueError(
                 f"Resolution {self.resolution} does not go with {len(self.channels)} channel widths: "

@@ -25,13 +25,14 @@ from core.generators.mobile.layers import (
 from core.generators.mobile.preview import PreviewHead
 from core.generators.mobile.restart import Restarts, State, worth_keeping
 from core.generators.residual import LowRank, Residual
+from core.precision import layer_dtype
 
 # Corrected kernels of the last portraits are kept, as a slider of one of them will be moved again.
 KEPT_CORRECTIONS = 4
 # How many of the picture's rows a CPU computes at a time, and from which size on. Measured.
 STRIP, STRIPS_FROM = 64, 256
 # float32's errors at these sizes are grown by all that follows: in float64 the worst pixel is twice as near
-# to the exact one, for a few hundredths of the time.
+# to the exact one, for a few hundredths of a CPU's time.
 EXACT_UP_TO = 8
 
 
@@ -173,7 +174,7 @@ class FoldedBlock:
 class FoldedImage:
     """`ToImage` with the inverse Haar transform behind it, or the halved low band of it."""
 
-    def __init__(self, layer: ToImage, dtype: torch.dtype) -> None:
+    def __init__(self, layer: ToImage) -> None:
         self.style = _style(layer.affine, layer.gain)
         weight, bias = layer.weight.detach()[:, :, 0, 0], layer.bias.detach()  # (12, I), (12,)
         # The transform's matrix: what it makes of each band's one pixel. Rows: colour, then place in 2x2.
@@ -253,6 +254,15 @@ class Readable(Protocol):
     ) -> Tensor: ...
 
 
+def _dtypes(config: MobileConfig, dtype: torch.dtype, device: torch.device) -> dict[int, torch.dtype]:
+    """By side in px, from 4 to half the resolution: what layers compute in, on a device of this dtype."""
+    sides = [4 * 2**i for i in range(len(config.channels))]
+    found = {side: layer_dtype(dtype, side, config.resolution) for side in sides}
+    if dtype == torch.float32 and device.type == "cpu":
+        found |= {side: torch.float64 for side in sides if side <= EXACT_UP_TO}
+    return found
+
+
 class FoldedMobile:
     """The `Synthesizer` of this family. One call at a time."""
 
@@ -260,20 +270,21 @@ class FoldedMobile:
         """generator: on the device to compute on; its weights are shared, and must not change."""
         config, self._generator = generator.config, generator
         self._sizes = generator.sizes
+        dtypes = _dtypes(config, dtype, generator.constant.device)
         self._previews = {
-            int(size): FoldedPreview(cast(PreviewHead, head), dtype)
+            int(size): FoldedPreview(cast(PreviewHead, head), dtypes[int(size)])
             for size, head in generator.previews.items()
         }
         # Styles and the picture are never rounded more than the network's own weights.
         self._wide = generator.constant.dtype
-        exact = torch.float64 if dtype == torch.float32 else dtype
-        self._constant = generator.constant.detach().to(exact).contiguous(memory_format=torch.channels_last)
-        self._first = FoldedConv(generator.first, exact, True)
+        constant = generator.constant.detach().to(dtypes[4])
+        self._constant = constant.contiguous(memory_format=torch.channels_last)
+        self._first = FoldedConv(generator.first, dtypes[4], True)
         self._blocks = [
-            FoldedBlock(block, exact if block.resolution <= EXACT_UP_TO else dtype, i < config.num_blocks)
+            FoldedBlock(block, dtypes[block.resolution], i < config.num_blocks)
             for i, block in enumerate(cast(list[Block], [*generator.blocks]), start=1)
         ]
-        self._image = FoldedImage(generator.to_image, dtype)
+        self._image = FoldedImage(generator.to_image)
         self._convs = [self._first, *(conv for b in self._blocks for conv in (b.conv1, b.conv2))]
         self._kernels = [conv.kernel() for conv in self._convs]
         self._restarts = Restarts()

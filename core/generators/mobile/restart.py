@@ -42,7 +42,9 @@ class Restarts:
         """As many states as there are that depend on nothing new in these codes (L, D) or kernels."""
         best: list[State] = []
         for trace in self._traces:
-            if trace.strength != strength or (trace.residual and trace.residual()) is not residual:
+            kernels = None if trace.residual is None else trace.residual()
+            forgotten = trace.residual is not None and kernels is None  # which is not the same as none
+            if forgotten or kernels is not residual or trace.strength != strength:
                 continue
             codes = int((trace.w == w).all(1).long().cumprod(0).sum())  # before the first that is new
             states = [state for state in trace.states if 2 * state.block + 1 <= codes]

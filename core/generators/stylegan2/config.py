@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from core.generators.limits import MAX_RANK, check_generator
+
 
 @dataclass(frozen=True)
 class GeneratorConfig:
@@ -27,8 +29,9 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         if self.family != "stylegan2":
             raise ValueError(f"Family {self.family!r} is not stylegan2")
-        if self.code_rank < 0:
-            raise ValueError(f"Code rank {self.code_rank} must be 0 or more")
+        check_generator(self.resolution, (self.w_dim, self.z_dim, *self.channels), self.mapping_layers)
+        if not 0 <= self.code_rank <= MAX_RANK:
+            raise ValueError(f"Code rank {self.code_rank} must be 0 or more, and at most {MAX_RANK}")
         if self.clamp is not None and not self.clamp > 0:
             raise ValueError(f"Clamp {self.clamp} must be above 0")
         if self.resolution < 4 or self.resolution & (self.resolution - 1):

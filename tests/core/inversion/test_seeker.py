@@ -34,17 +34,30 @@ class Falling:
         return 0.5**self.steps
 
 
+class Rising(Falling):
+    """Whose loss rises, and whose codes are those that it begins with only to the last digits but one."""
+
+    @property
+    def codes(self) -> torch.Tensor:
+        return super().codes + 1e-4
+
+    def step(self) -> float:
+        return 2 - super().step()
+
+
 class Scene:
-    """A seeker whose descents are `Falling`."""
+    """A seeker whose descents are of its `kind`; `remembered`: whether portraits are."""
 
     def __init__(self) -> None:
         self.begun: list[Falling] = []
         self.during: Callable[[int], None] = lambda step: None
         self.precedence = Precedence(quiet_seconds=0)
-        self.seeker = Seeker(self._begin, DeviceThread(), self.precedence)
+        self.remembered = True
+        self.kind: type[Falling] = Falling
+        self.seeker = Seeker(self._begin, DeviceThread(), self.precedence, lambda key: self.remembered)
 
     def _begin(self, crop: np.ndarray, landmarks: np.ndarray, code: torch.Tensor | None) -> Falling:
-        self.begun.append(Falling(code, lambda step: self.during(step)))
+        self.begun.append(self.kind(code, lambda step: self.during(step)))
         return self.begun[-1]
 
     def until(self, count: int) -> Callable[[], bool]:
@@ -97,9 +110,9 @@ def test_improving_goes_on_where_opening_stopped(scene: Scene) -> None:
     code = scene.seek(face(0), 0.0)
     scene.seeker.improve(face(0), LONG, lambda c: told.append(float(c[0, 0])), scene.until(3))
     assert (len(scene.begun), scene.begun[0].steps) == (1, 3)
-    assert told == [0, 1, 2]
+    assert told == [1, 2]  # the start was known
     scene.seeker.improve(face(0, 2.0), LONG, lambda c: told.append(float(c[0, 0])), scene.until(5))
-    assert told == [0, 1, 2, 3, 4]  # the code that is known is not told again
+    assert told == [1, 2, 3, 4]  # the code that is known is not told again
     assert len(scene.begun) == 1
     assert torch.equal(code, torch.zeros(2, 3))
 
@@ -118,6 +131,35 @@ def test_a_descent_that_was_forgotten_begins_anew_from_the_code(scene: Scene) ->
         lambda: len(scene.begun) == 2 and bool(told),
     )
     assert (len(scene.begun), told[0]) == (2, 8)  # 7 is known
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_of_a_forgotten_portrait_no_descent_is_kept(scene: Scene, remembered: bool) -> None:
+    scene.remembered = remembered
+    told: list[torch.Tensor] = []
+    scene.seeker.improve(face(0, 7.0), LONG, told.append, lambda: len(told) == 2)
+    assert len(told) == 2
+    scene.seek(face(0), 0.0)
+    assert len(scene.begun) == (1 if remembered else 2)
+
+
+def test_a_descent_that_begins_anew_tells_nothing_that_is_not_better(scene: Scene) -> None:
+    scene.kind = Rising
+    scene.seeker.improve(
+        face(0, 7.0), LONG, lambda _: pytest.fail("is the code that is known"), lambda: steps_of(scene) == 12
+    )
+    assert steps_of(scene) == 12
+
+
+def steps_of(scene: Scene) -> int:
+    return scene.begun[0].steps if scene.begun else 0
+
+
+def test_an_opening_whose_picture_fails_leaves_nothing(scene: Scene) -> None:
+    with pytest.raises(ZeroDivisionError):
+        scene.seek(face(0), better=lambda _: 1 / 0)
+    scene.seek(face(0), 0.0)
+    assert len(scene.begun) == 2
 
 
 def test_improving_waits_as_long_as_anybody_waits(scene: Scene) -> None:

@@ -59,6 +59,14 @@ def test_equal_pictures_give_equal_guesses() -> None:
     assert np.array_equal(person(image, region()), person(image.copy(), region()))
 
 
+def test_where_nothing_is_unlike_the_person_everything_is_the_person() -> None:
+    """Skin on the face, its own hair's colour around it, both in turn along the sides."""
+    image = np.empty((SIZE, SIZE, 3), np.float32)
+    image[:] = (70, 50, 40)
+    image[(FACE > 0) | ((np.abs(X - 128) > 98) & (X % 8 < 4))] = (210, 160, 140)
+    assert np.array_equal(person(image, region()), np.ones((SIDE, SIDE)))
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_without_a_start_everything_is_the_person(value: float) -> None:
     nothing = np.full((64, 64), value, np.float32)

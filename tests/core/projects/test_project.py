@@ -13,7 +13,7 @@ from core import opening
 from core.checkpoints import Bundle
 from core.config import FFHQ_TEMPLATE, ReferenceEditorConfig
 from core.engine import Engine
-from core.errors import BadProject, OutOfMemory
+from core.errors import BadProject, Cancelled, NoFaceFound, OutOfMemory
 from core.faces import alignment
 from core.projects.project import Project, open_project, restore, save_project
 from core.references import Reference
@@ -117,10 +117,59 @@ def test_edits_name_references_as_the_other_model_inverted_them(
 ) -> None:
     engine = other_model(taking_bundle)
     made = Reference(np.ones((8, 32)), np.zeros((32, 32, 3)))
-    monkeypatch.setattr(engine, "invert_picture", lambda picture: made)
+    monkeypatch.setattr(engine, "invert_picture", lambda *_: made)
     restored = restore(engine, open_project(saved_project))
     assert {take.reference for request in restored.history for take in request.takes} == {made}
     assert set(restored.references) == {made}
+
+
+def inverting(engine: Engine, monkeypatch: pytest.MonkeyPatch, blank: int | None = None) -> list[float]:
+    """The seconds that each reference is given, by and by; in the one of this number no face is seen."""
+    seconds: list[float] = []
+    invert = engine.invert_picture
+
+    def timed(picture: np.ndarray, given: float, cancelled: Any) -> Reference:
+        seconds.append(given)
+        if len(seconds) - 1 == blank:
+            raise NoFaceFound("No face.")
+        return invert(picture, given, cancelled)
+
+    monkeypatch.setattr(engine, "invert_picture", timed)
+    return seconds
+
+
+def test_a_reference_without_a_face_is_left_out_and_counted(
+    taking_bundle: Bundle, saved_project: bytes, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = other_model(taking_bundle)
+    inverting(engine, monkeypatch, blank=1)
+    restored = restore(engine, open_project(saved_project))
+    assert "1 reference face was left out, as no face was seen in it" in str(restored.notice)
+    assert len(restored.references) == 1
+    assert {len(request.takes) for request in project.history} == {0, 1, 2}
+    assert {len(request.takes) for request in restored.history} == {0, 1}  # of `other` nothing is taken
+
+
+def test_references_take_little_time_and_less_where_there_are_many(
+    taking_bundle: Bundle, saved_project: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for together, each in ((60.0, 3.0), (1.5, 0.5)):
+        monkeypatch.setattr("core.projects.conversion.REFERENCES_SECONDS", together)
+        engine = other_model(taking_bundle)
+        seconds = inverting(engine, monkeypatch)
+        restore(engine, open_project(saved_project), seconds=100.0)
+        assert seconds == [each] * 3
+
+
+def test_it_is_cancelled_between_references(
+    taking_bundle: Bundle, saved_project: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = other_model(taking_bundle)
+    seconds = inverting(engine, monkeypatch)
+    with pytest.raises(Cancelled):
+        restore(engine, open_project(saved_project), cancelled=lambda: len(seconds) == 2)
+    assert len(seconds) == 2
+    assert len(engine._memory._portraits) == len(engine._opener._detections) == 0
 
 
 def test_another_build_of_the_same_version_is_told_apart(taking_bundle: Bundle, saved_project: bytes) -> None:

@@ -93,6 +93,18 @@ def test_without_correction_there_is_no_drift(
     assert float(objective.terms(none, 0)["locality"]) < 1e-8
 
 
+def test_the_models_own_lpips_is_asked_before_any_other(
+    tiny_bundle: Bundle, photo: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimise, "find_lpips", lambda device: lambda a, b: torch.full((1,), 0.5))
+    settings = TuningSettings(weights=LossWeights(pixel=0, perceptual=3.0, locality=0))
+    generator = tiny_bundle.generator
+    for own, wanted in ((lambda a, b: torch.full((1,), 0.25), 0.75), (None, 1.5)):
+        objective = Objective(generator, tiny_bundle.inverter, photo, generator.w_mean, settings, own)
+        found = objective.terms([torch.zeros_like(kernel) for kernel in objective.kernels], 0)
+        assert {name: float(term) for name, term in found.items()} == {"perceptual": wanted}
+
+
 class Stub:
     """A loss of sum |shift - 1|^2, and a correction that walks towards 1 by tenths; `bad` steps give NaN."""
 

@@ -7,10 +7,13 @@ import torch
 from torch import Tensor
 
 from core.generators.mobile import folded, restart
+from core.generators.mobile.config import MobileConfig
 from core.generators.mobile.folded import KEPT_CORRECTIONS, FoldedMobile
 from core.generators.mobile.grid import remove_grid
 from core.generators.mobile.network import MobileGenerator
 from core.generators.residual import LowRank, Residual, WeightShift
+
+from .conftest import TINY, randomised
 
 
 @pytest.fixture(autouse=True)
@@ -159,6 +162,41 @@ def test_previews_of_the_features_in_their_own_order(tiny_with_preview: MobileGe
     # Each after the other: a preview does not go on from what comes after its features, nor ends the way.
     for size in (16, 64, 16, 64):
         torch.testing.assert_close(fast.raw(w, size=size), generator.synthesis(w, size=size))
+
+
+def test_in_float16_the_lower_resolutions_stay_wide() -> None:
+    """At 128 px the four highest resolutions are those from 16 px on; before, numbers may exceed 65504."""
+    generator = randomised(MobileConfig(128, (8, 8, 8, 8, 6), w_dim=10, z_dim=7), torch.float32)
+    wanted = generator.synthesis(codes(generator, 9).float())
+    far = 2.0**20
+    for part in (generator.first.weight, generator.first.bias, generator.first.noise):
+        part.mul_(far)
+    for part in (generator.blocks[0].up.weight, generator.blocks[0].up.bias):
+        part.div_(far)
+    fast = FoldedMobile(generator, torch.float16)
+    assert [block.conv1.bias.dtype for block in fast._blocks] == [torch.float32, *[torch.float16] * 3]
+    found = fast.raw(codes(generator, 9))
+    assert (found - wanted).abs().mean() <= 0.01 * wanted.abs().mean()
+
+
+def test_only_a_cpu_computes_the_lowest_in_float64() -> None:
+    sides = folded._dtypes(TINY, torch.float32, torch.device("cpu"))
+    assert sides == {4: torch.float64, 8: torch.float64, 16: torch.float32, 32: torch.float32}
+    assert set(folded._dtypes(TINY, torch.float32, torch.device("cuda")).values()) == {torch.float32}
+    assert set(folded._dtypes(TINY, torch.bfloat16, torch.device("cpu")).values()) == {torch.bfloat16}
+
+
+def test_states_of_forgotten_kernels_are_not_those_of_none(tiny: MobileGenerator) -> None:
+    restarts, w = restart.Restarts(), codes(tiny, 10)[0]
+    residual = residuals(tiny)["shift"]
+    states = [restart.State(0, torch.zeros(1))]
+    restarts.keep(w, residual, 0.5, states)
+    assert restarts.known(w, residual, 0.5) == states
+    del residual
+    gc.collect()
+    assert restarts.known(w, None, 0.5) == []
+    restarts.keep(w, None, 0.5, states)
+    assert restarts.known(w, None, 0.5) == states
 
 
 def test_gradients_reach_a_low_rank_residual(tiny: MobileGenerator) -> None:

@@ -1,0 +1,69 @@
+"""core.inversion.bundled: a bundle whose parts do not go with each other is refused in one sentence."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from core.checkpoints import Bundle
+from core.config import FFHQ_TEMPLATE, BundleConfig, MobileConfig, StartConfig
+from core.errors import BadCheckpoint
+from core.generators.registry import build_generator
+from core.inversion import bundled
+from core.inversion.bundled import descents_of
+from core.inversion.descents import Descents
+from core.inversion.start import Start, group_sizes
+
+from .conftest import World
+
+SIDE, COORDINATES = 32, 10
+
+
+@pytest.fixture
+def bundle(world: World, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    """Opens photos by descent, through its pictures of SIDE px; dlib's network is the world's."""
+    monkeypatch.setattr(bundled, "SIZE", SIDE)
+    monkeypatch.setattr(bundled.DlibFaceNetwork, "load", lambda path: world.face_network)
+    generator = build_generator(MobileConfig(64, (8, 8, 8, 4), w_dim=COORDINATES, z_dim=7))
+    start = Start(StartConfig(sum(group_sizes(world.face_network)), 2, COORDINATES))
+    config = BundleConfig(
+        name="mobile",
+        title="Mobile",
+        version="1",
+        generator=generator.config,
+        inverter=None,
+        classifier=None,
+        template=FFHQ_TEMPLATE,
+        attributes=(),
+        start=start.config,
+        lpips=world.lpips.channels,
+    )
+    return Bundle.of(config, generator, start=start, lpips=world.lpips)
+
+
+def test_parts_that_go_together_make_descents(bundle: Bundle, world: World) -> None:
+    made = descents_of(bundle, torch.float32)
+    assert isinstance(made, Descents)
+    assert (made.start, made.face_network, made.lpips) == (bundle.start, world.face_network, world.lpips)
+    assert made.synthesis(bundle.generator.w_mean[None]).shape == (1, 3, SIDE, SIDE)
+    assert descents_of(dataclasses.replace(bundle, start=None), torch.float32) is None
+
+
+def test_without_lpips_or_pictures_of_its_size_there_are_none(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadCheckpoint, match="takes a start, LPIPS and pictures of 32 px"):
+        descents_of(dataclasses.replace(bundle, lpips=None), torch.float32)
+    monkeypatch.setattr(bundled, "SIZE", 48)
+    with pytest.raises(BadCheckpoint, match="pictures of 48 px"):
+        descents_of(bundle, torch.float32)
+
+
+@pytest.mark.parametrize(("features", "coordinates"), [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_a_start_of_other_features_or_coordinates_is_one_sentence(
+    bundle: Bundle, features: int, coordinates: int
+) -> None:
+    own = bundle.start.config
+    other = StartConfig(own.features + features, own.rank, own.coordinates + coordinates)
+    with pytest.raises(BadCheckpoint, match=r"makes \d+ coordinates of \d+ features, not 10 of \d+\."):
+        descents_of(dataclasses.replace(bundle, start=Start(other)), torch.float32)
