@@ -20,6 +20,8 @@ from core.session import SessionStore
 KEPT, KEPT_BYTES = 8, 128 * 2**20
 # A better code is told when this share of the loss is gone, but not more often than a picture is worth.
 TOLD_GAIN, TOLD_SECONDS = 0.02, 2.0
+# The start alone is somebody else; so many steps, less than a second on two cores, make it the person.
+FIRST_STEPS = 4
 
 Better = Callable[[Tensor], None]
 Steps = Callable[[str], None]
@@ -47,14 +49,11 @@ class _Telling:
     loss: float = math.inf
     when: float = field(default_factory=time.monotonic)
 
-    def perhaps(self, pursuit: Pursuit) -> None:
-        """Tell the best code, unless another was told a moment ago, or it is hardly better."""
+    def perhaps(self, pursuit: Pursuit, first: bool = False) -> None:
+        """Tell the best code, unless another was told just now or it is hardly better; the first anyway."""
         new = self._is_new(pursuit)
-        if (
-            new
-            and time.monotonic() - self.when >= TOLD_SECONDS
-            and pursuit.loss < (1 - TOLD_GAIN) * self.loss
-        ):
+        late = time.monotonic() - self.when >= TOLD_SECONDS
+        if new and (first or (late and pursuit.loss < (1 - TOLD_GAIN) * self.loss)):
             self._tell(pursuit)
 
     def last(self, pursuit: Pursuit) -> None:
@@ -101,7 +100,7 @@ class Seeker:
     ) -> Tensor:
         """The best code (L, D) of so many seconds, counted from when it is this face's turn.
 
-        better: is told the first code at once, and now and then a better one. progress: is told of waiting.
+        better: is told a code after FIRST_STEPS, and now and then a better one. progress: is told of waiting.
         What is left to gain, `improve` finds; so long as this is under way, the caller holds precedence.
         Raises: Cancelled.
         """
@@ -111,15 +110,15 @@ class Seeker:
             pursuit = self._pursuit(sought)
             telling = _Telling(better or (lambda _: None), pursuit.codes)
             try:
-                if better is not None:
-                    better(pursuit.codes)
+                steps = 0
                 while not pursuit.arrived and time.monotonic() + longest < end:
                     watcher.check()
                     begun = math.isfinite(pursuit.loss)
                     took = self._step(pursuit)
                     # A first step may take many times as long as the others.
                     longest = max(0.8 * longest, took) if begun else 0.0
-                    telling.perhaps(pursuit)
+                    steps += 1
+                    telling.perhaps(pursuit, first=steps == FIRST_STEPS)
             except BaseException:
                 self._pursuits.drop(sought.key)  # no portrait comes of it that could be forgotten
                 raise

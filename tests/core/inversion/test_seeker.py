@@ -85,16 +85,23 @@ def test_without_time_the_start_comes_back(scene: Scene) -> None:
     told: list[float] = []
     found = scene.seek(face(0), 0.0, better=lambda code: told.append(float(code[0, 0])))
     assert torch.equal(found, torch.zeros(2, 3))
-    assert told == [0]
+    assert told == []
     assert scene.begun[0].steps == 0
 
 
 def test_better_codes_are_told_and_the_best_comes_back_when_it_has_arrived(scene: Scene) -> None:
     told: list[float] = []
     found = scene.seek(face(0), better=lambda code: told.append(float(code[0, 0])), cancelled=lambda: False)
-    assert told[:3] == [0, 1, 2]
+    assert told[:3] == [1, 2, 3]
     assert told == sorted(told)
     assert float(found[0, 0]) == told[-1] > 16
+
+
+def test_the_first_code_is_told_after_a_few_steps(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TOLD_SECONDS", 1e6)
+    told: list[float] = []
+    scene.seek(face(0), better=lambda code: told.append(float(code[0, 0])))
+    assert told == [module.FIRST_STEPS - 1]  # the last that was judged
 
 
 def test_a_cancelled_opening_leaves_nothing(scene: Scene) -> None:
