@@ -189,7 +189,8 @@ class FoldedImage:
         weight, bias = self.full if full else self.half
         flat = x.permute(0, 2, 3, 1).flatten(0, 2)  # (h W, I)
         weight = weight * self.style(w)
-        planes = torch.addmm(bias.to(x.dtype), weight.to(x.dtype), flat.T).view(-1, *x.shape[2:])
+        # As wide as the weights: bfloat16 near 1 has steps of two grey levels, and those make a grid.
+        planes = torch.addmm(bias, weight, flat.T.to(weight.dtype)).view(-1, *x.shape[2:])
         if full:
             planes = planes.unflatten(0, (3, 2, 2)).permute(0, 3, 1, 4, 2)  # (3, h, 2, W, 2)
             out = out.view(3, planes.shape[1], 2, planes.shape[3], 2)

@@ -17,12 +17,13 @@ LIMIT = 0.05
 def remove_grid(picture: Tensor) -> Tensor:
     """(B, 3, H, W) in [-1, 1] -> the same without what repeats at 2, 4 and 8 px; H and W divisible by 8.
 
-    Of the grey picture's fine detail, within +-LIMIT: the mean over each pixel's place in the cells around,
-    less the mean over all places, is subtracted from all three colours.
+    Of each colour's fine detail, within +-LIMIT: the mean over each pixel's place in the cells around, less the
+    mean over all places, is subtracted. The dots are coloured: those of the grey picture alone leave a grid
+    where a colour ends at black or white.
     """
-    grey = picture.sum(1) / 3  # (B, H, W)
-    detail = grey - _smooth(grey)
-    return picture - _repeating(detail.clamp_(-LIMIT, LIMIT))[:, None]
+    planes = picture.flatten(0, 1)  # (B * 3, H, W)
+    detail = planes - _smooth(planes)
+    return (planes - _repeating(detail.clamp_(-LIMIT, LIMIT))).view_as(picture)
 
 
 def _smooth(x: Tensor) -> Tensor:
