@@ -218,9 +218,9 @@ def test_another_models_project_takes_the_time_it_may_and_loses_what_shows_no_fa
     assert begin.begun[0].steps == 2
     restored = restore(engine, project, seconds=0)
     assert begin.begun[1].steps == 0
-    # Of 32 px and random weights: faces to nobody's eyes.
-    assert "3 reference faces were left out, as no face was seen in them" in str(restored.notice)
-    assert restored.references == ()
+    # Two of the three are what random weights make.
+    assert "2 reference faces were left out, as no face was seen in them" in str(restored.notice)
+    assert len(restored.references) == 1
     assert remembered(engine) == (1, 1, 1)
 
 
