@@ -64,11 +64,14 @@ def solver(bundle: Bundle, renderer: Renderer, name: str) -> Solver:
 
 def _tuning(bundle: Bundle, name: str) -> Solver:
     # Imported here, as in the engine: nothing else needs what belongs to optimising.
-    if name == "best":
-        from core.refinement.gradient_modules import refine_weights as tune
-    else:
-        from core.refinement.pivotal import tune_weights as tune
-    return lambda image, inversion, codes: tune(bundle.generator, inverter_of(bundle), image, codes.clone())
+    from core.refinement.gradient_modules import refine_weights
+    from core.refinement.pivotal import tune_weights
+
+    def tuned(image: Tensor, inversion: Tensor, codes: Tensor) -> Residual:
+        start = bundle.generator, inverter_of(bundle), image, codes.clone()
+        return refine_weights(*start) if name == "best" else tune_weights(*start)
+
+    return tuned
 
 
 def refine_faces(opened: Opened, solver: Solver, renderer: Renderer, name: str) -> Refined:

@@ -17,9 +17,9 @@ LIMIT = 0.05
 def remove_grid(picture: Tensor) -> Tensor:
     """(B, 3, H, W) in [-1, 1] -> the same without what repeats at 2, 4 and 8 px; H and W divisible by 8.
 
-    Of each colour's fine detail, within +-LIMIT: the mean over each pixel's place in the cells around, less the
-    mean over all places, is subtracted. The dots are coloured: those of the grey picture alone leave a grid
-    where a colour ends at black or white.
+    Of each colour's fine detail, within +-LIMIT: the mean over each pixel's place in the cells around, less
+    the mean over all places, is subtracted. The dots are coloured: those of the grey picture alone leave a
+    grid where a colour ends at black or white.
     """
     planes = picture.flatten(0, 1)  # (B * 3, H, W)
     detail = planes - _smooth(planes)
