@@ -8,6 +8,7 @@ from app.openings import Opening, Openings, let_go
 from app.visits import Visit
 from core.engine import Engine
 from core.errors import Cancelled, NoFaceFound
+from core.projects.project import Restored
 from core.session import EditRequest, Portrait, SessionStore
 
 
@@ -120,6 +121,22 @@ def test_who_leaves_just_as_it_ends_leaves_nothing(
     with openings.one("me") as opening, pytest.raises(Cancelled, match="the picture is as it was"):
         opened(opening, portrait)
     assert engine.goes_on == [True]
+    assert engine.forgotten == [portrait]
+
+
+def test_nor_does_who_leaves_just_as_a_project_is_open(
+    engine: RecordingEngine, store: SessionStore[Visit], portrait: Portrait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openings = Openings(engine, store)
+
+    def restore(engine, project, progress, seconds, cancelled) -> Restored:
+        assert not cancelled()
+        openings.drop("me")
+        return Restored(portrait, (EditRequest(),), 0, (), None)
+
+    monkeypatch.setattr("app.openings.restore", restore)
+    with openings.one("me") as opening, pytest.raises(Cancelled):
+        opening.project(None, lambda step: None)
     assert engine.forgotten == [portrait]
 
 
