@@ -91,7 +91,11 @@ def milliseconds(address: str, photo: Path) -> dict[str, float | None]:
         wait("document.body.dataset.visagist === 'editing'")
         figures: dict[str, float | None] = {}
         for mode in ("fast", "off"):
-            driver.execute_script(f"document.querySelector('#refine input[value={mode}]').click()")
+            toggle = driver.find_elements(By.CSS_SELECTOR, f"#refine input[value={mode}]")
+            if mode == "fast" and not toggle:
+                continue  # a model without a refiner
+            for button in toggle:
+                driver.execute_script("arguments[0].click()", button)
             time.sleep(PAUSE)
             figures[f"slider_ms_{mode}"] = median(MOVE_SLIDER)
             driver.execute_script(
