@@ -91,7 +91,10 @@ class Engine:
         self._generator = bundle.generator.to(self.device)
         self._renderer = Renderer(bundle.generator, self.device)
         self._editor = CodeEditor(bundle, self.device)
-        begin = descent or descents_of(bundle, gradient_dtype(self.device))
+        descents = descents_of(bundle, gradient_dtype(self.device), self._renderer.render)
+        if descents is not None and descent is None:
+            descents.warm_up()
+        begin = descent or descents
         seeker = None if begin is None else Seeker(begin, self._thread, self._precedence, self._memory.knows)
         parts = bundle, self._renderer, self._thread, self._editor
         self._opener = Opener(*parts, self._memory, self._precedence, seeker)

@@ -9,15 +9,16 @@ from core.checkpoints import Bundle
 from core.errors import BadCheckpoint
 from core.faces.alignment import model_file
 from core.faces.dlib_network import DlibFaceNetwork
+from core.inversion.descent import Synthesis
 from core.inversion.descents import SIZE, Descents
 from core.inversion.start import group_sizes
 from core.inversion.whitening import Whitening
 
 
-def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
+def descents_of(bundle: Bundle, dtype: torch.dtype, shown: Synthesis | None = None) -> Descents | None:
     """What makes this bundle's descents, where its generator is; None for a bundle without a start.
 
-    dtype: what networks compute in.
+    dtype: what networks compute in. shown: what makes the pictures of codes that people see.
     Raises: BadCheckpoint if it has no LPIPS, the generator makes no picture of SIZE px, or the start is of
     other features or coordinates.
     """
@@ -46,5 +47,6 @@ def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
         face_network.to(device),
         bundle.lpips.to(device),
         bundle.start.to(device),
+        shown,
         dtype,
     )

@@ -11,6 +11,8 @@ from core.inversion.whitening import Whitening
 
 # Codes (1, L, D) -> a picture (1, 3, S, S) float32, nominally [-1, 1], with gradients.
 Synthesis = Callable[[Tensor], Tensor]
+# In so many steps a picture's error changes little; finding it anew takes half a step.
+CORRECTED_EVERY = 8
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,16 @@ class Descent:
         loss: OpeningLoss,
         start: Tensor,
         settings: DescentSettings = DescentSettings(),  # frozen
+        shown: Synthesis | None = None,
     ) -> None:
-        """start: coordinates (K,) of all codes, or (L, K)."""
+        """start: coordinates (K,) of all codes, or (L, K).
+
+        shown: what `synthesis` only estimates, without gradients; None: it is exact. Descent finds codes at
+        which an estimate is wrong to its liking: what is judged is the estimate with the error that it had a
+        few steps ago taken away.
+        """
         self._synthesis, self._whitening, self._loss, self._settings = synthesis, whitening, loss, settings
+        self._shown, self._error = shown, torch.zeros(())
         start = start.detach().float().expand(whitening.mean.shape[0], -1)
         self._shared = start.mean(0).requires_grad_()  # (K,)
         self._own = (start - start.mean(0)).requires_grad_()  # (L, K)
@@ -64,7 +73,11 @@ class Descent:
         A loss that is not finite moves nothing.
         """
         v = (self._shared + self._own)[None]  # (1, L, K)
-        terms = self._loss(self._synthesis(self._whitening.codes(v))) | self._loss.pull(v)
+        codes = self._whitening.codes(v)
+        picture = self._synthesis(codes)
+        if self._shown is not None and self.steps % CORRECTED_EVERY == 0:
+            self._error = picture.detach() - self._shown(codes.detach())
+        terms = self._loss(picture - self._error) | self._loss.pull(v)
         total = torch.stack(list(terms.values())).sum()
         if not bool(total.isfinite()):
             return float(total.detach())

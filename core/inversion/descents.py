@@ -24,6 +24,7 @@ class Descents:
     """Makes the descents of one model. Its networks are frozen, on one device; any thread may call.
 
     synthesis: makes pictures of SIZE px. start: None begins at the mean. dtype: networks compute in it.
+    shown: pictures as they are shown, of any size; None: synthesis makes them.
     """
 
     synthesis: Synthesis
@@ -31,6 +32,7 @@ class Descents:
     face_network: DlibFaceNetwork
     lpips: Lpips
     start: Start | None = None
+    shown: Synthesis | None = None
     dtype: torch.dtype = torch.float32
     weights: OpeningWeights = OpeningWeights()  # noqa: RUF009  # frozen
     settings: DescentSettings = DescentSettings()  # noqa: RUF009  # frozen
@@ -44,7 +46,20 @@ class Descents:
         # Pixel centres lie at integers in both pictures.
         points = (landmarks + 0.5) * (SIZE / side) - 0.5
         loss = OpeningLoss(photo, points, self.face_network, self.lpips, self.weights, self.dtype)
-        return Descent(self.synthesis, self.whitening, loss, self._first(photo, code), self.settings)
+        first = self._first(photo, code)
+        shown = None if self.shown is None else self._shown
+        return Descent(self.synthesis, self.whitening, loss, first, self.settings, shown)
+
+    def warm_up(self) -> None:
+        """One step on a picture of nothing: the first chooses kernels, and no visitor should wait for that."""
+        turn = np.linspace(0, 2 * np.pi, 68)
+        points = SIZE / 2 * (1 + np.stack([np.cos(turn), np.sin(turn)], 1) / 2)  # (68, 2)
+        self(np.zeros((SIZE, SIZE, 3), np.uint8), points).step()
+
+    def _shown(self, codes: Tensor) -> Tensor:
+        """(1, L, D) -> (1, 3, SIZE, SIZE)."""
+        assert self.shown is not None
+        return F.interpolate(self.shown(codes), size=(SIZE, SIZE), mode="area")
 
     @torch.no_grad()
     def _first(self, photo: Tensor, code: Tensor | None) -> Tensor:

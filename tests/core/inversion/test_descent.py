@@ -8,7 +8,7 @@ from .conftest import CODES, COORDINATES, World
 
 
 def descent(
-    world: World, synthesis=None, settings: DescentSettings | None = None
+    world: World, synthesis=None, settings: DescentSettings | None = None, shown=None
 ) -> tuple[Descent, torch.Tensor]:
     torch.manual_seed(3)
     wanted = torch.randn(COORDINATES)
@@ -16,10 +16,8 @@ def descent(
     weights = OpeningWeights(mean=1e-4, equal=1e-3)
     loss = OpeningLoss(photo, world.landmarks, world.face_network, world.lpips, weights)
     start = torch.zeros(COORDINATES)
-    return (
-        Descent(synthesis or world.synthesis, world.whitening, loss, start, settings or DescentSettings()),
-        wanted,
-    )
+    made = synthesis or world.synthesis, world.whitening, loss, start, settings or DescentSettings(), shown
+    return Descent(*made), wanted
 
 
 def test_it_finds_the_code_of_a_generated_picture(world: World) -> None:
@@ -44,6 +42,39 @@ def test_the_loss_told_is_that_of_the_codes_before_the_move(world: World) -> Non
     terms = search._loss(picture) | search._loss.pull(before[None])
     assert told == pytest.approx(float(sum(terms.values())))
     assert not torch.equal(search.coordinates, before)
+
+
+def test_the_error_of_an_estimate_is_taken_away(world: World) -> None:
+    """An estimate that is too dark, the more so the further from the mean, makes codes that are shown too
+    bright; with what is shown to hold it against, it leads to where the exact pictures lead.
+    """
+
+    def estimate(w: torch.Tensor) -> torch.Tensor:
+        return world.synthesis(w) * 0.8 - 0.3
+
+    blind, wanted = descent(world, estimate)
+    seeing, _ = descent(world, estimate, shown=world.synthesis)
+    for _ in range(80):
+        blind.step()
+        seeing.step()
+
+    off = [float((d.coordinates.mean(0) - wanted).norm() / wanted.norm()) for d in (blind, seeing)]
+    assert off[0] > 0.5 > 0.3 > off[1]
+
+
+def test_what_is_shown_is_asked_now_and_then(world: World) -> None:
+    asked = []
+
+    def shown(w: torch.Tensor) -> torch.Tensor:
+        assert not w.requires_grad
+        asked.append(search.steps)
+        return world.synthesis(w)
+
+    search, _ = descent(world, shown=shown)
+    exact, _ = descent(world)
+
+    assert [search.step() for _ in range(17)] == pytest.approx([exact.step() for _ in range(17)], rel=1e-4)
+    assert asked == [0, 8, 16]
 
 
 def test_stopping_and_going_on_changes_nothing(world: World) -> None:
