@@ -25,7 +25,7 @@ from core.generators.registry import installed_weights
 from core.models.lpips import CHANNELS, Lpips, from_torchvision_names
 
 NAME, TITLE = "portrait1024", "Portrait 1024"
-PREVIEWS = (128, 256)
+PREVIEWS = (256,)  # of the heads that are trained; nothing asks for smaller pictures
 LICENCE = (
     "Generator: package random-face 2021.7.21.1, Apache-2.0; its weights were distilled from NVIDIA's "
     "StyleGAN2 for FFHQ, whose licence is for non-commercial use. LPIPS: BSD. What was fitted here used "
@@ -54,7 +54,11 @@ def new_bundle(preview: dict[str, Tensor], lpips: dict[str, Tensor], version: st
         package=package,
         lpips=CHANNELS,
     )
-    own = {f"previews.{name}": tensor.float() for name, tensor in preview.items()}
+    own = {
+        f"previews.{name}": tensor.float()
+        for name, tensor in preview.items()
+        if int(name.split(".")[0]) in PREVIEWS
+    }
     left = generator.load_state_dict({**installed_weights(package), **own}, strict=False)
     if left.unexpected_keys or set(left.missing_keys) != {"w_mean", "w_basis"}:
         raise ValueError(f"The previews are not this generator's: {left}")
