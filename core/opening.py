@@ -107,6 +107,8 @@ class Opener:
             self._inverter.heads.to(renderer.dtype)
         if self._inverter is not None:
             lay_out(self._inverter.to(renderer.device))
+        if self.possible:
+            alignment.read_models()
         self._detections = Detections()
         self._finishing = FINISHING_SECONDS
 

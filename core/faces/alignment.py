@@ -82,6 +82,12 @@ def _landmark_model() -> dlib.shape_predictor:
     return dlib.shape_predictor(model_file("shape_predictor_68_face_landmarks.dat"))
 
 
+def read_models() -> None:
+    """Read the files that finding faces needs, most of a second, now rather than with the first photo."""
+    _detector()
+    _landmark_model()
+
+
 def find_faces(photo: np.ndarray) -> tuple[Face, ...]:
     """All faces, largest first, at most MAX_FACES.
 
