@@ -17,16 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from core.config import (
-    PAPER_GENERATOR,
-    PAPER_INVERTER,
-    ClassifierConfig,
-    FamilyConfig,
-    GradualEncoderConfig,
-    InverterConfig,
-    ReferenceEditorConfig,
-    RefinerConfig,
-)
+from core.config import PAPER_GENERATOR, PAPER_INVERTER, FamilyConfig
 from core.engine import Engine
 from core.errors import BadCheckpoint, BadRequest, Cancelled, NoFaceFound
 from core.generators.mobile.config import FFHQ_1024
@@ -35,10 +26,20 @@ from core.generators.registry import build_generator
 from core.generators.stylegan2.network import Generator
 from core.generators.stylegan2.plain import plain_synthesis
 from core.images import to_array
+from core.models.face_parser import SIDE, FaceParser
 from core.models.inverter import build_inverter
+from core.models.iterative_inverter import DESCRIPTORS, IterativeInverter
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
+from core.network_config import (
+    ClassifierConfig,
+    GradualEncoderConfig,
+    InverterConfig,
+    IterativeInverterConfig,
+    ReferenceEditorConfig,
+    RefinerConfig,
+)
 from core.references import Take
 from core.session import EditRequest, Portrait, View
 
@@ -56,6 +57,8 @@ PHOTO_SIDE, FACE_SIDE = 640, 320
 # Fewer pixels than this are no picture to judge an edit by.
 PREVIEW = 256
 SAMPLES_TRIED = 16
+# As the app shows an edit, unless it is told otherwise.
+WHOLE = View(start="photo", output="photo")
 
 Cost = dict[str, int]
 Costs = dict[str, Cost]
@@ -118,6 +121,27 @@ def network_costs(
         }
 
 
+def pass_costs(config: IterativeInverterConfig) -> Cost:
+    """One pass of an iterative inverter, which looks at the photo and at the picture of the code so far."""
+    with FakeTensorMode():
+        module = IterativeInverter(config).eval()
+        side = config.input_resolution
+        picture, descriptors = torch.empty(1, 3, side, side), torch.empty(1, DESCRIPTORS)
+        v = torch.empty(1, config.num_codes, config.w_dim)
+
+        def run() -> Tensor:
+            return module(module.look(picture, descriptors), module.look(picture, descriptors), v)
+
+        return {"parameters": parameters(module), "macs": macs(run)}
+
+
+def parser_costs() -> Cost:
+    """The face parser, for one crop."""
+    with FakeTensorMode():
+        module, picture = FaceParser().eval(), torch.empty(1, 3, SIDE, SIDE)
+        return {"parameters": parameters(module), "macs": macs(lambda: module(picture))}
+
+
 def refiner_costs(refiner: RefinerConfig, generator: FamilyConfig, inverter: InverterConfig) -> Cost:
     """What a refiner adds to inverter and generator for one image, counted without weights."""
     with FakeTensorMode():
@@ -170,17 +194,17 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
 
     photo: HWC uint8 with a face; by default one that the engine's own generator makes.
     Returns {"milliseconds": {"edit", "edit_photo", "render", "render_plain"}, "times_faster", "peak_mib",
-    "peak_best_mib", "device", "parameters", "macs"}: "edit" gives the face, "edit_photo" the whole photo with
-    it in place; "render_plain" is the generator as the paper writes it, in float32, and "times_faster" its
-    time over "render"'s. "peak_mib" is what all of this takes but best and the plain rendering,
-    "peak_best_mib" with best. Where the model can: "open"; "best_step", one step of the best refinement;
-    "open_fast", opening and refining, and "edit_fast"; "edit_reference", which takes all attributes from a
-    face of the gallery or, without one, from the mean face; "render_R", the picture made with R pixels, for
-    every size but the full one, and "edit_preview", the least of PREVIEW or more with its way to an array;
-    "render_from_R", a picture whose codes are those of the last one
-    where they act on fewer than R pixels.
-    Where OpenVINO is installed and the generator is the published one of 1024 px: "render_openvino", its own
-    run of the generator's files, and "of_openvino", the time of "render" over that.
+    "peak_best_mib", "device", "parameters", "macs"}: "edit" gives the face, "edit_photo" lays the edit on
+    the whole photo's own pixels; "render_plain" is the generator as the paper writes it, in float32, and
+    "times_faster" its time over "render"'s. "peak_mib" is what all of this takes but best and the plain
+    rendering, "peak_best_mib" with best. Where the model can: "open"; "best_step", one step of the best
+    refinement; "open_fast", opening and refining, and "edit_fast"; "edit_reference", which takes all
+    attributes from a face of the gallery or, without one, from the mean face; "render_R", the picture made
+    with R pixels, for every size but the full one, and "edit_preview", the least of PREVIEW or more with
+    its way to an array; "render_from_R", a picture whose codes are those of the last one where they act on
+    fewer than R pixels. Where OpenVINO is installed and the generator is the published one of 1024 px:
+    "render_openvino", its own run of the generator's files, and "of_openvino", the time of "render" over
+    that.
     Raises: NoFaceFound; BadRequest if no photo is given and none can be made.
     """
     if photo is None and engine.opens_photos:
@@ -192,6 +216,10 @@ def benchmark(engine: Engine, photo: np.ndarray | None = None) -> dict[str, Any]
         costs[f"refiner_{refiner.stage}"] = refiner_costs(refiner, config.generator, config.inverter)
     if config.reference_editor is not None:
         costs["reference_editors"] = editor_costs(config.reference_editor)
+    if config.iterative_inverter is not None:
+        costs["pass"] = pass_costs(config.iterative_inverter)
+    if config.parser:
+        costs["parser"] = parser_costs()
     portrait = _generated(engine) if photo is None else engine.open_portrait(photo)
     times = _timings(engine, portrait)
     peak = peak_mib()
@@ -248,7 +276,7 @@ def _timings(engine: Engine, portrait: Portrait) -> dict[str, float]:
         engine.edit(portrait, EditRequest(sliders={name: 0.1 * (i + 1)}))
 
     def edit_photo(i: int) -> None:
-        engine.edit(portrait, EditRequest(sliders={name: -0.1 * (i + 1)}, view=View(output="photo")))
+        engine.edit(portrait, EditRequest(sliders={name: -0.1 * (i + 1)}, view=WHOLE))
 
     def open_fast(i: int) -> None:
         engine.refine(open_fresh(i, blue=1), "fast")

@@ -92,10 +92,10 @@ def _describe_list(result: Result) -> str:
 def _show(args: argparse.Namespace) -> Result:
     import dataclasses
 
-    from cli.bench import editor_costs, network_costs, refiner_costs
+    from cli.bench import editor_costs, network_costs, parser_costs, pass_costs, refiner_costs
     from core.checkpoints import find_bundle, read_config
-    from core.config import InverterConfig
     from core.importing.install.installing import abilities
+    from core.network_config import InverterConfig
 
     folder = find_bundle(args.name)
     config = read_config(folder)
@@ -105,6 +105,10 @@ def _show(args: argparse.Namespace) -> Result:
         costs[f"refiner_{refiner.stage}"] = refiner_costs(refiner, config.generator, config.inverter)
     if config.reference_editor is not None:
         costs["reference_editors"] = editor_costs(config.reference_editor)
+    if config.iterative_inverter is not None:
+        costs["pass"] = pass_costs(config.iterative_inverter)
+    if config.parser:
+        costs["parser"] = parser_costs()
     return {
         "name": folder.name,
         "title": config.title,

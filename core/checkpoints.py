@@ -31,7 +31,9 @@ from core.errors import BadCheckpoint, BadRequest
 from core.generators.family import GeneratorFamily
 from core.generators.registry import build_generator, installed_weights
 from core.inversion.start import Start
+from core.models.face_parser import FaceParser
 from core.models.inverter import Inverter, build_inverter
+from core.models.iterative_inverter import IterativeInverter
 from core.models.latent_classifier import LatentClassifier
 from core.models.lpips import Lpips
 from core.models.reference_editor import ReferenceEditor
@@ -53,7 +55,9 @@ class Bundle:
     linear_directions: (A, L, D), A the classifier's; directions: (F, L, D), the fixed ones.
     refiners: by stage, "one_stage" or "two_stage";
     reference_editors: by attribute, those that the config lists; gallery: (N, L, D), reference faces' codes.
-    start, lpips: what opening by descent needs. fingerprint: SHA-256 of all weights, in hexadecimal.
+    start or iterative_inverter, and lpips: what opening by descent needs.
+    parser: tells the person from the background.
+    fingerprint: SHA-256 of all weights, in hexadecimal.
     """
 
     config: BundleConfig
@@ -68,6 +72,8 @@ class Bundle:
     fingerprint: str
     start: Start | None = None
     lpips: Lpips | None = None
+    parser: FaceParser | None = None
+    iterative_inverter: IterativeInverter | None = None
 
     @classmethod
     def of(
@@ -83,6 +89,8 @@ class Bundle:
         gallery: Tensor | None = None,
         start: Start | None = None,
         lpips: Lpips | None = None,
+        parser: FaceParser | None = None,
+        iterative_inverter: IterativeInverter | None = None,
     ) -> "Bundle":
         """One that was never on disk, and so has no fingerprint; it has no more than is given."""
         none = torch.zeros(0, *generator.w_mean.shape)
@@ -99,6 +107,8 @@ class Bundle:
             "",
             start,
             lpips,
+            parser,
+            iterative_inverter,
         )
 
     def refiner(self, stage: str | None = None) -> RefineStyle | None:
@@ -182,6 +192,7 @@ def file_hash(path: Path, progress: Callable[[int], None] = lambda _: None) -> s
 def _check_parts(bundle: Bundle) -> None:
     config = bundle.config
     editor, inverter, classifier = config.reference_editor, bundle.inverter, bundle.classifier
+    iterative = bundle.iterative_inverter
     for what, described, given in (
         ("generator", config.generator, bundle.generator.config),
         ("refiners", sorted(refiner.stage for refiner in config.refiners), sorted(bundle.refiners)),
@@ -192,6 +203,8 @@ def _check_parts(bundle: Bundle) -> None:
         ("number of gallery faces", config.gallery, len(bundle.gallery)),
         ("start", config.start, bundle.start and bundle.start.config),
         ("LPIPS", config.lpips, bundle.lpips.channels if bundle.lpips else ()),
+        ("face parser", config.parser, bundle.parser is not None),
+        ("iterative inverter", config.iterative_inverter, iterative and iterative.config),
     ):
         if given != described:
             raise ValueError(f"The config describes the {what} {described}, given are {given}")
@@ -278,6 +291,8 @@ def _blank(folder: Path, config: BundleConfig) -> Bundle:
                 torch.empty(config.gallery, *codes),
                 Start(config.start) if config.start else None,
                 Lpips(config.lpips) if config.lpips else None,
+                FaceParser() if config.parser else None,
+                IterativeInverter(config.iterative_inverter) if config.iterative_inverter else None,
             )
     except Exception as error:  # whatever a constructor says to a nonsensical but well-formed description
         reason = _one_line(error)
@@ -293,6 +308,8 @@ def _by_part(bundle: Bundle) -> dict[str, nn.Module]:
         "classifier": bundle.classifier,
         "start": bundle.start,
         "lpips": bundle.lpips,
+        "parser": bundle.parser,
+        "iterative_inverter": bundle.iterative_inverter,
     }
     editors = bundle.reference_editors
     return {
@@ -320,7 +337,7 @@ def _refiner_part(stage: str) -> str:
 
 
 _ALL_PARTS = {
-    "inverter", "classifier", "start", "lpips", EDITORS, GALLERY, DIRECTIONS,
+    "inverter", "classifier", "start", "lpips", "parser", "iterative_inverter", EDITORS, GALLERY, DIRECTIONS,
     *map(_refiner_part, ("one_stage", "two_stage")),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Frozen, validated descriptions of every module and of a whole model bundle.
+"""Frozen, validated description of a whole model bundle; its networks': `core.network_config`.
 
 A config says what a network *is*; weights come from outside (`core.checkpoints`).
 """
@@ -6,146 +6,27 @@ A config says what a network *is*; weights come from outside (`core.checkpoints`
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from core.generators.limits import check_depth
 from core.generators.mobile.config import MobileConfig
 from core.generators.stylegan2.config import GeneratorConfig, config_f_channels
+from core.network_config import (
+    ClassifierConfig,
+    GradualEncoderConfig,
+    InverterConfig,
+    IterativeInverterConfig,
+    ReferenceEditorConfig,
+    RefinerConfig,
+    StartConfig,
+)
 from core.references import MIXES
 
 FORMAT_VERSION = 1
 MAX_GALLERY = 256
-MAX_POLISH = 100  # a description from a stranger must not keep the machine busy for hours
 
 # By their entry `family`; in descriptions from before there were two it is missing, and means the first.
 FamilyConfig = GeneratorConfig | MobileConfig
 FAMILY_CONFIGS: Mapping[str, type[FamilyConfig]] = {"stylegan2": GeneratorConfig, "mobile": MobileConfig}
-
-
-def _is_power_of_two(n: int) -> bool:
-    return n >= 4 and n & (n - 1) == 0
-
-
-@dataclass(frozen=True)
-class InverterConfig:
-    """Style Transformer (Hu et al., CVPR 2022): IR-SE trunk, feature pyramid, three decoder layers."""
-
-    num_codes: int
-    w_dim: int = 512
-    input_resolution: int = 256
-    stem_width: int = 64
-    widths: tuple[int, int, int, int] = (64, 128, 256, 512)
-    units: tuple[int, int, int, int] = (3, 4, 14, 3)
-    heads: int = 4
-    feedforward: int = 1024
-    dropout: float = 0.1
-    mapping_layers: int = 8
-    dense_width: int = 0  # hidden width of the dense head beside the attention; 0, the paper's: none
-
-    def __post_init__(self) -> None:
-        check_depth("The encoder", self.mapping_layers, *self.units)
-        if self.dense_width < 0:
-            raise ValueError(f"Dense width {self.dense_width} must be 0 or more")
-        if self.w_dim % self.heads:
-            raise ValueError(f"w width {self.w_dim} must be divisible by num_heads {self.heads}")
-        if self.input_resolution % 16:
-            raise ValueError(f"Input resolution {self.input_resolution} must be divisible by 16")
-
-
-@dataclass(frozen=True)
-class GradualEncoderConfig:
-    """The encoders of pSp (Richardson et al., CVPR 2021) and e4e (Tov et al., SIGGRAPH 2021).
-
-    Both have Style Transformer's trunk and one small convolutional head ("map2style") for each code.
-    kind: "psp", where every head gives its code, or "e4e", where the first gives a base code and the others
-    offsets from it.
-    """
-
-    kind: Literal["psp", "e4e"]
-    num_codes: int
-    w_dim: int = 512
-    input_resolution: int = 256
-    stem_width: int = 64
-    widths: tuple[int, int, int, int] = (64, 128, 256, 512)
-    units: tuple[int, int, int, int] = (3, 4, 14, 3)
-
-    def __post_init__(self) -> None:
-        check_depth("The encoder", *self.units)
-        if self.kind not in ("psp", "e4e"):
-            raise ValueError(f"Encoder kind {self.kind!r} must be psp or e4e")
-        if not _is_power_of_two(self.input_resolution) or self.input_resolution < 32:
-            raise ValueError(f"Input resolution {self.input_resolution} must be a power of two from 32 on")
-
-
-@dataclass(frozen=True)
-class RefinerConfig:
-    """RefineStyle (Xia et al. 2024): grouped transformer over token sets of the last `layers` convolutions.
-
-    A two-stage refiner has a trunk of its own (stem_width, widths, units), which sees the photo and its
-    inversion at input_resolution * fold, each fold x fold pixels as channels (fold 1, the paper's: none).
-    polish: steps of direct optimisation that follow the prediction (0, the paper's inversion: none).
-    """
-
-    stage: Literal["one_stage", "two_stage"]
-    layers: int
-    tokens: int = 32
-    w_dim: int = 512
-    heads: int = 4
-    feedforward: int = 1024
-    dropout: float = 0.1
-    input_resolution: int = 256
-    fold: int = 1
-    stem_width: int = 64
-    widths: tuple[int, int, int, int] = (64, 128, 256, 512)
-    units: tuple[int, int, int, int] = (3, 4, 14, 3)
-    polish: int = 0
-
-    def __post_init__(self) -> None:
-        check_depth("A refiner", self.layers, *self.units)
-        if self.stage not in ("one_stage", "two_stage"):
-            raise ValueError(f"Refiner stage {self.stage!r} must be one_stage or two_stage")
-        if self.w_dim % self.heads:
-            raise ValueError(f"Token width {self.w_dim} must be divisible by num_heads {self.heads}")
-        if min(self.layers, self.tokens, self.fold) < 1:
-            raise ValueError("A refiner needs at least one layer, one token and fold 1")
-        if not 0 <= self.polish <= MAX_POLISH:
-            raise ValueError(f"Polish {self.polish} must be from 0 to {MAX_POLISH}")
-
-
-@dataclass(frozen=True)
-class ClassifierConfig:
-    """Latent classifier of Style Transformer, section 4: one branch for each attribute.
-
-    linear_embedding: no activation between embedding and logit, as in the published weights.
-    """
-
-    num_codes: int
-    attributes: tuple[str, ...]
-    w_dim: int = 512
-    hidden: tuple[int, int] = (2048, 512)
-    embedding: int = 32
-    linear_embedding: bool = False
-
-
-@dataclass(frozen=True)
-class ReferenceEditorConfig:
-    """Reference editor T of Style Transformer, section 4.1: one module for each of `attributes`.
-
-    width: of the tokens that attention works on; below w_dim, the paper's, modules become small enough that
-    every slider can have one.
-    """
-
-    num_codes: int
-    attributes: tuple[str, ...]
-    w_dim: int = 512
-    width: int = 512
-    heads: int = 4
-
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.width % self.heads:
-            raise ValueError(f"Editor width {self.width} must be divisible by num_heads {self.heads}")
-        if len(set(self.attributes)) < len(self.attributes):
-            raise ValueError(f"An attribute has one reference editor, not {', '.join(self.attributes)}")
 
 
 @dataclass(frozen=True)
@@ -187,22 +68,6 @@ class SourceConfig:
 
 
 @dataclass(frozen=True)
-class StartConfig:
-    """Where descent on a photo starts (`core.inversion.start`): a linear guess in closed form.
-
-    features: numbers that it sees; rank: components that are kept; coordinates: of the whitened code.
-    """
-
-    features: int
-    rank: int
-    coordinates: int
-
-    def __post_init__(self) -> None:
-        if min(self.features, self.rank, self.coordinates) < 1:
-            raise ValueError("A start has at least one feature, one component and one coordinate")
-
-
-@dataclass(frozen=True)
 class PackageConfig:
     """An installed package that the generator's published weights are read from, as data.
 
@@ -224,9 +89,9 @@ class PackageConfig:
 class BundleConfig:
     """Everything `model.json` says: what the networks are, how faces are cut, which sliders exist.
 
-    A bundle opens photos by its inverter or, without one, by descent from its start; one that has neither
-    opens none. One without a classifier has the sliders of `directions` alone, which are the same for every
-    face.
+    A bundle opens photos by its inverter, by descent from its start or iterative inverter, or by one after
+    the other; without any of them it opens none. One without a classifier has the sliders of `directions`
+    alone, which are the same for every face.
     """
 
     name: str
@@ -245,12 +110,18 @@ class BundleConfig:
     directions: tuple[str, ...] = ()  # fixed directions, by name; a slider of that name follows one
     sources: tuple[SourceConfig, ...] = ()
     package: PackageConfig | None = None  # where the generator's weights are, if not in the bundle
-    start: StartConfig | None = None  # of the descent that opens photos where there is no inverter
+    start: StartConfig | None = None  # where the descent that opens photos begins, by a linear guess
+    iterative_inverter: IterativeInverterConfig | None = None  # where it begins, by passes that compare
+    parser: bool = False  # whether a face parser comes with it (`core.models.face_parser`)
     lpips: tuple[int, ...] = ()  # channels of the trunk of its LPIPS (`core.models.lpips`); (): it has none
 
     def __post_init__(self) -> None:
         codes, width = self.generator.num_codes, self.generator.w_dim
-        for part, config in (("Inverter", self.inverter), ("Classifier", self.classifier)):
+        for part, config in (
+            ("Inverter", self.inverter),
+            ("Iterative inverter", self.iterative_inverter),
+            ("Classifier", self.classifier),
+        ):
             if config is not None and (config.num_codes, config.w_dim) != (codes, width):
                 raise ValueError(
                     f"{part} makes {config.num_codes} codes of {config.w_dim}, "
@@ -276,8 +147,8 @@ class BundleConfig:
 
     @property
     def opens_photos(self) -> bool:
-        """Whether it has an inverter, or a start that descent goes on from."""
-        return self.inverter is not None or self.start is not None
+        """Whether it has an inverter, or says where descent begins."""
+        return any(part is not None for part in (self.inverter, self.start, self.iterative_inverter))
 
     @property
     def takes_encoders(self) -> bool:
@@ -380,6 +251,8 @@ class BundleConfig:
             parts["package"] = _build(PackageConfig, parts["package"])
         if parts.get("start") is not None:
             parts["start"] = _build(StartConfig, parts["start"])
+        if parts.get("iterative_inverter") is not None:
+            parts["iterative_inverter"] = _build(IterativeInverterConfig, parts["iterative_inverter"])
         return _build(cls, parts)
 
 

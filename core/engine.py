@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar, get_args
@@ -15,17 +14,19 @@ from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
 from core.editing.code_editor import CodeEditor
 from core.errors import BadRequest
 from core.faces.alignment import Face
+from core.faces.parsing import Parsing
 from core.generators.family import GeneratorFamily
 from core.generators.residual import Residual
 from core.images import to_array, to_levels
 from core.inversion.bundled import descents_of
 from core.inversion.pursuit import Begin
-from core.inversion.seeker import Seeker
+from core.inversion.seeker import FIRST_STEPS, Seeker
 from core.keys import PortraitKey, content_hash
 from core.memory import PortraitMemory
 from core.opening import OPENING_SECONDS, Opener, Wishes
 from core.paste import compositing
-from core.precision import gradient_dtype
+from core.paste.detail import People
+from core.precision import device_of, gradient_dtype
 from core.references import Reference
 from core.refinement.fade import fade
 from core.refinement.gradient_modules import GradientSettings
@@ -34,13 +35,10 @@ from core.refinement.running import Precedence, Progress, Watcher
 from core.rendering.allocator import tune_allocator
 from core.rendering.device_thread import DeviceThread
 from core.rendering.renderer import Renderer
+from core.sampling import Sampler
 from core.session import EditRequest, Order, Portrait, View
 
-# Of pictures rendered at once, all together; one of 1024 px, which has more, is rendered alone.
-BATCH_PIXELS = 8 * 128**2
 GENERATED_PSI = 0.7
-# Of the gallery's pictures, where the generator makes smaller ones: they are only shown small.
-GALLERY_SIDE = 256
 # How long a portrait goes on improving once it is open.
 IMPROVING_SECONDS = 30.0
 
@@ -91,16 +89,26 @@ class Engine:
         self._generator = bundle.generator.to(self.device)
         self._renderer = Renderer(bundle.generator, self.device)
         self._editor = CodeEditor(bundle, self.device)
-        descents = descents_of(bundle, gradient_dtype(self.device), self._renderer.render)
-        if descents is not None and descent is None:
-            descents.warm_up()
-        begin = descent or descents
-        seeker = None if begin is None else Seeker(begin, self._thread, self._precedence, self._memory.knows)
+        begin = descent or self._descents(bundle)
+        seeker = None
+        if begin is not None:
+            # Where passes found the code, the picture of it is the person already.
+            first = FIRST_STEPS if bundle.iterative_inverter is None else 1
+            seeker = Seeker(begin, self._thread, self._precedence, self._memory.knows, first)
+        dtype = self._renderer.dtype
+        self._parsing = None if bundle.parser is None else Parsing(bundle.parser, self.device, dtype)
         parts = bundle, self._renderer, self._thread, self._editor
-        self._opener = Opener(*parts, self._memory, self._precedence, seeker)
+        self._opener = Opener(*parts, self._memory, self._precedence, seeker, self._parsing)
         self._refiner = Refiner(bundle, self._renderer, self._thread, self._memory, refiner, tuning)
-        self._gallery_codes, self.fingerprint = bundle.gallery, bundle.fingerprint
+        self._sampler = Sampler(bundle, self._renderer, self._thread)
+        self.fingerprint = bundle.fingerprint
         self.lpips = bundle.lpips  # that comes with the model, if one does
+
+    def _descents(self, bundle: Bundle) -> Begin | None:
+        found = descents_of(bundle, gradient_dtype(self.device))
+        if found is not None:
+            found.warm_up()
+        return found
 
     @classmethod
     def load(
@@ -111,7 +119,7 @@ class Engine:
         Raises: BadCheckpoint for the bundle, BadRequest for the device or the refiner.
         """
         tune_allocator()
-        chosen = _device(device)
+        chosen = device_of(device)
         thread = DeviceThread()
         bundle = thread.run(lambda: load_bundle(find_bundle(name_or_path), chosen))
         return cls(bundle, chosen, refiner, thread=thread)
@@ -212,9 +220,8 @@ class Engine:
 
         Raises: NoFaceFound if the detector sees no face in it.
         """
-        code = self._thread.run(lambda: self._generator.sample(1, GENERATED_PSI, seed))
-        picture = self._thread.run(lambda: self._faces(code))[0]
-        return self.resume(picture, self.find_faces(picture), 0, code[0].cpu().numpy())
+        (code,), (picture,) = self._sampler.sample(1, seed, GENERATED_PSI)
+        return self.resume(picture, self.find_faces(picture), 0, code.cpu().numpy())
 
     @property
     def opens_photos(self) -> bool:
@@ -246,13 +253,10 @@ class Engine:
         """What an edit can take from a reference: attributes, as the sliders are ordered, then mixes."""
         return self._editor.takeable
 
-    @cached_property
+    @property
     def gallery(self) -> tuple[Reference, ...]:
         """Reference faces that come with the model; their pictures are rendered at the first call, small."""
-        size = next((size for size in self._generator.sizes if size >= GALLERY_SIDE), None)
-        faces = self._thread.run(lambda: self._faces(self._gallery_codes, size))
-        codes = self._gallery_codes.cpu().numpy()
-        return tuple(Reference(w_plus, face) for w_plus, face in zip(codes, faces, strict=True))
+        return self._sampler.gallery
 
     @property
     def refinements(self) -> Mapping[str, str | None]:
@@ -294,17 +298,19 @@ class Engine:
         view = request.view
         whole = view.output == "photo"
         with self._precedence.first():
-            pictures = self._thread.run(lambda: _pictures(self._rendered(portrait, request), view))
+            pictures, people = self._thread.run(lambda: self._pictures(portrait, request))
         if not pictures:
             return (portrait.photo if whole else portrait.crop).copy()
         if len(pictures) == 1:
             return pictures[0]
         base, edited = pictures
         if not whole:
-            return compositing.change_face(portrait.crop, base, edited, portrait.mask, view.keep_detail)
+            return compositing.change_face(
+                portrait.crop, base, edited, portrait.mask, view.keep_detail, people
+            )
         paste = compositing.paste_change if view.start == "photo" else compositing.paste_rendering
         photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
-        return paste(photo, transform, crop, base, edited, mask, view.keep_detail)
+        return paste(photo, transform, crop, base, edited, mask, view.keep_detail, people)
 
     def rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
         """What every view of this edit is made of, on the device; how it is shown does not matter here.
@@ -312,6 +318,16 @@ class Engine:
         Raises: BadRequest, as `edit`.
         """
         return self._thread.run(lambda: self._rendered(portrait, request))
+
+    def _pictures(
+        self, portrait: Portrait, request: EditRequest
+    ) -> tuple[tuple[np.ndarray, ...], People | None]:
+        """What a view needs of the generator and, where the edit is laid on the photo, of the parser."""
+        rendered = self._rendered(portrait, request)
+        pictures = _levels(rendered, request.view)
+        if len(pictures) < 2 or self._parsing is None or portrait.person is None:
+            return pictures, None
+        return pictures, (portrait.person, self._parsing.person(rendered.edited))
 
     def _rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
         w = self._editor.edited_code(portrait.w_plus, portrait.directions, request)
@@ -354,13 +370,7 @@ class Engine:
 
     def samples(self, n: int, seed: int, psi: float = GENERATED_PSI) -> list[np.ndarray]:
         """n synthetic faces (R, R, 3) uint8; psi: 0 is the mean face, 1 the full variety."""
-        return self._thread.run(lambda: self._faces(self._generator.sample(n, psi, seed)))
-
-    def _faces(self, codes: Tensor, size: int | None = None) -> list[np.ndarray]:
-        """(N, L, D) -> N pictures (S, S, 3) uint8, S the size or, where it is None, the full one."""
-        batch = max(1, BATCH_PIXELS // self.config.generator.resolution**2)
-        parts = codes.split(batch)
-        return [face for part in parts for face in to_array(self._renderer.render(part, size=size))]
+        return self._sampler.sample(n, seed, psi)[1]
 
     def run(self, job: Callable[[], T]) -> T:
         """A job's result, computed where the model's own work is; to measure it there."""
@@ -387,7 +397,7 @@ class Engine:
         self._opener.close()
 
 
-def _pictures(rendered: Rendered, view: View) -> tuple[np.ndarray, ...]:
+def _levels(rendered: Rendered, view: View) -> tuple[np.ndarray, ...]:
     """What a view needs of the generator, (R, R, 3) each.
 
     None of them where the edit moves nothing of the photo; G(w') as uint8 where that is all; else G(w) and
@@ -400,14 +410,3 @@ def _pictures(rendered: Rendered, view: View) -> tuple[np.ndarray, ...]:
         return (to_array(rendered.edited)[0],)
     base = to_levels(rendered.base)
     return base, to_levels(rendered.edited) if moved else base
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()  # "meta" makes tensors, but holds nothing
-    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        raise BadRequest(f"This machine has no device '{name}'; use auto, cpu or cuda.") from error
-    return device

@@ -19,6 +19,7 @@ from core.errors import BadImage, BadRequest, Cancelled, NoFaceFound
 from core.faces import alignment
 from core.faces.alignment import CropTransform, Face
 from core.faces.identity import Identity
+from core.faces.parsing import Parsing
 from core.generators.residual import Residual
 from core.images import to_array, to_tensor
 from core.inversion.seeker import Seeker, Sought
@@ -82,6 +83,7 @@ class Cut:
     landmarks: np.ndarray
     mask: np.ndarray
     identity: Identity
+    person: np.ndarray | None
 
 
 class Opener:
@@ -96,6 +98,7 @@ class Opener:
         memory: PortraitMemory,
         precedence: Precedence,
         seeker: Seeker | None,
+        parsing: Parsing | None = None,
     ) -> None:
         """seeker: finds codes by descent, from what the bundle's encoder says where it has one; None: the
         encoder alone."""
@@ -109,7 +112,7 @@ class Opener:
             lay_out(self._inverter.to(renderer.device))
         if self.possible:
             alignment.read_models()
-        self._detections = Detections()
+        self._detections, self._parsing = Detections(), parsing
         self._finishing = FINISHING_SECONDS
 
     @property
@@ -277,8 +280,9 @@ class Opener:
         transform = transform or alignment.crop_transform(landmarks, self._config.template)
         crop = alignment.crop(photo, transform, size)
         landmarks = alignment.to_crop(landmarks, transform, size)
-        mask = compositing.face_mask(landmarks, size)
-        return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks))
+        mask, parsing = compositing.face_mask(landmarks, size), self._parsing
+        person = None if parsing is None else self._device.run(lambda: parsing.person(to_tensor(crop)))
+        return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks), person)
 
     def _cut_already(self, crop: np.ndarray, landmarks: np.ndarray, key: PortraitKey) -> Cut:
         """Of a picture (S, S, 3) that is all face, its landmarks (68, 2) in its pixels."""
@@ -302,6 +306,7 @@ class Opener:
             crop=cut.crop,
             mask=cut.mask,
             identity=cut.identity,
+            person=cut.person,
             residuals=residuals,
             **computed,
         )

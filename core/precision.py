@@ -53,3 +53,15 @@ def layer_dtype(dtype: torch.dtype, side: int, full: int) -> torch.dtype:
     """
     lowest = full // 2 ** (FLOAT16_RESOLUTIONS - 1)
     return torch.float32 if dtype == torch.float16 and side < lowest else dtype
+
+
+def device_of(name: str) -> torch.device:
+    """The device of this name; "auto" is CUDA where there is one. Raises: BadRequest."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()  # "meta" makes tensors, but holds nothing
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        raise BadRequest(f"This machine has no device '{name}'; use auto, cpu or cuda.") from error
+    return device

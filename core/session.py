@@ -42,6 +42,8 @@ class Portrait:
     identity: who the crop looks like, computed when it is asked for.
     residuals: what "fast" and "best" found out about this face, those that were computed; bases: for each
     of them (1, 3, R, R) float32, G(w_plus) with it.
+    person: square, of any side, float32 in [0, 1]: where the crop shows the person; None: the model has no
+    face parser.
 
     Arrays are read-only; tensors, which cannot be, are never changed in place.
     """
@@ -60,6 +62,7 @@ class Portrait:
     identity: Identity
     residuals: Mapping[str, Residual] = field(default_factory=dict)
     bases: Mapping[str, Tensor] = field(default_factory=dict)
+    person: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name in ("directions", "residuals", "bases"):
@@ -68,7 +71,8 @@ class Portrait:
             array.setflags(write=False)
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
-        return self.photo, self.crop, self.inversion, self.mask
+        own = self.photo, self.crop, self.inversion, self.mask
+        return own if self.person is None else (*own, self.person)
 
     @property
     def landmarks(self) -> np.ndarray:

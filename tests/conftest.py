@@ -10,16 +10,7 @@ import skimage.data
 import torch
 
 from core.checkpoints import Bundle, load_bundle, save_bundle
-from core.config import (
-    AlignmentTemplate,
-    AttributeConfig,
-    BundleConfig,
-    ClassifierConfig,
-    GeneratorConfig,
-    InverterConfig,
-    ReferenceEditorConfig,
-    RefinerConfig,
-)
+from core.config import AlignmentTemplate, AttributeConfig, BundleConfig, GeneratorConfig
 from core.engine import Engine
 from core.errors import BadCheckpoint
 from core.generators.mobile.package import package_folder
@@ -28,6 +19,7 @@ from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer
+from core.network_config import ClassifierConfig, InverterConfig, ReferenceEditorConfig, RefinerConfig
 from core.precision import VARIABLE
 
 NUM_CODES, W_DIM = 8, 32

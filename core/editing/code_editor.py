@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.checkpoints import Bundle
 from core.editing.explore import explorations, explore_steps
-from core.editing.label import directions, edit_step, unit_codes
+from core.editing.label import directions, unit_codes
 from core.editing.mixing import available_mixes
 from core.editing.taking import take_all
 from core.errors import BadRequest
@@ -65,10 +65,12 @@ class CodeEditor:
         w = self._taken(w_plus, request.takes)
         if not request.sliders:
             return w
-        named = [(*self._sliders[n], value) for n, value in request.sliders.items() if n in self._sliders]
-        step = edit_step(directions[request.order], ((index, value * unit) for index, unit, value in named))
+        step, axes = torch.zeros_like(w_plus), directions[request.order]
         for name, value in request.sliders.items():
-            if name not in self._sliders:
+            if name in self._sliders:
+                index, unit = self._sliders[name]
+                step = step + value * unit * axes[index]
+            else:
                 step = step + value * self._explored[name]
         return (w_plus.expand(2, -1, -1) if w is None else w) + step
 

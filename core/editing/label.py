@@ -1,7 +1,7 @@
 """Label-based editing directions (Style Transformer, Hu et al., CVPR 2022, section 4.2 and appendix B)."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -44,18 +44,6 @@ def unit_codes(directions: Tensor) -> Tensor:
     """(..., L, D) scaled so that every code (dim=-1) has norm 1; a zero code stays zero."""
     norm = directions.norm(dim=-1, keepdim=True)
     return torch.where(norm > 0, directions / norm, 0)
-
-
-def edit_step(axes: Tensor, moves: Iterable[tuple[int, float]]) -> Tensor:
-    """The step in W+ of some sliders: the sum of length times direction.
-
-    axes: (..., A, L, D), what `directions` gives; moves: (attribute's index, slider value times its unit).
-    -> (..., L, D).
-    """
-    step = axes.new_zeros(*axes.shape[:-3], *axes.shape[-2:])  # there may be no axis to copy it from
-    for index, length in moves:
-        step = step + length * axes[..., index, :, :]
-    return step
 
 
 def _in_double(classifier: LatentClassifier) -> LatentClassifier:

@@ -1,11 +1,12 @@
 """Style mixing: another face's codes where they do one thing (Karras et al. 2019, section 3.1).
 
 Coarse, middle and fine are codes by the resolution at which they act. Colour is no set of codes: each drives
-convolutions too, and toRGB at 4 and 8 px gives half of a face's colour. On photos opened with the model that
-ships, 16 pairs, amount 1, the last two of its 12 codes went 1 % of the way to the reference's colours (a* and
-b* on a 4 x 4 grid); the last four, which are fine by another name, 35 %; the last six 46 %, with other
-eyes and brows (correlation of luminance edges with the source's: 0.94); toRGB alone 92 %, with the source's
-features (0.98). So a face has two rows of codes while it is edited: what the convolutions take, and toRGB.
+convolutions too, and toRGB at 4 and 8 px gives half of a face's colour. On photos opened with an earlier
+model of 128 px, 16 pairs, amount 1, the last two of its 12 codes went 1 % of the way to the reference's
+colours (a* and b* on a 4 x 4 grid); the last four, which are fine by another name, 35 %; the last six 46 %,
+with other eyes and brows (correlation of luminance edges with the source's: 0.94); toRGB alone 92 %, with the
+source's features (0.98). So a face has two rows of codes while it is edited: what the convolutions take, and
+toRGB.
 """
 
 import math
@@ -30,9 +31,7 @@ def mixed_codes(name: str, layout: CodeLayout) -> list[int]:
 
 def available_mixes(layout: CodeLayout) -> tuple[str, ...]:
     """Those of MIXES that a generator with these codes can do."""
-    return tuple(
-        name for name in MIXES if (layout.colour if name == COLOUR else mixed_codes(name, layout))
-    )
+    return tuple(name for name in MIXES if (layout.colour if name == COLOUR else mixed_codes(name, layout)))
 
 
 def mix(w: Tensor, reference: Tensor, names: Collection[str], amount: float, layout: CodeLayout) -> Tensor:

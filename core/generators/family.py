@@ -136,6 +136,13 @@ class GeneratorFamily(nn.Module, ABC):
         """
         return lambda w: self.synthesis(w, size=size)
 
+    def followed(self, size: int) -> int:
+        """Of how many codes, from the first on, pictures of `size` px show what the full picture shows.
+
+        What the others do is estimated where those pictures are previews.
+        """
+        return self.layout.num_codes
+
     def fits(self, residual: Residual) -> bool:
         """Whether the residual is of this generator's kernels."""
         if isinstance(residual, WeightShift):

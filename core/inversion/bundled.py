@@ -9,44 +9,63 @@ from core.checkpoints import Bundle
 from core.errors import BadCheckpoint
 from core.faces.alignment import model_file
 from core.faces.dlib_network import DlibFaceNetwork
-from core.inversion.descent import Synthesis
 from core.inversion.descents import SIZE, Descents
+from core.inversion.passes import Passes
 from core.inversion.start import group_sizes
 from core.inversion.whitening import Whitening
+from core.network_config import IterativeInverterConfig, StartConfig
 
 
-def descents_of(bundle: Bundle, dtype: torch.dtype, shown: Synthesis | None = None) -> Descents | None:
-    """What makes this bundle's descents, where its generator is; None for a bundle without a start.
+def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
+    """What makes this bundle's descents, where its generator is; None without a start or iterative inverter.
 
-    dtype: what networks compute in. shown: what makes the pictures of codes that people see.
-    Raises: BadCheckpoint if it has no LPIPS, the generator makes no picture of SIZE px, or the start is of
-    other features or coordinates.
+    dtype: what networks compute in.
+    Raises: BadCheckpoint if it has no LPIPS, the generator makes no picture of SIZE px, or start or iterative
+    inverter are of other features, pictures or coordinates.
     """
-    if bundle.start is None:
+    start, iterative = bundle.start, bundle.iterative_inverter
+    if start is None and iterative is None:
         return None
     if bundle.lpips is None or SIZE not in bundle.generator.sizes:
         raise BadCheckpoint(
-            f"The model {bundle.config.title} cannot open photos by descent: that takes a start, LPIPS and "
-            f"pictures of {SIZE} px."
+            f"The model {bundle.config.title} cannot open photos by descent: that takes LPIPS and pictures "
+            f"of {SIZE} px."
         )
     whitening = Whitening.of(bundle.generator)
     device = whitening.mean.device
     face_network = DlibFaceNetwork.load(Path(model_file("dlib_face_recognition_resnet_model_v1.dat")))
-    start = bundle.start.config
-    features, coordinates = sum(group_sizes(face_network)), len(whitening.basis)
+    if start is not None:
+        _check_start(bundle, start.config, face_network, len(whitening.basis))
+    if iterative is not None:
+        _check_iterative(bundle, iterative.config, len(whitening.basis))
+    for network in (face_network, bundle.lpips, *(() if iterative is None else (iterative,))):
+        convert_conv2d_weight_memory_format(network, torch.channels_last)
+    face_network, synthesis = face_network.to(device), bundle.generator.descended(SIZE, dtype)
+    return Descents(
+        synthesis,
+        whitening,
+        face_network,
+        bundle.lpips.to(device),
+        None if start is None else start.to(device),
+        None if iterative is None else Passes(iterative.to(device), face_network, synthesis, whitening),
+        bundle.generator.followed(SIZE),
+        dtype,
+    )
+
+
+def _check_start(bundle: Bundle, start: StartConfig, network: DlibFaceNetwork, coordinates: int) -> None:
+    features = sum(group_sizes(network))
     if (start.features, start.coordinates) != (features, coordinates):
         raise BadCheckpoint(
             f"The model {bundle.config.title} cannot open photos by descent: its start makes "
             f"{start.coordinates} coordinates of {start.features} features, not {coordinates} of {features}."
         )
-    for network in (face_network, bundle.lpips):
-        convert_conv2d_weight_memory_format(network, torch.channels_last)
-    return Descents(
-        bundle.generator.descended(SIZE, dtype),
-        whitening,
-        face_network.to(device),
-        bundle.lpips.to(device),
-        bundle.start.to(device),
-        shown,
-        dtype,
-    )
+
+
+def _check_iterative(bundle: Bundle, config: IterativeInverterConfig, coordinates: int) -> None:
+    if (config.input_resolution, config.w_dim) != (SIZE, coordinates):
+        raise BadCheckpoint(
+            f"The model {bundle.config.title} cannot open photos by descent: its iterative inverter sees "
+            f"{config.input_resolution} px and gives {config.w_dim} coordinates, not {SIZE} px and "
+            f"{coordinates}."
+        )

@@ -11,8 +11,6 @@ from core.inversion.whitening import Whitening
 
 # Codes (1, L, D) -> a picture (1, 3, S, S) float32, nominally [-1, 1], with gradients.
 Synthesis = Callable[[Tensor], Tensor]
-# In so many steps a picture's error changes little; finding it anew takes half a step.
-CORRECTED_EVERY = 8
 
 
 @dataclass(frozen=True)
@@ -39,19 +37,19 @@ class Descent:
         loss: OpeningLoss,
         start: Tensor,
         settings: DescentSettings = DescentSettings(),  # frozen
-        shown: Synthesis | None = None,
+        free: int | None = None,
     ) -> None:
         """start: coordinates (K,) of all codes, or (L, K).
 
-        shown: what `synthesis` only estimates, without gradients; None: it is exact. Descent finds codes at
-        which an estimate is wrong to its liking: what is judged is the estimate with the error that it had a
-        few steps ago taken away.
+        free: how many codes, from the first on, find something of their own; None: all of them. The others
+        follow what codes share: where pictures only estimate what a code does, descent would take it to
+        where the estimate is wrong to its liking.
         """
         self._synthesis, self._whitening, self._loss, self._settings = synthesis, whitening, loss, settings
-        self._shown, self._error = shown, torch.zeros(())
         start = start.detach().float().expand(whitening.mean.shape[0], -1)
         self._shared = start.mean(0).requires_grad_()  # (K,)
-        self._own = (start - start.mean(0)).requires_grad_()  # (L, K)
+        own = start - start.mean(0)  # (L, K)
+        self._own, self._held = own[:free].clone().requires_grad_(), own[len(own[:free]) :]
         self._adam = torch.optim.Adam(
             [{"params": [self._shared]}, {"params": [self._own]}], lr=0.0, betas=settings.betas
         )
@@ -60,24 +58,24 @@ class Descent:
     @property
     def coordinates(self) -> Tensor:
         """(L, K), where the descent stands."""
-        return (self._shared + self._own).detach()
+        return self._places().detach()
 
     @property
     def codes(self) -> Tensor:
         """(L, D) float32, where the descent stands."""
         return self._whitening.codes(self.coordinates[None])[0]
 
+    def _places(self) -> Tensor:
+        """(L, K), with gradients to both parts."""
+        return self._shared + torch.cat([self._own, self._held])
+
     def step(self) -> float:
         """Judge the codes, then move them. Returns the loss before the move.
 
         A loss that is not finite moves nothing.
         """
-        v = (self._shared + self._own)[None]  # (1, L, K)
-        codes = self._whitening.codes(v)
-        picture = self._synthesis(codes)
-        if self._shown is not None and self.steps % CORRECTED_EVERY == 0:
-            self._error = picture.detach() - self._shown(codes.detach())
-        terms = self._loss(picture - self._error) | self._loss.pull(v)
+        v = self._places()[None]  # (1, L, K)
+        terms = self._loss(self._synthesis(self._whitening.codes(v))) | self._loss.pull(v)
         total = torch.stack(list(terms.values())).sum()
         if not bool(total.isfinite()):
             return float(total.detach())

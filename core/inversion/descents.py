@@ -11,6 +11,7 @@ from core.faces.dlib_network import DlibFaceNetwork
 from core.images import to_tensor
 from core.inversion.descent import Descent, DescentSettings, Synthesis
 from core.inversion.losses import OpeningLoss, OpeningWeights
+from core.inversion.passes import Passes
 from core.inversion.start import Start, start_features
 from core.inversion.whitening import Whitening
 from core.models.lpips import Lpips
@@ -23,8 +24,8 @@ SIZE = 256
 class Descents:
     """Makes the descents of one model. Its networks are frozen, on one device; any thread may call.
 
-    synthesis: makes pictures of SIZE px. start: None begins at the mean. dtype: networks compute in it.
-    shown: pictures as they are shown, of any size; None: synthesis makes them.
+    synthesis: makes pictures of SIZE px. start, passes: say where to begin, the latter if there are both, the
+    mean if there is neither. dtype: networks compute in it. free: as for `Descent`.
     """
 
     synthesis: Synthesis
@@ -32,7 +33,8 @@ class Descents:
     face_network: DlibFaceNetwork
     lpips: Lpips
     start: Start | None = None
-    shown: Synthesis | None = None
+    passes: Passes | None = None
+    free: int | None = None
     dtype: torch.dtype = torch.float32
     weights: OpeningWeights = OpeningWeights()  # noqa: RUF009  # frozen
     settings: DescentSettings = DescentSettings()  # noqa: RUF009  # frozen
@@ -47,28 +49,25 @@ class Descents:
         points = (landmarks + 0.5) * (SIZE / side) - 0.5
         loss = OpeningLoss(photo, points, self.face_network, self.lpips, self.weights, self.dtype)
         first = self._first(photo, code)
-        shown = None if self.shown is None else self._shown
-        return Descent(self.synthesis, self.whitening, loss, first, self.settings, shown)
+        return Descent(self.synthesis, self.whitening, loss, first, self.settings, self.free)
 
     def warm_up(self) -> None:
-        """One step on a picture of nothing: the first chooses kernels, and no visitor should wait for that."""
+        """One step on a picture of nothing: the first chooses kernels, which no visitor should wait for."""
         turn = np.linspace(0, 2 * np.pi, 68)
         points = SIZE / 2 * (1 + np.stack([np.cos(turn), np.sin(turn)], 1) / 2)  # (68, 2)
         self(np.zeros((SIZE, SIZE, 3), np.uint8), points).step()
-
-    def _shown(self, codes: Tensor) -> Tensor:
-        """(1, L, D) -> (1, 3, SIZE, SIZE)."""
-        assert self.shown is not None
-        return F.interpolate(self.shown(codes), size=(SIZE, SIZE), mode="area")
 
     @torch.no_grad()
     def _first(self, photo: Tensor, code: Tensor | None) -> Tensor:
         """Coordinates (K,) or (L, K)."""
         if code is not None:
             return self.whitening.coordinates(code[None])[0]
-        if self.start is None:
+        if self.start is None and self.passes is None:
             return self.whitening.mean.new_zeros(len(self.whitening.basis))
         half = self.dtype != torch.float32
         with torch.autocast(photo.device.type, self.dtype, enabled=half):
+            if self.passes is not None:
+                return self.passes(photo)[0].float()
+            assert self.start is not None
             features = start_features(self.face_network, photo)
         return self.start(features.float())[0]

@@ -20,7 +20,7 @@ from core.session import SessionStore
 KEPT, KEPT_BYTES = 8, 128 * 2**20
 # A better code is told when this share of the loss is gone, but not more often than a picture is worth.
 TOLD_GAIN, TOLD_SECONDS = 0.02, 2.0
-# The start alone is somebody else; so many steps, less than a second on two cores, make it the person.
+# A linear start alone is somebody else; so many steps, less than a second on two cores, make it the person.
 FIRST_STEPS = 4
 
 Better = Callable[[Tensor], None]
@@ -76,7 +76,7 @@ class Seeker:
     """Descends for one face at a time, a step in the device's thread each, so that edits go in between.
 
     begin: makes the descent of a face. known: whether a portrait of this key is remembered; of one that is
-    not, improving keeps no descent. Thread-safe.
+    not, improving keeps no descent. first: after how many steps a code is worth a picture. Thread-safe.
     """
 
     def __init__(
@@ -85,7 +85,9 @@ class Seeker:
         device: DeviceThread,
         precedence: Precedence,
         known: Callable[[PortraitKey], bool],
+        first: int = FIRST_STEPS,
     ) -> None:
+        self._first = first
         self._begin, self._device, self._precedence, self._known = begin, device, precedence, known
         self._turns = Turns()
         self._pursuits: SessionStore[Pursuit] = SessionStore(KEPT, KEPT_BYTES)
@@ -100,7 +102,8 @@ class Seeker:
     ) -> Tensor:
         """The best code (L, D) of so many seconds, counted from when it is this face's turn.
 
-        better: is told a code after FIRST_STEPS, and now and then a better one. progress: is told of waiting.
+        better: is told a code after the first few steps, and now and then a better one. progress: is told of
+        waiting.
         What is left to gain, `improve` finds; so long as this is under way, the caller holds precedence.
         Raises: Cancelled.
         """
@@ -108,7 +111,9 @@ class Seeker:
         with self._turns.take(watcher):
             end, longest = time.monotonic() + seconds, 0.0
             pursuit = self._pursuit(sought)
-            telling = _Telling(better or (lambda _: None), pursuit.codes)
+            # Judged and unmoved after one step, the start itself is what is told then.
+            known = pursuit.codes if self._first > 1 else None
+            telling = _Telling(better or (lambda _: None), known)
             try:
                 steps = 0
                 while not pursuit.arrived and time.monotonic() + longest < end:
@@ -118,7 +123,7 @@ class Seeker:
                     # A first step may take many times as long as the others.
                     longest = max(0.8 * longest, took) if begun else 0.0
                     steps += 1
-                    telling.perhaps(pursuit, first=steps == FIRST_STEPS)
+                    telling.perhaps(pursuit, first=steps == self._first)
             except BaseException:
                 self._pursuits.drop(sought.key)  # no portrait comes of it that could be forgotten
                 raise

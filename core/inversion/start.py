@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.config import StartConfig
 from core.faces.dlib_network import CHIP_SIZE, DlibFaceNetwork, Unit
+from core.network_config import StartConfig
 
 # Left, top and side of the square around the face that is looked at besides the crop, in units of its side.
 FACE = (40 / 256, 56 / 256, 176 / 256)
@@ -24,15 +24,22 @@ def start_features(network: DlibFaceNetwork, crops: Tensor) -> Tensor:
 
     The chips are fixed squares of the crop, since its alignment has put the face there: the whole, and FACE.
     """
-    side = crops.shape[-1]
-    left, top, width = (round(part * side) for part in FACE)
     found = [F.adaptive_avg_pool2d(crops, PICTURE).flatten(1)]
-    for square in (crops[:, :, top : top + width, left : left + width], crops):
-        chips = F.interpolate(square, size=(CHIP_SIZE, CHIP_SIZE), mode="bilinear", antialias=True)
+    for chips in fixed_chips(crops):
         descriptor, maps = network(chips)
         found.append(descriptor)
         found += [F.adaptive_avg_pool2d(maps[i].float(), pooled).flatten(1) for i, pooled in MAPS]
     return torch.cat(found, 1)
+
+
+def fixed_chips(crops: Tensor) -> tuple[Tensor, Tensor]:
+    """Aligned crops (B, 3, S, S) -> chips (B, 3, CHIP_SIZE, CHIP_SIZE) of the face and of the whole."""
+    side = crops.shape[-1]
+    left, top, width = (round(part * side) for part in FACE)
+    face = crops[:, :, top : top + width, left : left + width]
+    size = CHIP_SIZE, CHIP_SIZE
+    near, far = (F.interpolate(x, size=size, mode="bilinear", antialias=True) for x in (face, crops))
+    return near, far
 
 
 def group_sizes(network: DlibFaceNetwork) -> list[int]:

@@ -34,13 +34,17 @@ class Whitening:
         """Coordinates (B, L, K), one set a code, -> codes (B, L, D)."""
         return self.mean + torch.einsum("blk,kld->bld", v, self.basis)
 
-    def coordinates(self, w: Tensor) -> Tensor:
+    def coordinates(self, w: Tensor, inverse: Tensor | None = None) -> Tensor:
         """Codes (B, L, D) -> coordinates (B, L, K); of what the basis does not span, the nearest.
 
-        Directions of (almost) no variance get coordinate zero.
+        inverse: `inverse()`, which takes a second, for whoever asks often.
         """
-        inverse = torch.linalg.pinv(self.basis.permute(1, 0, 2).double(), rtol=1e-4)  # (L, D, K)
+        inverse = self.inverse() if inverse is None else inverse
         return torch.einsum("bld,ldk->blk", (w - self.mean).double(), inverse).float()
+
+    def inverse(self) -> Tensor:
+        """(L, D, K) float64; directions of (almost) no variance get coordinate zero."""
+        return torch.linalg.pinv(self.basis.permute(1, 0, 2).double(), rtol=1e-4)
 
 
 def spread(v: Tensor) -> tuple[float, float]:

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.config import GradualEncoderConfig
 from core.generators.stylegan2.layers import EqualizedLinear
 from core.models.style_transformer import Trunk
+from core.network_config import GradualEncoderConfig
 
 NEGATIVE_SLOPE = 0.01
 # Codes that are read from the coarse feature, and those before the fine one's (pSp section 3.1).

@@ -3,10 +3,10 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.config import GradualEncoderConfig, InverterConfig
 from core.generators.family import GeneratorFamily
 from core.models.gradual_encoder import GradualEncoder
 from core.models.style_transformer import StyleTransformer
+from core.network_config import GradualEncoderConfig, InverterConfig
 
 # Both: image (B, 3, S, S) in [-1, 1] -> offsets (B, L, D) from the mean code, and a `trunk`.
 Inverter = StyleTransformer | GradualEncoder

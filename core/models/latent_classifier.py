@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.config import ClassifierConfig
+from core.network_config import ClassifierConfig
 
 NEGATIVE_SLOPE = 0.2
 

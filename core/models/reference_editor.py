@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from core.config import ReferenceEditorConfig
+from core.network_config import ReferenceEditorConfig
 
 # A query that wins no value gives nothing, not 0 / 0.
 EPSILON = 1e-8

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.config import RefinerConfig
 from core.models.style_transformer import DecoderLayer, Trunk
+from core.network_config import RefinerConfig
 from core.ops.modulated_conv import LowRankPair
 
 FACTOR = 0.01
@@ -45,7 +45,8 @@ class RefineStyle(nn.Module):
         # A and B of Equation 4, "initialized with small values".
         self.factors = nn.Parameter(torch.full((2 * config.layers, config.tokens), FACTOR))
         self.trunk = Trunk(config, 6 * config.fold**2) if config.stage == "two_stage" else None
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(1 if self.trunk is None else 3))
+        sizes = config.w_dim, config.heads, config.feedforward, config.dropout
+        self.layers = nn.ModuleList(DecoderLayer(*sizes) for _ in range(1 if self.trunk is None else 3))
 
     def one_stage(self, finest: Tensor) -> list[LowRankPair | None]:
         """finest: (B, D, S/4, S/4), F3 of the inverter's trunk.

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.config import GradualEncoderConfig, InverterConfig, RefinerConfig
 from core.generators.stylegan2.layers import MappingNetwork
+from core.network_config import GradualEncoderConfig, InverterConfig, RefinerConfig
 
 SE_REDUCTION = 16
 
@@ -97,19 +97,18 @@ def _enlarge(x: Tensor, like: Tensor) -> Tensor:
 class DecoderLayer(nn.Module):
     """Post-norm transformer decoder layer: self-attention, cross-attention, FFN (Equations 1 to 4)."""
 
-    def __init__(self, config: InverterConfig | RefinerConfig) -> None:
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
-        d = config.w_dim
-        self.self_attention = nn.MultiheadAttention(d, config.heads, config.dropout, batch_first=True)
-        self.cross_attention = nn.MultiheadAttention(d, config.heads, config.dropout, batch_first=True)
+        self.self_attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.cross_attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
         self.feedforward = nn.Sequential(
-            nn.Linear(d, config.feedforward),
+            nn.Linear(width, feedforward),
             nn.ReLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.feedforward, d),
+            nn.Dropout(dropout),
+            nn.Linear(feedforward, width),
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(d) for _ in range(3))
-        self.dropout = nn.Dropout(config.dropout)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, query: Tensor, feature: Tensor, groups: int = 1) -> Tensor:
         """query: (B, L, D), feature: (B, D, h, w) -> (B, L, D).
@@ -160,7 +159,8 @@ class StyleTransformer(nn.Module):
         # Starts as the generator's MLP and is trained on (the paper counts it with the generator).
         self.mapping = MappingNetwork(config.w_dim, config.w_dim, config.mapping_layers)
         self.trunk = Trunk(config)
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(3))
+        sizes = config.w_dim, config.heads, config.feedforward, config.dropout
+        self.layers = nn.ModuleList(DecoderLayer(*sizes) for _ in range(3))
         self.dense = DenseHead(config) if config.dense_width else None
 
     def forward(self, image: Tensor) -> Tensor:

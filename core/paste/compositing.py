@@ -6,9 +6,10 @@
 
 photo: (H, W, 3) uint8. crop: (S, S, 3) uint8, the aligned photo; base, edited: (S, S, 3) float32, 0..255 and
 not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail:
-the toggle "keep skin detail". Results are uint8, the caller's own. Equal base and edited: `paste_change` and
-`change_face` give back photo and crop bit for bit. A photo keeps its pixels outside the crop, and inside it
-where the edit changed nothing, or what it changed is background.
+the toggle "keep skin detail"; people: where photo and edited face show the person; None: it is guessed.
+Results are uint8, the caller's own. Equal base and edited: `paste_change` and `change_face` give back photo
+and crop bit for bit. A photo keeps its pixels outside the crop, and inside it where the edit changed nothing,
+or what it changed is background.
 """
 
 import functools
@@ -18,7 +19,7 @@ import cv2
 import numpy as np
 
 from core.faces.alignment import CropTransform
-from core.paste.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, smooth_step
+from core.paste.detail import ANALYSIS_SIDE, Bands, People, bands, enlarged, reduced, smooth_step
 from core.paste.laying import Layers, lay
 from core.paste.motion import mean_square
 
@@ -64,6 +65,7 @@ def paste_change(
     edited: np.ndarray,
     region: np.ndarray,
     keep_detail: bool = True,
+    people: People | None = None,
 ) -> np.ndarray:
     """A copy of the photo with the edit laid on its own pixels, which go where the edit moves them.
 
@@ -73,7 +75,7 @@ def paste_change(
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     where = reach(base, edited, region)
-    parts = bands(crop, base, edited, region, where)
+    parts = bands(crop, base, edited, region, where, people)
     return lay(photo, transform, *_laid_on(parts, edited, where, keep_detail))
 
 
@@ -85,6 +87,7 @@ def paste_rendering(
     edited: np.ndarray,
     region: np.ndarray,
     keep_detail: bool = True,
+    people: People | None = None,
 ) -> np.ndarray:
     """A copy of the photo with the edited rendering as its face, in the photo's colours at the rim.
 
@@ -93,7 +96,7 @@ def paste_rendering(
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     where = reach(base, edited, region)
-    parts = bands(crop, base, edited, region, where)
+    parts = bands(crop, base, edited, region, where, people)
     outside, mask = _laid_on(parts, edited, where, keep_detail)
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
     inside = Layers(
@@ -103,12 +106,17 @@ def paste_rendering(
 
 
 def change_face(
-    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, region: np.ndarray, keep_detail: bool = True
+    crop: np.ndarray,
+    base: np.ndarray,
+    edited: np.ndarray,
+    region: np.ndarray,
+    keep_detail: bool = True,
+    people: People | None = None,
 ) -> np.ndarray:
     """The face alone, (S, S, 3) uint8, edited as `paste_change` edits it in the photo, up to its border."""
     size = crop.shape[0]
     everywhere = np.ones((size, size), np.float32)
-    parts = bands(crop, base, edited, region, everywhere)
+    parts = bands(crop, base, edited, region, everywhere, people)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
     return lay(crop, whole, *_laid_on(parts, edited, everywhere, keep_detail))
 

@@ -55,6 +55,10 @@ LITTLE = 1e-3
 WINDOW, FLAT = 25, 100.0
 
 
+# Where the photo shows the person, and where the edited face does: square, float32 in [0, 1], of any side.
+People = tuple[np.ndarray, np.ndarray]
+
+
 @dataclass(frozen=True)
 class Bands:
     """The parts of an edited face, all float32.
@@ -83,16 +87,27 @@ class Bands:
 
 
 def bands(
-    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, region: np.ndarray, mask: np.ndarray
+    crop: np.ndarray,
+    base: np.ndarray,
+    edited: np.ndarray,
+    region: np.ndarray,
+    mask: np.ndarray,
+    people: People | None = None,
 ) -> Bands:
     """crop, base, edited: (S, S, 3), the photo and the unedited and edited renderings.
 
-    region: (S, S), the face, to find the person by; mask: (S, S), where the photo may change.
+    region: (S, S), the face, to find the person by where no `people` are given; mask: (S, S), where the photo
+    may change.
     """
     size = base.shape[0]
-    small = [reduced(image) for image in (crop, base, edited, region, mask)]
-    flow, here, photo, ours, theirs, drawn = _followed(*small)
-    small_crop, small_base, small_edited, small_region, small_mask = small
+    small_crop, small_base, small_edited, small_region, small_mask = (
+        reduced(image) for image in (crop, base, edited, region, mask)
+    )
+    found = people or guessed(small_crop, small_edited, small_region)
+    ours, theirs = (enlarged(person, len(small_base)) for person in found)
+    flow, here, photo, ours, drawn = _followed(
+        small_crop, small_base, small_edited, small_region, small_mask, ours, theirs
+    )
     error, true = photo - here, _true(photo, here)
     same = _agreement(_soft(small_edited, AWAY), _soft(here, AWAY), AWAY)
     same += drawn * (_agreement(small_edited, here) - same)
@@ -121,11 +136,21 @@ def bands(
     )
 
 
+def guessed(crop: np.ndarray, edited: np.ndarray, region: np.ndarray) -> People:
+    """By colour, for models without a face parser."""
+    return person(crop, region), person(edited, region)
+
+
 def _followed(
-    crop: np.ndarray, base: np.ndarray, edited: np.ndarray, region: np.ndarray, mask: np.ndarray
+    crop: np.ndarray,
+    base: np.ndarray,
+    edited: np.ndarray,
+    region: np.ndarray,
+    mask: np.ndarray,
+    ours: np.ndarray,
+    theirs: np.ndarray,
 ) -> tuple[np.ndarray, ...]:
-    """Motion; base, photo and the photo's person by it; the edited person; where lines are the photo's."""
-    ours, theirs = (enlarged(person(image, region), len(base)) for image in (crop, edited))
+    """Motion; base, photo and the photo's person by it; where lines are the photo's."""
     drawn = _drawn(crop, base, region)
     flow = _steady(motion(base, edited), drawn)
     # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
@@ -133,7 +158,7 @@ def _followed(
     here, photo = moved(base, flow), moved(crop, flow)
     # Of lines that are followed, what is left in the change is how inexactly they were.
     drawn = np.maximum(_true(photo, here), moved(drawn, flow) * _resting(flow))
-    return flow, here, photo, moved(ours, flow), theirs, drawn
+    return flow, here, photo, moved(ours, flow), drawn
 
 
 def reduced(image: np.ndarray) -> np.ndarray:

@@ -11,14 +11,17 @@ import torch.nn.functional as F
 from torch import nn
 
 from cli import bench as benchmark
-from cli.bench import macs, network_costs, paper_costs, parameters, peak_mib
+from cli.bench import macs, network_costs, paper_costs, parameters, parser_costs, pass_costs, peak_mib
 from core.checkpoints import Bundle, load_bundle, save_bundle
-from core.config import BundleConfig, GeneratorConfig, ReferenceEditorConfig
+from core.config import BundleConfig, GeneratorConfig
 from core.engine import Engine
 from core.errors import BadRequest
 from core.generators.stylegan2 import folded
 from core.generators.stylegan2.network import Generator
+from core.models.face_parser import FaceParser
+from core.models.iterative_inverter import DESCRIPTORS, IterativeInverter
 from core.models.reference_editor import ReferenceEditor
+from core.network_config import IterativeInverterConfig, ReferenceEditorConfig
 
 # Timed with every model.
 ALWAYS = {"edit", "edit_photo", "render", "render_plain"}
@@ -96,6 +99,23 @@ def test_costs_are_those_of_the_loaded_networks(tiny_config: BundleConfig, tiny_
     }
     image = torch.zeros(1, 3, 32, 32)
     assert costs["inverter"]["macs"] == macs(lambda: tiny_bundle.inverter(image))
+
+
+def test_costs_of_a_pass_and_of_the_parser() -> None:
+    config = IterativeInverterConfig(5, 16, width=8, heads=2, feedforward=12, dense=6, input_resolution=64)
+    inverter, parser = IterativeInverter(config), FaceParser()
+    picture, descriptors = torch.zeros(1, 3, 64, 64), torch.zeros(1, DESCRIPTORS)
+    looks = macs(lambda: inverter.look(picture, descriptors))
+
+    cost = pass_costs(config)
+
+    assert cost["parameters"] == parameters(inverter)
+    seen = inverter.look(picture, descriptors)
+    assert cost["macs"] == 2 * looks + macs(lambda: inverter(seen, seen, torch.zeros(1, 5, 16)))
+    assert parser_costs() == {
+        "parameters": parameters(parser),
+        "macs": macs(lambda: parser(torch.zeros(1, 3, 256, 256))),
+    }
 
 
 def test_benchmark_reports_what_the_issue_asks(

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from core import checkpoints
 from core.checkpoints import Bundle, load_bundle, save_bundle
-from core.config import FFHQ_TEMPLATE, BundleConfig, MobileConfig, PackageConfig, StartConfig
+from core.config import FFHQ_TEMPLATE, BundleConfig, MobileConfig, PackageConfig
 from core.errors import BadCheckpoint
 from core.generators.mobile.network import MobileGenerator
 from core.generators.mobile.package import PACKAGE, SHA256, VERSION
 from core.generators.registry import build_generator, installed_weights
 from core.inversion.start import Start
+from core.models.iterative_inverter import IterativeInverter
 from core.models.lpips import Lpips
+from core.network_config import IterativeInverterConfig, StartConfig
 
 PUBLISHED = PackageConfig(PACKAGE, VERSION, dict(SHA256))
 OURS = {"w_mean", "w_basis"}
@@ -54,6 +56,28 @@ def installed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> dict[str, Tens
     weights = {n: t.clone() for n, t in state.items() if n not in OURS and not n.startswith("previews.")}
     monkeypatch.setattr(checkpoints, "installed_weights", lambda package: weights)
     return weights
+
+
+def test_an_iterative_inverter_comes_back_as_it_was(
+    bundle: Bundle, installed: dict[str, Tensor], tmp_path: Path
+) -> None:
+    codes = bundle.generator.layout.num_codes
+    sizes = {"width": 8, "heads": 2, "feedforward": 8, "dense": 4}
+    config = IterativeInverterConfig(codes, 10, **sizes, passes=3)
+    inverter = IterativeInverter(config)
+    described = dataclasses.replace(bundle.config, iterative_inverter=config)
+    with_it = dataclasses.replace(bundle, config=described, iterative_inverter=inverter)
+    save_bundle(tmp_path, with_it, torch.float32)
+
+    found = load_bundle(tmp_path)
+
+    assert found.config == described
+    assert found.iterative_inverter is not None
+    for name, tensor in inverter.state_dict().items():
+        assert torch.equal(found.iterative_inverter.state_dict()[name], tensor), name
+    assert dataclasses.replace(described, start=None).opens_photos
+    with pytest.raises(ValueError, match="iterative inverter"):
+        save_bundle(tmp_path, dataclasses.replace(with_it, iterative_inverter=None))
 
 
 def test_only_what_is_ours_is_in_the_file_and_the_rest_comes_from_the_package(
@@ -119,6 +143,9 @@ def test_a_package_that_nobody_checked_is_one_sentence(package: PackageConfig) -
         (lambda d: d["generator"].update(family="biggan"), "biggan"),
         (lambda d: d["generator"].update(family=[]), "model.json"),
         (lambda d: d["generator"].update(previews=[7]), "Preview"),
+        (lambda d: d.update(iterative_inverter={"num_codes": 3, "w_dim": 10}), "inverter makes 3"),
+        (lambda d: d.update(iterative_inverter=[1]), "not an object"),
+        (lambda d: d.update(parser=True), "parser"),
         (lambda d: d.update(package=7), "PackageConfig"),
         (lambda d: d["package"].update(files={}), "SHA-256"),
         (lambda d: d["package"].update(files=7), "SHA-256"),

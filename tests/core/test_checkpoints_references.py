@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from core.checkpoints import Bundle, load_bundle, read_config, save_bundle
-from core.config import BundleConfig, ReferenceEditorConfig
+from core.config import BundleConfig
 from core.models.reference_editor import ReferenceEditor
+from core.network_config import ReferenceEditorConfig
 from tests.core.test_checkpoints import describe, refusal, rewrite
 
 PARTS = ("reference_editors", "gallery")

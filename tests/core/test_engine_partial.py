@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from core.checkpoints import Bundle, load_bundle, save_bundle
-from core.config import FFHQ_TEMPLATE, AttributeConfig, BundleConfig, GradualEncoderConfig
+from core.config import FFHQ_TEMPLATE, AttributeConfig, BundleConfig
 from core.editing.explore import explore_steps
 from core.editing.label import directions as label_directions
 from core.editing.label import unit_codes
@@ -21,6 +21,7 @@ from core.engine import Engine
 from core.errors import BadCheckpoint, BadRequest, NoFaceFound
 from core.faces.alignment import Face
 from core.models.gradual_encoder import GradualEncoder
+from core.network_config import GradualEncoderConfig
 from core.session import EditRequest
 
 ENCODER = GradualEncoderConfig(
@@ -165,7 +166,7 @@ def test_large_faces_are_rendered_one_at_a_time(bare: Engine, monkeypatch: pytes
     render = bare.renderer.render
     monkeypatch.setattr(bare.renderer, "render", lambda w, **more: sizes.append(len(w)) or render(w, **more))
     assert len(bare.samples(3, seed=0)) == 3
-    monkeypatch.setattr("core.engine.BATCH_PIXELS", 32**2)
+    monkeypatch.setattr("core.sampling.BATCH_PIXELS", 32**2)
     assert len(bare.samples(3, seed=0)) == 3
     assert sizes == [3, 1, 1, 1]
 

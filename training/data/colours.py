@@ -10,6 +10,7 @@ FOREHEAD_SKIN = (9, 151)
 CHIN, LIP, TEMPLES = (199, 200, 175), (164, 167, 393), (127, 356)
 EYES = (159, 145, 386, 374)  # lids, where dark glasses would lie
 BROW_LINE, HAIRLINE = (105, 334), 10
+LIPS, IRISES = (0, 37, 267, 17, 84, 314), (468, 473)
 SURROUND = 16  # px of the small picture whose rim stands for hair, background and clothes
 COLOUR_LABELS = (
     "skin_brightness",
@@ -24,6 +25,14 @@ COLOUR_LABELS = (
     "hair_area",
     "hair_length",
     "bangs",
+    "lip_red",
+    "iris_brightness",
+    "iris_yellow",
+    "hair_chroma",
+    "exposure",
+    "contrast",
+    "warmth",
+    "saturation",
 )
 
 
@@ -38,6 +47,7 @@ def colour_labels(picture: np.ndarray, points: np.ndarray, hair: np.ndarray) -> 
     skin = (cheeks["right"] + cheeks["left"] + _patch(lab, points[list(FOREHEAD_SKIN), :2])) / 3
     chin = (_patch(lab, points[list(CHIN), :2]) + _patch(lab, points[list(LIP), :2])) / 2
     cheek = (cheeks["left"][0] + cheeks["right"][0]) / 2
+    iris = _patch(lab, points[list(IRISES), :2], 2)
     is_hair = hair > 0.8
     colour = np.median(lab[is_hair], 0) if is_hair.mean() > 0.01 else np.full(3, np.nan)
     return {
@@ -53,6 +63,14 @@ def colour_labels(picture: np.ndarray, points: np.ndarray, hair: np.ndarray) -> 
         "hair_area": float(hair.mean()),
         "hair_length": float(hair[int(points[LIP[0], 1].clip(0, len(hair) - 1)) :].mean()),
         "bangs": _bangs(points, hair),
+        "lip_red": float(_patch(lab, points[list(LIPS), :2], 1)[1] - skin[1]),
+        "iris_brightness": float(iris[0]),
+        "iris_yellow": float(iris[2]),
+        "hair_chroma": float(np.hypot(colour[1], colour[2])),
+        "exposure": float(lab[..., 0].mean()),
+        "contrast": float(lab[..., 0].std()),
+        "warmth": float(lab[..., 2].mean()),
+        "saturation": float(np.hypot(lab[..., 1], lab[..., 2]).mean()),
     }
 
 

@@ -17,6 +17,7 @@ LIDS = {
 }
 IRISES = {"right": 468, "left": 473}
 BROWS, EYE_CORNERS = (105, 66, 334, 296), (33, 133, 362, 263)
+BROW_ENDS = {"inner": (107, 336), "outer": (70, 300)}
 FOREHEAD, NOSE_BASE = 10, 2
 SHAPE_LABELS = (
     "yaw",
@@ -37,6 +38,16 @@ SHAPE_LABELS = (
     "jaw_width",
     "nose_width",
     "nose_length",
+    "surprise",
+    "sad",
+    "sneer",
+    "wink",
+    "eye_size",
+    "eye_distance",
+    "brow_tilt",
+    "cheekbones",
+    "chin",
+    "philtrum",
 )
 
 
@@ -96,7 +107,8 @@ def shape_labels(face: FacePoints) -> dict[str, float]:
 
     Lengths are taken on the upright head, so that turning it changes none. yaw is positive where the head
     turns to the picture's right, pitch where it looks up, roll where it tilts to the picture's left; gaze is
-    positive to the picture's right.
+    positive to the picture's right, wink where the person's left eye is shut, brow_tilt where the inner ends
+    are up.
     """
     q = upright(face)
     r = face.rotation
@@ -122,11 +134,26 @@ def shape_labels(face: FacePoints) -> dict[str, float]:
         "jaw_width": _length(q, 172, 397) / eyes,
         "nose_width": _length(q, 129, 358) / eyes,
         "nose_length": _length(q, 168, NOSE_BASE) / height,
+        "surprise": (both["browInnerUp"] + _mean(both, "browOuterUp") + _mean(both, "eyeWide")) / 3,
+        "sad": _mean(both, "mouthFrown"),
+        "sneer": _mean(both, "noseSneer"),
+        "wink": both["eyeBlinkLeft"] - both["eyeBlinkRight"],
+        "eye_size": (_length(q, 33, 133) + _length(q, 362, 263)) / 2 / height,
+        "eye_distance": _length(q, 133, 362) / eyes,
+        "brow_tilt": _rise(q, BROW_ENDS["outer"], BROW_ENDS["inner"]) / height,
+        "cheekbones": _length(q, 123, 352) / _length(q, 172, 397),
+        "chin": _length(q, 17, 152) / height,
+        "philtrum": _length(q, NOSE_BASE, 0) / height,
     }
 
 
 def _mean(blendshapes: dict[str, float], name: str) -> float:
     return (blendshapes[f"{name}Left"] + blendshapes[f"{name}Right"]) / 2
+
+
+def _rise(points: np.ndarray, low: tuple[int, ...], high: tuple[int, ...]) -> float:
+    """How far the second points' middle is above the first ones'."""
+    return float(points[list(high), 1].mean() - points[list(low), 1].mean())
 
 
 def _length(points: np.ndarray, a: int, b: int) -> float:

@@ -1,6 +1,6 @@
 """Sampled faces for whatever is trained behind the generator: codes, small pictures, patches of features.
 
-    python -m training.data.sampled --out DIR --shards 24 --patch-shards 8
+    python -m training.data.sampled --out DIR --shards 24 --patch-shards 8 [--opened CODES]
 
 A shard is one safetensors file of 250 faces:
     codes (N, L, D) float32; pictures (N, R/4, R/4, 3) uint8, the full picture made small by area;
@@ -31,8 +31,10 @@ PATCH = 32
 # Of a size; at 128 px the features are twice as wide and the picture has a quarter of the places.
 PATCHES_A_FACE = {False: 2, True: 4}
 PSI = (0.5, 1.0)
-# Every fourth face has crossed codes with offsets of their own, as opened photos have.
+# Every fourth face has codes that differ, as opened photos have.
 OPENED_EVERY, OFFSET = 4, 0.25
+# Of what opened faces' codes have of their own, where some are given: how much of it a sample gets.
+OWN_SHARE = (0.2, 1.3)
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -48,6 +50,14 @@ def read_part(shard: Path, name: str) -> np.ndarray:
     with safetensors.safe_open(shard, "np") as file:
         part: np.ndarray = file.get_tensor(name)
     return part
+
+
+def read_codes(folder: Path) -> Tensor:
+    """(M, L, D) of a folder's NAME.npy. Raises: ValueError where there is none."""
+    files = sorted(folder.glob("*.npy"))
+    if not files:
+        raise ValueError(f"{folder} holds no codes (NAME.npy) of opened faces")
+    return torch.from_numpy(np.stack([np.load(path, allow_pickle=False) for path in files]))
 
 
 def published() -> MobileGenerator:
@@ -69,8 +79,13 @@ def preview_sizes(generator: MobileGenerator) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def draw(generator: MobileGenerator, n: int, random: np.random.Generator) -> Tensor:
-    """(n, L, D) codes at a psi of their own each."""
+def draw(
+    generator: MobileGenerator, n: int, random: np.random.Generator, opened: Tensor | None = None
+) -> Tensor:
+    """(n, L, D) codes at a psi of their own each; every fourth's differ.
+
+    opened: (M, L, D), codes that descent found; None: these differ by crossing and by random offsets.
+    """
     length = generator.layout.num_codes
 
     def offsets(count: int) -> Tensor:
@@ -83,7 +98,10 @@ def draw(generator: MobileGenerator, n: int, random: np.random.Generator) -> Ten
         psi = random.uniform(*PSI)
         base, *others = psi * offsets(3)
         w = base.expand(length, -1).clone()  # (L, D)
-        if i % OPENED_EVERY == OPENED_EVERY - 1:
+        differs = i % OPENED_EVERY == OPENED_EVERY - 1
+        if differs and opened is not None:
+            w += own_part(opened, random)
+        elif differs:
             share = random.uniform()
             for other in others[: random.integers(1, 3)]:
                 cut = int(random.integers(1, length))
@@ -91,6 +109,19 @@ def draw(generator: MobileGenerator, n: int, random: np.random.Generator) -> Ten
             w += random.uniform(0, OFFSET) * offsets(length)
         found.append(generator.w_mean + w)
     return torch.stack(found)
+
+
+def own_part(opened: Tensor, random: np.random.Generator) -> Tensor:
+    """What an opened face's codes (M, L, D) have each of its own, more or less of it, either way: (L, D).
+
+    Of one face up to a code, of another one after it. Offsets that are random in every direction hardly
+    reach where descent goes: it takes those that show.
+    """
+    own = opened - opened.mean(1, keepdim=True)
+    first, second = own[random.integers(len(own), size=2)]
+    cut = int(random.integers(1, len(first)))
+    share = random.uniform(*OWN_SHARE) * random.choice([-1, 1])
+    return float(share) * torch.cat([first[:cut], second[cut:]])
 
 
 @torch.no_grad()
@@ -115,10 +146,12 @@ def observe(
             hook.remove()
 
 
-def shard(generator: MobileGenerator, n: int, seed: int, patches: bool) -> dict[str, Tensor]:
-    """The tensors of one shard, as the module's docstring says."""
+def shard(
+    generator: MobileGenerator, n: int, seed: int, patches: bool, opened: Tensor | None = None
+) -> dict[str, Tensor]:
+    """The tensors of one shard, as the module's docstring says; opened: as for `draw`."""
     random = np.random.default_rng(seed)
-    codes = draw(generator, n, random)
+    codes = draw(generator, n, random, opened)
     sizes = preview_sizes(generator)
     found: dict[str, list[Tensor]] = {}
     for w in codes:
@@ -152,15 +185,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--shards", type=int, default=24)
     parser.add_argument("--patch-shards", type=int, default=8, help="how many of them hold patches too")
     parser.add_argument("--faces", type=int, default=250, help="of a shard")
+    parser.add_argument("--opened", type=Path, help="folder of opened faces' codes, NAME.npy (L, D) each")
     parser.add_argument("--seed", type=int, default=0, help="of the first shard; the next has the next")
     args = parser.parse_args(argv)
     pick_device("cpu")
     generator = published()
+    opened = read_codes(args.opened) if args.opened else None
     args.out.mkdir(parents=True, exist_ok=True)
     for i in range(args.shards):
         path = args.out / f"{i:03d}.safetensors"
         if not path.exists():
-            parts = shard(generator, args.faces, args.seed + i, i < args.patch_shards)
+            parts = shard(generator, args.faces, args.seed + i, i < args.patch_shards, opened)
             temporary = path.with_suffix(".tmp")
             safetensors.torch.save_file(parts, temporary)
             temporary.replace(path)

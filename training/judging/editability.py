@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.config import ClassifierConfig
 from core.editing.label import unit_codes
 from core.faces.dlib_network import DlibFaceNetwork
 from core.generators.stylegan2.network import Generator
 from core.models.inverter import invert
 from core.models.style_transformer import StyleTransformer
+from core.network_config import ClassifierConfig
 from training.data.batches import Batches
 from training.data.codes import encode, fit_gaussian
 from training.data.known_codes import STATISTICS_DRAWS, KnownCodes

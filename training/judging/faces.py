@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core.checkpoints import Bundle
-from core.editing.label import directions, edit_step, unit_codes
+from core.editing.label import directions, unit_codes
 from core.generators.family import GeneratorFamily
 from core.images import open_image, to_array
 from training.data.codes import encode
@@ -119,4 +119,4 @@ def edit(bundle: Bundle, codes: Tensor, axes: Tensor, name: str, value: float) -
     """Codes (N, L, D) with one slider at `value`; axes: (N, A, L, D) of `face_axes`."""
     unit = next(a.unit for a in bundle.config.attributes if a.name == name)
     index = classifier_of(bundle).config.attributes.index(name)
-    return codes + edit_step(axes, [(index, value * unit)])
+    return codes + value * unit * axes[:, index]

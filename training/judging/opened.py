@@ -10,6 +10,9 @@ A line of DIR/faces.jsonl is written as soon as a face is measured; --resume goe
 DIR/opened.md and opened.json hold the means, DIR/sheet.png shows photo and picture at every time, DIR/codes
 holds each (L, D) code at the last of them.
 
+With --split train all training faces are opened: their codes are what `training.data.sampled --opened` and
+the inverter learn from.
+
 DIR shows people who may not be passed on: no file of it belongs into a repository.
 """
 
@@ -78,13 +81,18 @@ class Task:
 
 
 def tasks(
-    faces: AlignedFaces | None, larger: AlignedFaces | None, photos: Sequence[Path], limit: int | None
+    faces: AlignedFaces | None,
+    larger: AlignedFaces | None,
+    photos: Sequence[Path],
+    limit: int | None,
+    split: str = "test",
 ) -> list[Task]:
-    """The fixed list, then the photos; limit: so many of every source at most."""
+    """The fixed list, then the photos; limit: so many of every source at most, PER_SOURCE of the test's."""
     found = []
     if faces is not None:
         sources = {row["name"]: row["source"] for row in faces.rows}
-        for name in faces.first(min(PER_SOURCE, limit or PER_SOURCE)):
+        most = min(PER_SOURCE, limit or PER_SOURCE) if split == "test" else limit or len(sources)
+        for name in faces.first(most, split):
             at = larger if larger is not None and name in larger else faces
             found.append(Task(name, sources[name], at))
     return found + [Task(photo.stem, PORTRAITS, photo=photo) for photo in photos[:limit]]
@@ -183,10 +191,14 @@ def sheet(out: Path, entries: Sequence[Entry]) -> None:
 
 def check_settings(args: argparse.Namespace, engine: Engine, done: Sequence[Entry]) -> str | None:
     """Write down what the figures are of; a sentence where the done ones are of something else."""
-    settings = {"bundle": engine.fingerprint, "seconds": [f"{time:g}" for time in args.seconds]}
+    times = [f"{time:g}" for time in args.seconds]
+    settings = {"bundle": engine.fingerprint, "seconds": times, "split": args.split}
     path = args.out / SETTINGS
     if done and path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
-        return f"{args.out} holds faces of another model or other times; choose another, or leave --resume."
+        return (
+            f"{args.out} holds faces of another model or split, or of other times; choose another, or leave "
+            "--resume."
+        )
     path.write_text(json.dumps(settings) + "\n", encoding="utf-8")
     return None
 
@@ -203,6 +215,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=options.times, default=(12.0, 40.0), metavar="N[,N...]")
     parser.add_argument("--out", type=Path, required=True, help="folder for lines, means, sheet")
     parser.add_argument("--limit", type=options.count, help="of each source (a rehearsal)")
+    parser.add_argument(
+        "--split", choices=("test", "val", "train"), default="test", help="of the faces; to train, train"
+    )
     parser.add_argument("--resume", action="store_true", help="leave out what is in --out already")
     parser.add_argument(
         "--pictures", action="store_true", help="also write every crop and picture at full size"
@@ -226,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if reason := check_settings(args, engine, done):
         sys.exit(reason)
     measures = Measures.of(engine, judge, lambda words: print(words, file=sys.stderr))
-    todo = tasks(faces, larger, photos, args.limit)
+    todo = tasks(faces, larger, photos, args.limit, args.split)
     entries = [*done, *run(engine, todo, measures, args.seconds, args.out, done, args.pictures)]
     found: dict[str, Any] = {
         "command": " ".join(["python -m training.judging.opened", *argv]),

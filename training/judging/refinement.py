@@ -25,9 +25,10 @@ import numpy as np
 import torch
 
 from core.checkpoints import Bundle, load_bundle
-from core.config import BundleConfig, InverterConfig
+from core.config import BundleConfig
 from core.faces.judge import IdentityJudge
 from core.images import to_tensor
+from core.network_config import InverterConfig
 from core.rendering.renderer import Renderer
 from training.data.packs import load
 from training.judging.edits import Judges, real_deviations

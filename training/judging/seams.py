@@ -26,7 +26,7 @@ from core.paste.seam_measure import seam
 from core.session import EditRequest, Portrait, View
 from training.judging.tables import number, percent, table
 
-SLIDERS = "smile,age,gender,mouth_open,hair_darkness,yaw,brightness"
+SLIDERS = "smile,age,gender,mouth_open,hair_brightness,yaw,skin_brightness"
 LIMIT = 1.1
 AFAR = 0.02
 # A sheet shows this much around the crop, each picture at this side.

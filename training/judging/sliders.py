@@ -311,9 +311,7 @@ def main() -> None:
         load_trunk("alexnet", a.trunk),
         IdentityJudge.load(a.identity),
     )
-    codes = (
-        sampled_codes(a.faces, a.first, a.last, a.count) if a.faces else opened_codes(a.opened, a.count)
-    )
+    codes = sampled_codes(a.faces, a.first, a.last, a.count) if a.faces else opened_codes(a.opened, a.count)
     rows = judge_all(judges, codes, bundle, a.value, a.published)
     kept = [float(rows[name]["identity"]) for name in KEPT_OVER if name in rows]  # type: ignore[arg-type]
     print(f"identity over {', '.join(KEPT_OVER)}: {np.mean(kept):.3f}")

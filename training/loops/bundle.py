@@ -2,9 +2,11 @@
 
     python -m training.loops.bundle --preview preview.safetensors --lpips lpips_alex.safetensors --out BUNDLE
     python -m training.loops.bundle --directions FOLDER --gallery SEED SEED ... --out BUNDLE
+    python -m training.loops.bundle --inverter runs/i/inverter.safetensors --out BUNDLE
+    python -m training.loops.bundle --parser runs/p/parser.safetensors --out BUNDLE
 
 The first makes a bundle without sliders that opens no photos yet; `training.loops.start` adds where descent
-begins. The second changes one that is there, and leaves alone what it is not given.
+begins. The others change one that is there, and leave alone what they are not given.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -22,7 +25,10 @@ from core.generators.mobile.config import FFHQ_1024
 from core.generators.mobile.network import MobileGenerator, statistics
 from core.generators.mobile.package import PACKAGE, SHA256, VERSION
 from core.generators.registry import installed_weights
+from core.models.face_parser import FaceParser
+from core.models.iterative_inverter import IterativeInverter
 from core.models.lpips import CHANNELS, Lpips, from_torchvision_names
+from core.network_config import IterativeInverterConfig
 
 NAME, TITLE = "portrait1024", "Portrait 1024"
 PREVIEWS = (256,)  # of the heads that are trained; nothing asks for smaller pictures
@@ -82,6 +88,25 @@ def with_directions(bundle: Bundle, folder: Path) -> Bundle:
     return dataclasses.replace(bundle, config=config, directions=directions)
 
 
+def with_inverter(bundle: Bundle, path: Path) -> Bundle:
+    """The bundle with the iterative inverter that `training.loops.iterative` wrote, in its start's place."""
+    with safe_open(path, "pt") as file:
+        config = IterativeInverterConfig(**json.loads(file.metadata()["config"]))
+    inverter = IterativeInverter(config)
+    inverter.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    described = dataclasses.replace(bundle.config, iterative_inverter=config, start=None)
+    inverter.eval().requires_grad_(False)
+    return dataclasses.replace(bundle, config=described, iterative_inverter=inverter, start=None)
+
+
+def with_parser(bundle: Bundle, path: Path) -> Bundle:
+    """The bundle with the face parser that `training.loops.parser` wrote."""
+    parser = FaceParser()
+    parser.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    config = dataclasses.replace(bundle.config, parser=True)
+    return dataclasses.replace(bundle, config=config, parser=parser.eval().requires_grad_(False))
+
+
 def with_gallery(bundle: Bundle, seeds: list[int]) -> Bundle:
     """The bundle with the faces that these seeds sample as its gallery."""
     codes = torch.cat([bundle.generator.sample(1, GALLERY_PSI, seed) for seed in seeds])
@@ -97,6 +122,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--preview", type=Path)
     parser.add_argument("--lpips", type=Path, help="AlexNet's LPIPS with torchvision's names")
     parser.add_argument("--directions", type=Path, help="folder of training.loops.directions")
+    parser.add_argument("--inverter", type=Path, help="weights of training.loops.iterative")
+    parser.add_argument("--parser", type=Path, help="weights of training.loops.parser")
     parser.add_argument("--gallery", type=int, nargs="*", metavar="SEED", default=[])
     parser.add_argument("--version", help="of the bundle")
     args = parser.parse_args(argv)
@@ -108,12 +135,14 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("a new bundle needs --preview and --lpips")
     if args.directions:
         bundle = with_directions(bundle, args.directions)
+    if args.inverter:
+        bundle = with_inverter(bundle, args.inverter)
+    if args.parser:
+        bundle = with_parser(bundle, args.parser)
     if args.gallery:
         bundle = with_gallery(bundle, args.gallery)
     if args.version:
-        bundle = dataclasses.replace(
-            bundle, config=dataclasses.replace(bundle.config, version=args.version)
-        )
+        bundle = dataclasses.replace(bundle, config=dataclasses.replace(bundle.config, version=args.version))
     save_bundle(args.out, bundle)
 
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.checkpoints import load_bundle, save_bundle
-from core.config import ClassifierConfig
 from core.models.latent_classifier import LatentClassifier
+from core.network_config import ClassifierConfig
 from training.data.codes import encode
 from training.data.packs import Faces, load
 from training.loops.loop import pick_device

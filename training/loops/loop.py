@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -46,6 +47,33 @@ class Average(Generic[Averaged]):
             kept.copy_(current)
 
 
+class Clock:
+    """How long a run has trained, in seconds that outlive a restart, and what is due.
+
+    spent: by the calls before; minutes: of this one.
+    """
+
+    def __init__(self, spent: float, minutes: float) -> None:
+        self._began, self.end = time.monotonic() - spent, spent + 60 * minutes
+        self._first, self._done = spent, dict[str, float]()
+
+    @property
+    def spent(self) -> float:
+        return time.monotonic() - self._began
+
+    @property
+    def over(self) -> bool:
+        return self.spent >= self.end
+
+    def due(self, what: str, every: float) -> bool:
+        """Whether so many seconds have passed since this was due last, or the run is over."""
+        now = self.spent
+        if now < self.end and now - self._done.get(what, self._first) < every:
+            return False
+        self._done[what] = now
+        return True
+
+
 class Log:
     """A CSV with one row per report; appended to when a run is resumed."""
 
@@ -53,14 +81,41 @@ class Log:
         self.path = path
 
     def write(self, row: Mapping[str, Any]) -> None:
+        """Raises: ValueError if the row's columns are not those of the file."""
+        columns = list(row)
+        if self.path.exists():
+            with open(self.path, newline="") as file:
+                columns = next(csv.reader(file), columns)
+            if set(columns) != set(row):
+                raise ValueError(f"{self.path} has the columns {columns}, the row has {list(row)}")
         new = not self.path.exists()
         with open(self.path, "a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
+            writer = csv.DictWriter(file, columns)
             if new:
                 writer.writeheader()
             writer.writerow({k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()})
         shown = (f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
         print("  ".join(shown), flush=True)
+
+
+class Sums:
+    """Means of what steps report, each over the steps that reported it."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {}
+
+    def add(self, terms: Mapping[str, float]) -> None:
+        for name, value in terms.items():
+            self._values.setdefault(name, []).append(value)
+
+    def means(self) -> dict[str, float]:
+        """Of all since the last call; NaN where none of these steps reported what earlier ones did."""
+        found = {
+            name: sum(values) / len(values) if values else float("nan")
+            for name, values in self._values.items()
+        }
+        self._values = {name: [] for name in self._values}
+        return found
 
 
 def save(path: Path, **parts: Any) -> None:

@@ -1,6 +1,6 @@
 """The sizes of what is trained behind a bundle."""
 
-from core.config import RefinerConfig
+from core.network_config import RefinerConfig
 
 
 def refiner_configs(kernels: int) -> tuple[RefinerConfig, ...]:

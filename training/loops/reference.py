@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from core.checkpoints import load_bundle, save_bundle
-from core.config import ReferenceEditorConfig
 from core.generators.family import GeneratorFamily
 from core.models.inverter import invert
 from core.models.latent_classifier import LatentClassifier
 from core.models.reference_editor import ReferenceEditor
 from core.models.style_transformer import StyleTransformer
+from core.network_config import ReferenceEditorConfig
 from training.data.codes import encode
 from training.data.packs import load
 from training.loops.loop import autocast, pick_device

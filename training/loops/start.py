@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import load_bundle, save_bundle
-from core.config import StartConfig
 from core.faces.alignment import model_file
 from core.faces.dlib_network import DlibFaceNetwork
 from core.generators.family import GeneratorFamily
 from core.inversion.start import Start, group_sizes, start_features
 from core.inversion.whitening import Whitening
+from core.network_config import StartConfig
 from training.data.photo_variation import photo_variation
 
 BATCH = 25

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from core.config import ClassifierConfig
 from core.errors import BadCheckpoint
 from core.importing.formats.parts import Parts, State, TensorTable
+from core.network_config import ClassifierConfig
 
 LICENCE = "None stated by its authors; trained on CelebA, which is for non-commercial research"
 W_DIM = 512  # the file has codes and their width as one product only

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from core.config import GradualEncoderConfig
 from core.errors import BadCheckpoint
 from core.importing.formats.encoder_parts import (
     GENERATOR_LICENCE,
@@ -25,6 +24,7 @@ from core.importing.formats.encoder_parts import (
 )
 from core.importing.formats.parts import Parts, State, TensorTable
 from core.importing.formats.rosinality import generator_parts
+from core.network_config import GradualEncoderConfig
 
 LICENCE = f"MIT for the encoder; {GENERATOR_LICENCE}"
 KINDS: dict[str, tuple[Literal["psp", "e4e"], str]] = {

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.config import ClassifierConfig, GeneratorConfig, GradualEncoderConfig, InverterConfig
+from core.config import GeneratorConfig
 from core.errors import BadCheckpoint
+from core.network_config import ClassifierConfig, GradualEncoderConfig, InverterConfig
 
 # Of a long list of keys the first few say what is wrong.
 LISTED = 5

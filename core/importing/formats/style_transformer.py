@@ -6,7 +6,6 @@ has an MLP for itself, and both get these weights.
 
 from typing import Any
 
-from core.config import InverterConfig
 from core.errors import BadCheckpoint
 from core.importing.formats.encoder_parts import (
     GENERATOR_LICENCE,
@@ -20,6 +19,7 @@ from core.importing.formats.encoder_parts import (
 )
 from core.importing.formats.parts import Parts, State, TensorTable
 from core.importing.formats.rosinality import generator_parts
+from core.network_config import InverterConfig
 
 LICENCE = f"None stated by the authors of the encoder; {GENERATOR_LICENCE}"
 LAYERS = ("coarse", "medium", "fine")

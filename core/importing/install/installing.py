@@ -168,7 +168,8 @@ def _build(
 
 def _stored_bytes(bundle: Bundle) -> int:
     others = (*bundle.refiners.values(), *bundle.reference_editors.values())
-    networks = (bundle.generator, bundle.inverter, bundle.classifier, bundle.start, bundle.lpips, *others)
+    descent = bundle.start, bundle.iterative_inverter, bundle.lpips
+    networks = (bundle.generator, bundle.inverter, bundle.classifier, bundle.parser, *descent, *others)
     tensors = [t for network in networks if network is not None for t in network.state_dict().values()]
     tensors += [bundle.linear_directions, bundle.directions, bundle.gallery]
     return sum(4 * tensor.numel() for tensor in tensors)

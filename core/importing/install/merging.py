@@ -15,13 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from core.checkpoints import Bundle
-from core.config import (
-    FFHQ_TEMPLATE,
-    AttributeConfig,
-    BundleConfig,
-    FamilyConfig,
-    SourceConfig,
-)
+from core.config import FFHQ_TEMPLATE, AttributeConfig, BundleConfig, FamilyConfig, SourceConfig
 from core.errors import BadCheckpoint
 from core.generators.stylegan2.config import resolution_of
 from core.generators.stylegan2.network import Generator

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.config import ClassifierConfig
-from core.editing.label import directions, edit_step, unit_codes
+from core.editing.label import directions, unit_codes
 from core.models.latent_classifier import LatentClassifier
+from core.network_config import ClassifierConfig
 
 CODES, WIDTH, COUNT = 6, 16, 3
 CONFIG = ClassifierConfig(
@@ -114,12 +114,3 @@ def test_nothing_is_changed(classifier: LatentClassifier, w: Tensor) -> None:
 def test_unit_codes_leaves_a_zero_code_at_zero() -> None:
     x = torch.tensor([[[3.0, 4.0], [0.0, 0.0]]])
     assert torch.equal(unit_codes(x), torch.tensor([[[0.6, 0.8], [0.0, 0.0]]]))
-
-
-def test_edit_step_adds_up_lengths_along_axes() -> None:
-    axes = torch.randn(5, 3, 2, 4)  # five faces, three attributes
-    found = edit_step(axes, [(2, 1.5), (0, -2.0)])
-    torch.testing.assert_close(found, 1.5 * axes[:, 2] - 2.0 * axes[:, 0])
-    torch.testing.assert_close(edit_step(axes[1], [(2, 1.5)]), 1.5 * axes[1, 2])
-    assert not edit_step(axes, []).any()
-    assert torch.equal(edit_step(axes[:, :0], []), torch.zeros_like(axes[:, 0]))

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from core.config import GradualEncoderConfig, InverterConfig, RefinerConfig
 from core.generators.limits import MAX_DEPTH, MAX_MAPPING_LAYERS, MAX_RANK, MAX_RESOLUTION, MAX_WIDTH
 from core.generators.mobile.config import MobileConfig
 from core.generators.stylegan2.config import GeneratorConfig
+from core.network_config import GradualEncoderConfig, InverterConfig, RefinerConfig
 
 
 def stylegan2(**change: Any) -> GeneratorConfig:

@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from core.checkpoints import Bundle
-from core.config import FFHQ_TEMPLATE, BundleConfig, MobileConfig, StartConfig
+from core.config import FFHQ_TEMPLATE, BundleConfig, MobileConfig
 from core.errors import BadCheckpoint
 from core.generators.registry import build_generator
 from core.inversion import bundled
 from core.inversion.bundled import descents_of
 from core.inversion.descents import Descents
 from core.inversion.start import Start, group_sizes
+from core.models.iterative_inverter import IterativeInverter
+from core.network_config import IterativeInverterConfig, StartConfig
 
 from .conftest import World
 
@@ -41,18 +43,47 @@ def bundle(world: World, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     return Bundle.of(config, generator, start=start, lpips=world.lpips)
 
 
+def small_inverter(**change: int) -> IterativeInverter:
+    codes = MobileConfig(64, (8, 8, 8, 4), w_dim=COORDINATES, z_dim=7).num_codes
+    sizes = {"w_dim": COORDINATES, "input_resolution": SIDE, "width": 8, "heads": 2, "feedforward": 8}
+    return IterativeInverter(IterativeInverterConfig(codes, **{**sizes, "dense": 4, **change}))
+
+
 def test_parts_that_go_together_make_descents(bundle: Bundle, world: World) -> None:
     made = descents_of(bundle, torch.float32)
     assert isinstance(made, Descents)
     assert (made.start, made.face_network, made.lpips) == (bundle.start, world.face_network, world.lpips)
     assert made.synthesis(bundle.generator.w_mean[None]).shape == (1, 3, SIDE, SIDE)
+    assert made.free == bundle.generator.layout.num_codes  # no preview
     assert descents_of(dataclasses.replace(bundle, start=None), torch.float32) is None
+
+
+def test_an_iterative_inverter_says_where_descent_begins(bundle: Bundle) -> None:
+    inverter = small_inverter()
+    config = dataclasses.replace(bundle.config, iterative_inverter=inverter.config, start=None)
+    other = dataclasses.replace(bundle, config=config, iterative_inverter=inverter, start=None)
+
+    made = descents_of(other, torch.float32)
+
+    assert made is not None
+    assert made.start is None
+    assert made.passes is not None
+    assert made.passes.inverter is inverter
+
+
+@pytest.mark.parametrize("change", [{"input_resolution": 2 * SIDE}, {"w_dim": COORDINATES + 1}])
+def test_an_iterative_inverter_of_other_pictures_or_coordinates(
+    bundle: Bundle, change: dict[str, int]
+) -> None:
+    inverter = small_inverter(**change)
+    with pytest.raises(BadCheckpoint, match=r"sees \d+ px and gives \d+ coordinates, not 32 px and 10\."):
+        descents_of(dataclasses.replace(bundle, iterative_inverter=inverter), torch.float32)
 
 
 def test_without_lpips_or_pictures_of_its_size_there_are_none(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(BadCheckpoint, match="takes a start, LPIPS and pictures of 32 px"):
+    with pytest.raises(BadCheckpoint, match="takes LPIPS and pictures of 32 px"):
         descents_of(dataclasses.replace(bundle, lpips=None), torch.float32)
     monkeypatch.setattr(bundled, "SIZE", 48)
     with pytest.raises(BadCheckpoint, match="pictures of 48 px"):

@@ -8,7 +8,7 @@ from .conftest import CODES, COORDINATES, World
 
 
 def descent(
-    world: World, synthesis=None, settings: DescentSettings | None = None, shown=None
+    world: World, synthesis=None, settings: DescentSettings | None = None
 ) -> tuple[Descent, torch.Tensor]:
     torch.manual_seed(3)
     wanted = torch.randn(COORDINATES)
@@ -16,8 +16,10 @@ def descent(
     weights = OpeningWeights(mean=1e-4, equal=1e-3)
     loss = OpeningLoss(photo, world.landmarks, world.face_network, world.lpips, weights)
     start = torch.zeros(COORDINATES)
-    made = synthesis or world.synthesis, world.whitening, loss, start, settings or DescentSettings(), shown
-    return Descent(*made), wanted
+    return (
+        Descent(synthesis or world.synthesis, world.whitening, loss, start, settings or DescentSettings()),
+        wanted,
+    )
 
 
 def test_it_finds_the_code_of_a_generated_picture(world: World) -> None:
@@ -44,39 +46,6 @@ def test_the_loss_told_is_that_of_the_codes_before_the_move(world: World) -> Non
     assert not torch.equal(search.coordinates, before)
 
 
-def test_the_error_of_an_estimate_is_taken_away(world: World) -> None:
-    """An estimate that is too dark, the more so the further from the mean, makes codes that are shown too
-    bright; with what is shown to hold it against, it leads to where the exact pictures lead.
-    """
-
-    def estimate(w: torch.Tensor) -> torch.Tensor:
-        return world.synthesis(w) * 0.8 - 0.3
-
-    blind, wanted = descent(world, estimate)
-    seeing, _ = descent(world, estimate, shown=world.synthesis)
-    for _ in range(80):
-        blind.step()
-        seeing.step()
-
-    off = [float((d.coordinates.mean(0) - wanted).norm() / wanted.norm()) for d in (blind, seeing)]
-    assert off[0] > 0.5 > 0.3 > off[1]
-
-
-def test_what_is_shown_is_asked_now_and_then(world: World) -> None:
-    asked = []
-
-    def shown(w: torch.Tensor) -> torch.Tensor:
-        assert not w.requires_grad
-        asked.append(search.steps)
-        return world.synthesis(w)
-
-    search, _ = descent(world, shown=shown)
-    exact, _ = descent(world)
-
-    assert [search.step() for _ in range(17)] == pytest.approx([exact.step() for _ in range(17)], rel=1e-4)
-    assert asked == [0, 8, 16]
-
-
 def test_stopping_and_going_on_changes_nothing(world: World) -> None:
     whole, _ = descent(world)
     parts, _ = descent(world)
@@ -96,6 +65,21 @@ def test_codes_that_start_apart_start_there(world: World) -> None:
     other = Descent(world.synthesis, world.whitening, search._loss, apart)
 
     torch.testing.assert_close(other.coordinates, apart)
+
+
+def test_codes_that_are_not_free_follow_what_all_share(world: World) -> None:
+    search, _ = descent(world)
+    apart = torch.randn(CODES, COORDINATES)
+    tied = Descent(world.synthesis, world.whitening, search._loss, apart, free=1)
+    torch.testing.assert_close(tied.coordinates, apart)
+
+    for _ in range(5):
+        tied.step()
+
+    moved = tied.coordinates - apart
+    assert float(moved[1:].norm()) > 0.1
+    torch.testing.assert_close(moved[1:], moved[1:2].expand(CODES - 1, -1), atol=1e-5, rtol=1e-4)
+    assert float((moved[0] - moved[1]).norm()) > 0.05
 
 
 def test_rates_are_the_size_of_the_first_step_and_fall(world: World) -> None:

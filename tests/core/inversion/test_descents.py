@@ -49,6 +49,22 @@ def test_it_begins_where_the_start_says(made: Descents, world: World) -> None:
     torch.testing.assert_close(begun.coordinates, expected.expand(CODES, -1))
 
 
+def test_it_begins_where_passes_say(made: Descents, world: World) -> None:
+    seen = []
+
+    def passes(photo: torch.Tensor) -> torch.Tensor:
+        seen.append(photo)
+        return torch.arange(CODES * COORDINATES).view(1, CODES, COORDINATES) / 10
+
+    crop = crop_of(world, 1)
+    begun = dataclasses.replace(made, passes=passes, free=2)(crop, world.landmarks)
+
+    photo = torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 127.5 - 1
+    torch.testing.assert_close(seen[0], photo)
+    torch.testing.assert_close(begun.coordinates, passes(photo)[0])
+    assert begun._own.shape == (2, COORDINATES)
+
+
 def test_it_begins_at_the_code_that_is_known(made: Descents, world: World) -> None:
     v = torch.randn(1, CODES, COORDINATES)
 
@@ -71,20 +87,3 @@ def test_the_whole_photo_is_compared_at_the_small_size(made: Descents, world: Wo
 
     small = F.avg_pool2d(torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 127.5 - 1, 4)
     assert float(sum(loss(small).values())) < 1e-4
-
-
-def test_pictures_are_held_against_those_that_are_shown(made: Descents, world: World) -> None:
-    """At their own size: the shown ones may be larger, and may be inference tensors."""
-
-    @torch.inference_mode()
-    def brighter(w: torch.Tensor) -> torch.Tensor:
-        return F.interpolate(world.synthesis(w) + 0.5, scale_factor=4)
-
-    crop = crop_of(world, 1)
-    begun = dataclasses.replace(made, shown=brighter)(crop, world.landmarks)
-
-    plain = made(crop, world.landmarks)
-    with torch.no_grad():
-        picture = world.synthesis(plain.codes[None])
-    expected = plain._loss(picture + 0.5) | plain._loss.pull(plain.coordinates[None])
-    assert begun.step() == pytest.approx(float(sum(expected.values())), rel=1e-4)

@@ -104,6 +104,16 @@ def test_the_first_code_is_told_after_a_few_steps(scene: Scene, monkeypatch: pyt
     assert told == [module.FIRST_STEPS - 1]  # the last that was judged
 
 
+def test_where_the_start_is_the_person_it_is_told_at_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOLD_SECONDS", 1e6)
+    scene.seeker = Seeker(scene._begin, DeviceThread(), scene.precedence, lambda key: True, first=1)
+    told: list[float] = []
+    scene.seek(face(0), better=lambda code: told.append(float(code[0, 0])))
+    assert told == [0]
+
+
 def test_a_cancelled_opening_leaves_nothing(scene: Scene) -> None:
     with pytest.raises(Cancelled, match=r"opening was cancelled"):
         scene.seek(face(0), cancelled=scene.until(3))

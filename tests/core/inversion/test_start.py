@@ -1,7 +1,7 @@
 import torch
 
-from core.config import StartConfig
 from core.inversion.start import Start, group_sizes, start_features
+from core.network_config import StartConfig
 
 from .conftest import World
 

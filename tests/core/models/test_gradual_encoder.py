@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.config import GradualEncoderConfig
 from core.models.gradual_encoder import GradualEncoder, StyleHead
+from core.network_config import GradualEncoderConfig
 
 TINY = GradualEncoderConfig(
     kind="psp",

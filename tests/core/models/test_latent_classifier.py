@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from core.config import ClassifierConfig
 from core.models.latent_classifier import LatentClassifier
+from core.network_config import ClassifierConfig
 
 CONFIG = ClassifierConfig(num_codes=6, attributes=("a", "b", "c"), w_dim=16, hidden=(24, 20), embedding=5)
 

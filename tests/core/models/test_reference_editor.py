@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.config import ReferenceEditorConfig
 from core.models.reference_editor import ReferenceEditor, slot_attention
+from core.network_config import ReferenceEditorConfig
 
 CONFIG = ReferenceEditorConfig(num_codes=5, attributes=("smile",), w_dim=12, width=8, heads=2)
 

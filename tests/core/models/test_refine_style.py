@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.config import GeneratorConfig, RefinerConfig
+from core.config import GeneratorConfig
 from core.generators.residual import LowRank
 from core.generators.stylegan2.network import Generator
 from core.models.refine_style import FACTOR, RefineStyle, resize
+from core.network_config import RefinerConfig
 
 GENERATOR = GeneratorConfig(resolution=16, channels=(12, 8, 4), w_dim=8, z_dim=8, mapping_layers=1)
 KERNELS = GENERATOR.low_rank

@@ -7,10 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.config import PAPER_INVERTER, GeneratorConfig, InverterConfig
+from core.config import PAPER_INVERTER, GeneratorConfig
 from core.generators.stylegan2.network import Generator
 from core.models.inverter import invert
 from core.models.style_transformer import DecoderLayer, StyleTransformer
+from core.network_config import InverterConfig
 
 TINY = InverterConfig(
     num_codes=4,
@@ -41,7 +42,7 @@ def test_pyramid_resolutions() -> None:
 
 def test_decoder_layer_is_the_papers_equations() -> None:
     torch.manual_seed(0)
-    layer = DecoderLayer(TINY).double().eval()
+    layer = DecoderLayer(TINY.w_dim, TINY.heads, TINY.feedforward, TINY.dropout).double().eval()
     query = torch.randn(1, 4, 16, dtype=torch.float64)
     feature = torch.randn(1, 16, 3, 5, dtype=torch.float64)
 

@@ -11,10 +11,11 @@ from PIL import Image
 
 from core import opening
 from core.checkpoints import Bundle
-from core.config import FFHQ_TEMPLATE, ReferenceEditorConfig
+from core.config import FFHQ_TEMPLATE
 from core.engine import Engine
 from core.errors import BadProject, Cancelled, NoFaceFound, OutOfMemory
 from core.faces import alignment
+from core.network_config import ReferenceEditorConfig
 from core.projects.project import Project, open_project, restore, save_project
 from core.references import Reference
 from core.refinement.gradient_modules import GradientSettings

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.config import GeneratorConfig, InverterConfig
+from core.config import GeneratorConfig
 from core.generators.residual import LowRank
 from core.generators.stylegan2.network import Generator
 from core.models.style_transformer import StyleTransformer
+from core.network_config import InverterConfig
 from core.refinement import polish as module
 from core.refinement.losses import LossWeights
 from core.refinement.polish import polish

@@ -21,7 +21,8 @@ def points() -> np.ndarray:
         (50, 80, 150), (205, 90, 160), (280, 176, 150), (425, 166, 160), (9, 128, 100), (151, 128, 85),
         (199, 128, 210), (200, 128, 205), (175, 128, 215), (164, 128, 180), (167, 122, 180), (393, 134, 180),
         (159, 100, 120), (145, 100, 126), (386, 156, 120), (374, 156, 126), (105, 95, 105), (334, 161, 105),
-        (10, 128, 60),
+        (10, 128, 60), (468, 100, 123), (473, 156, 123), (0, 128, 188), (37, 122, 188), (267, 134, 188),
+        (17, 128, 196), (84, 122, 196), (314, 134, 196),
     ):  # fmt: skip
         at[index] = x, y
     return at
@@ -69,3 +70,22 @@ def test_the_rim_does_not_see_the_face() -> None:
     np.testing.assert_array_equal(surround(picture), surround(other))
     other[:32] = 7
     assert not np.array_equal(surround(picture), surround(other))
+
+
+def test_lips_eyes_and_the_whole_picture_have_colours_of_their_own(points: np.ndarray) -> None:
+    picture = np.full((256, 256, 3), 119, np.uint8)
+    even = colour_labels(picture, points, np.zeros((256, 256), np.float32))
+    assert even["contrast"] == pytest.approx(0, abs=1e-3)
+    assert even["exposure"] == pytest.approx(lightness(119), abs=0.2)
+    for name in ("lip_red", "iris_yellow", "warmth", "saturation"):
+        assert even[name] == pytest.approx(0, abs=0.2), name
+    picture[184:200, 116:140] = 200, 60, 60
+    picture[118:128, 95:105] = picture[118:128, 151:161] = 60, 60, 200
+    painted = colour_labels(picture, points, np.zeros((256, 256), np.float32))
+    assert painted["lip_red"] > 30
+    assert painted["iris_yellow"] < -30
+    assert painted["iris_brightness"] < even["iris_brightness"]
+    assert painted["saturation"] > 0.5
+    assert painted["contrast"] > 0.5
+    picture[:] = 140, 119, 90
+    assert colour_labels(picture, points, np.zeros((256, 256), np.float32))["warmth"] > 10

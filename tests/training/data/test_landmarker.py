@@ -18,9 +18,12 @@ def turned(yaw: float = 0, pitch: float = 0, roll: float = 0) -> np.ndarray:
 
 
 def blendshapes(**scores: float) -> dict[str, float]:
-    names = ("mouthSmile", "eyeSquint", "eyeLookUp", "eyeLookDown", "browDown")
+    names = (
+        "mouthSmile", "eyeSquint", "eyeLookUp", "eyeLookDown", "browDown", "browOuterUp", "eyeWide",
+        "mouthFrown", "noseSneer", "eyeBlink",
+    )  # fmt: skip
     sides = {f"{name}{side}": 0.0 for name in names for side in ("Left", "Right")}
-    return {**sides, "mouthPucker": 0.0, **scores}
+    return {**sides, "mouthPucker": 0.0, "browInnerUp": 0.0, **scores}
 
 
 @pytest.fixture
@@ -33,7 +36,8 @@ def head() -> np.ndarray:
         (385, 25, 24), (380, 25, 16), (386, 30, 25), (374, 30, 15), (387, 35, 24), (373, 35, 16),
         (468, -30, 20), (473, 30, 20), (13, 0, -40), (14, 0, -48), (0, 0, -34), (17, 0, -56), (61, -24, -44),
         (291, 24, -44), (234, -70, 0), (454, 70, 0), (172, -50, -50), (397, 50, -50), (129, -18, -15),
-        (358, 18, -15), (105, -35, 40), (66, -25, 40), (334, 35, 40), (296, 25, 40),
+        (107, -12, 36), (336, 12, 36), (70, -52, 30), (300, 52, 30), (123, -62, -20), (352, 62, -20),
+        (152, 0, -76), (358, 18, -15), (105, -35, 40), (66, -25, 40), (334, 35, 40), (296, 25, 40),
     ):  # fmt: skip
         points[index] = x, y, 0
     return points
@@ -55,6 +59,22 @@ def test_lengths_are_those_of_the_head_that_was_drawn(head: np.ndarray) -> None:
     assert labels["brows"] == pytest.approx(20 / 80)
     assert labels["face_width"] == pytest.approx(140 / np.sqrt(90 * 80))
     assert labels["gaze"] == pytest.approx(0)
+    assert labels["eye_size"] == pytest.approx(30 / 80)
+    assert labels["eye_distance"] == pytest.approx(30 / 90)
+    assert labels["brow_tilt"] == pytest.approx(6 / 80)
+    assert labels["cheekbones"] == pytest.approx(124 / 100)
+    assert labels["chin"] == pytest.approx(20 / 80)
+    assert labels["philtrum"] == pytest.approx(14 / 80)
+
+
+def test_expressions_are_those_of_the_blendshapes(head: np.ndarray) -> None:
+    scores = {"browInnerUp": 0.9, "browOuterUpLeft": 0.3, "eyeWideLeft": 0.2, "eyeWideRight": 0.4}
+    scores |= {"mouthFrownLeft": 0.5, "noseSneerRight": 0.6, "eyeBlinkLeft": 0.7, "eyeBlinkRight": 0.1}
+    labels = shape_labels(seen(head, turned(), **scores))
+    assert labels["surprise"] == pytest.approx((0.9 + 0.15 + 0.3) / 3)
+    assert labels["sad"] == pytest.approx(0.25)
+    assert labels["sneer"] == pytest.approx(0.3)
+    assert labels["wink"] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("angles", [(25, 0, 0), (0, -18, 0), (-30, 12, 6)])

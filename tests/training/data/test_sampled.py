@@ -19,6 +19,35 @@ def test_every_fourth_face_has_codes_of_its_own(tiny_mobile: MobileGenerator) ->
     assert torch.equal(w, sampled.draw(tiny_mobile, 8, np.random.default_rng(0)))
 
 
+def test_every_fourth_face_takes_what_opened_codes_have_of_their_own(
+    tiny_mobile: MobileGenerator, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    length, width = tiny_mobile.w_mean.shape
+    for i in range(3):
+        np.save(tmp_path / f"{i}.npy", torch.randn(length, width).numpy())
+    opened = sampled.read_codes(tmp_path)
+
+    w = sampled.draw(tiny_mobile, 8, np.random.default_rng(0), opened)
+    parts = [sampled.own_part(opened, np.random.default_rng(seed)) for seed in range(30)]
+
+    assert [bool((codes == codes[0]).all()) for codes in w] == [True, True, True, False] * 2
+    own = (opened - opened.mean(1, keepdim=True))[:, 0]  # (M, D), before any crossing
+    shares = torch.stack([(part[0] * own).sum(1) / own.square().sum(1) for part in parts])  # (30, M)
+    off = torch.stack([part[0] - share[:, None] * own for part, share in zip(parts, shares, strict=True)])
+    best = off.norm(dim=2).min(1)  # one of the faces explains all of it
+    found = shares[torch.arange(30), best.indices]
+    assert float(best.values.max()) < 1e-4
+    assert len(set(best.indices.tolist())) == 3
+    assert 0.2 <= float(found.abs().min()) < float(found.abs().max()) <= 1.3
+    assert float(found.min()) < 0 < float(found.max())
+
+
+def test_a_folder_without_codes_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no codes"):
+        sampled.read_codes(tmp_path)
+
+
 def test_pictures_targets_and_features_are_those_of_the_codes(
     tiny_mobile: MobileGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

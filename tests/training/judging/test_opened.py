@@ -78,6 +78,14 @@ def test_the_list_is_the_tables_first_with_the_larger_files(folders: list[str]) 
     assert opened.PER_SOURCE == 25
 
 
+def test_another_split_is_opened_whole(folders: list[str]) -> None:
+    faces = AlignedFaces.open(Path(folders[1]))
+    for row in faces.rows[1:]:
+        row["split"] = "train"
+    assert [t.name for t in tasks(faces, None, [], None, "train")] == ["m2", "a1"]
+    assert [t.name for t in tasks(faces, None, [], None)] == ["m1"]
+
+
 def test_a_run_measures_against_the_files_and_writes_what_it_saw(
     engine: ConvergingEngine, folders: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,9 +62,7 @@ def table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
-def test_samples_come_with_the_codes_they_are_made_of(
-    tiny_bundle_dir: Path, tmp_path: Path
-) -> None:
+def test_samples_come_with_the_codes_they_are_made_of(tiny_bundle_dir: Path, tmp_path: Path) -> None:
     it = trainer(tiny_bundle_dir, tmp_path, "--samples", "0.5")
     pictures, codes = it.sample()
     assert (len(pictures), len(codes)) == (2, 2)
@@ -86,9 +84,7 @@ def test_sample_terms_are_plain_differences_in_units_of_the_deviation(
     assert terms["sample_codes"].item() == pytest.approx(torch.stack(layers).mean().item(), rel=1e-4)
 
 
-def test_terms_are_those_that_the_options_ask_for(
-    tiny_bundle_dir: Path, tmp_path: Path
-) -> None:
+def test_terms_are_those_that_the_options_ask_for(tiny_bundle_dir: Path, tmp_path: Path) -> None:
     plain = {"pixel", "squared", "features", "identity"}
     terms = trainer(tiny_bundle_dir, tmp_path).step(*batch(4), step=0)
     assert set(terms) == plain

@@ -1,12 +1,14 @@
 """Checkpoints, averages and logs."""
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from training.loops.loop import Average, Log, restore, save
+from training.loops import loop
+from training.loops.loop import Average, Clock, Log, Sums, restore, save
 
 
 def test_a_restored_run_goes_on_as_if_never_cut(tmp_path: Path) -> None:
@@ -46,3 +48,38 @@ def test_log_appends_and_writes_its_header_once(tmp_path: Path) -> None:
     for step in (1, 2):
         Log(tmp_path / "log.csv").write({"step": step, "loss": 0.5})
     assert (tmp_path / "log.csv").read_text().splitlines() == ["step,loss", "1,0.50000", "2,0.50000"]
+
+
+def test_a_log_keeps_its_columns(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log.csv")
+    log.write({"step": 1, "loss": 0.5})
+    Log(tmp_path / "log.csv").write({"loss": 0.25, "step": 2})
+    assert (tmp_path / "log.csv").read_text().splitlines() == ["step,loss", "1,0.50000", "2,0.25000"]
+    with pytest.raises(ValueError, match="columns"):
+        log.write({"step": 3, "other": 1.0})
+
+
+def test_a_term_is_averaged_over_the_steps_that_tell_it() -> None:
+    sums = Sums()
+    for i in range(4):
+        sums.add({"a": float(i)} | ({"b": 6.0} if i == 2 else {}))
+    assert sums.means() == {"a": 1.5, "b": 6.0}
+    sums.add({"a": 1.0})
+    found = sums.means()
+    assert found["a"] == 1
+    assert math.isnan(found["b"])
+
+
+def test_a_clock_tells_what_is_due_and_goes_on_after_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    clock = Clock(spent=50.0, minutes=1)
+    assert (clock.spent, clock.over, clock.end) == (50, False, 110)
+    assert not clock.due("checkpoint", 20)
+    now[0] += 20
+    assert clock.due("checkpoint", 20)
+    assert not clock.due("checkpoint", 20)
+    assert clock.due("sheet", 10)
+    now[0] += 40
+    assert clock.over
+    assert clock.due("checkpoint", 1000)  # what there is at the end is kept

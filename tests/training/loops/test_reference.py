@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from core.checkpoints import Bundle, load_bundle
-from core.config import ReferenceEditorConfig
 from core.models.reference_editor import ReferenceEditor
+from core.network_config import ReferenceEditorConfig
 from training.loops import reference
 from training.loops.reference import ISOTROPY, Objective, StepNorm, calibrate, reach, train_editor
 

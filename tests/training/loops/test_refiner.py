@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from core.checkpoints import Bundle, load_bundle
-from core.config import RefinerConfig
 from core.faces.dlib_network import DlibFaceNetwork
 from core.models.inverter import invert
+from core.network_config import RefinerConfig
 from training.loops import add_refiners, refiner
 from training.loops.losses import reconstruction_losses
 from training.loops.refiner import Frozen, loss_of

@@ -162,6 +162,24 @@ def test_a_preview_sees_the_features_of_its_size() -> None:
         MobileGenerator(config, {})
 
 
+def test_codes_that_a_preview_follows_are_those_of_its_features() -> None:
+    config = MobileConfig(resolution=64, channels=(8, 8, 12, 6), w_dim=10, z_dim=7, previews=(16,))
+    generator = MobileGenerator(config).double().requires_grad_(False)
+    features: list[torch.Tensor] = []
+    generator.blocks[1].register_forward_hook(lambda _, __, out: features.append(out))
+    w = codes(generator)[:1]
+    generator.synthesis(w, size=16)
+    reaching = []
+    for code in range(generator.layout.num_codes):
+        changed = w.clone()
+        changed[:, code] += 1
+        generator.synthesis(changed, size=16)
+        reaching.append(not torch.equal(features[-1], features[0]))
+    followed = generator.followed(16)
+    assert reaching == [True] * followed + [False] * (generator.layout.num_codes - followed)
+    assert generator.followed(32) == generator.layout.num_codes
+
+
 def test_the_inverse_haar_transform_keeps_lengths() -> None:
     x = torch.randn(2, 8, 3, 5, dtype=torch.float64)
     torch.testing.assert_close(inverse_haar(x).square().sum(), x.square().sum())

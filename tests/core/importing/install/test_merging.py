@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import Bundle, load_bundle, save_bundle
-from core.config import BundleConfig, ClassifierConfig, GradualEncoderConfig
+from core.config import BundleConfig
 from core.importing.formats.parts import Direction, Parts
 from core.importing.install.merging import Merged, Source, merge
 from core.models.gradual_encoder import GradualEncoder
 from core.models.latent_classifier import LatentClassifier
+from core.network_config import ClassifierConfig, GradualEncoderConfig
 
 
 def laid(bundle: Bundle, **parts) -> Merged:

@@ -1,0 +1,91 @@
+"""A model with a face parser: who is the person is told, not guessed, where edits are laid on the photo."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.checkpoints import Bundle, load_bundle, save_bundle
+from core.engine import Engine
+from core.models.face_parser import SIDE, FaceParser
+from core.paste import detail
+from core.session import EditRequest, View
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Bundle) -> Bundle:
+    torch.manual_seed(0)
+    config = dataclasses.replace(tiny_bundle.config, parser=True)
+    return dataclasses.replace(tiny_bundle, config=config, parser=FaceParser().eval().requires_grad_(False))
+
+
+@pytest.fixture
+def engine(bundle: Bundle) -> Iterator[Engine]:
+    engine = Engine(bundle)
+    yield engine
+    engine.close()
+
+
+def no_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detail, "person", lambda *_: pytest.fail("it was guessed"))
+
+
+@pytest.mark.parametrize("output", ["face", "photo"])
+def test_edits_on_the_photo_use_the_parser(
+    engine: Engine, photo: np.ndarray, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portrait = engine.open_portrait(photo)
+    assert portrait.person is not None
+    assert portrait.person.shape == (SIDE, SIDE)
+    assert not portrait.person.flags.writeable
+    asked = []
+    parsing = engine._parsing
+    person = parsing.person
+    monkeypatch.setattr(parsing, "person", lambda picture: asked.append(picture) or person(picture))
+    no_guess(monkeypatch)
+
+    request = EditRequest({"smile": 2.0}, view=View(start="photo", output=output))
+    first = engine.edit(portrait, request)
+
+    assert len(asked) == 1
+    rendered = engine.rendered(portrait, request)
+    assert torch.equal(asked[0], rendered.edited)
+    assert np.array_equal(first, engine.edit(portrait, request))
+
+
+def test_what_it_says_reaches_the_photo(engine: Engine, photo: np.ndarray) -> None:
+    """Where nobody is, nothing changes."""
+    portrait = engine.open_portrait(photo)
+    request = EditRequest({"smile": 3.0}, view=View(start="photo", output="photo"))
+    nobody = np.zeros((SIDE, SIDE), np.float32)
+    everybody = np.ones((SIDE, SIDE), np.float32)
+    changed = []
+    for mask in (nobody, everybody):
+        engine._parsing.person = lambda _, mask=mask: mask  # type: ignore[union-attr]
+        edited = engine.edit(dataclasses.replace(portrait, person=mask), request)
+        changed.append(np.abs(edited.astype(int) - photo).sum())
+    assert changed[0] == 0
+    assert changed[1] > 0
+
+
+def test_the_inversion_alone_needs_no_parser(
+    engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portrait = engine.open_portrait(photo)
+    monkeypatch.setattr(engine._parsing, "person", lambda _: pytest.fail("nobody asked"))
+    engine.edit(portrait, EditRequest({"smile": 1.0}))
+    engine.edit(portrait, EditRequest(view=View(start="photo", output="photo")))
+
+
+def test_a_bundle_keeps_its_parser(bundle: Bundle, tmp_path: Path) -> None:
+    save_bundle(tmp_path, bundle, torch.float32)
+    found = load_bundle(tmp_path)
+    assert found.config.parser
+    assert found.parser is not None
+    for name, tensor in bundle.parser.state_dict().items():
+        assert torch.equal(found.parser.state_dict()[name], tensor), name
+    with pytest.raises(ValueError, match="face parser"):
+        save_bundle(tmp_path, dataclasses.replace(bundle, parser=None))

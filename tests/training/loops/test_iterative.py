@@ -1,0 +1,244 @@
+"""Training of the iterative inverter, in a world of a tiny generator and tiny networks that look."""
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from core.checkpoints import Bundle
+from core.config import FFHQ_TEMPLATE, BundleConfig
+from core.faces.dlib_network import DlibFaceNetwork
+from core.generators.mobile.network import MobileGenerator, statistics
+from core.images import to_array, to_tensor
+from core.inversion.descents import Descents
+from core.inversion.losses import OpeningLoss, OpeningWeights
+from core.inversion.whitening import Whitening
+from core.models.iterative_inverter import DESCRIPTORS, IterativeInverter
+from core.models.lpips import Lpips
+from core.network_config import IterativeInverterConfig
+from training.data.aligned import AlignedFace
+from training.loops import iterative
+from training.loops.bundle import with_inverter
+from training.loops.iterative import Batch, Data, Trainer, mirror
+
+SIDE = 64
+
+
+class Faces:
+    """Four faces that are noise; the last is of the validation split."""
+
+    def __init__(self) -> None:
+        random = np.random.default_rng(0)
+        splits = ("train", "train", "train", "val")
+        self.rows = [{"name": f"f{i}", "source": "A", "split": split} for i, split in enumerate(splits)]
+        self.crops = random.integers(0, 255, (4, SIDE, SIDE, 3), dtype=np.uint8)
+        self.landmarks = random.uniform(4, SIDE - 4, (4, 68, 2))
+
+    def first(self, per_source: int, split: str) -> list[str]:
+        return [row["name"] for row in self.rows if row["split"] == split][:per_source]
+
+    def __getitem__(self, name: str) -> AlignedFace:
+        i = int(name[1:])
+        return AlignedFace(name, self.crops[i], self.landmarks[i], self.rows[i])
+
+
+@pytest.fixture
+def descents(tiny_mobile: MobileGenerator, monkeypatch: pytest.MonkeyPatch) -> Descents:
+    """Pictures of SIDE px."""
+    torch.manual_seed(0)
+    tiny_mobile.w_basis.copy_(statistics(tiny_mobile.mapping, tiny_mobile.config.z_dim)[1])
+    face_network = DlibFaceNetwork(4, ((4, 1, False), (6, 1, True), (7, 1, True)), DESCRIPTORS // 2)
+    lpips = Lpips((3, 4, 4, 4, 4))
+    for network in (face_network, lpips):
+        network.requires_grad_(False).eval()
+
+    # The tiny generator's pictures hardly differ; these do, and each code reaches a scale of its own.
+    length, width = tiny_mobile.w_mean.shape
+    waves = torch.randn(length, width, 3, SIDE // 8, SIDE // 8)
+
+    def synthesis(w: Tensor) -> Tensor:
+        coarse = torch.einsum("bld,ldchw->bchw", w - tiny_mobile.w_mean, waves).tanh()
+        return torch.nn.functional.interpolate(coarse, size=(SIDE, SIDE), mode="bilinear")
+
+    return Descents(synthesis, Whitening.of(tiny_mobile), face_network, lpips)
+
+
+@pytest.fixture
+def inverter(descents: Descents) -> IterativeInverter:
+    torch.manual_seed(1)
+    length, width = descents.whitening.mean.shape
+    return IterativeInverter(
+        IterativeInverterConfig(
+            length, width, width=8, heads=2, feedforward=16, dense=8, input_resolution=SIDE
+        )
+    )
+
+
+def data(
+    descents: Descents, generator: MobileGenerator, counts: tuple[int, int], targets: Path | None
+) -> Data:
+    bundle = SimpleNamespace(generator=generator)
+    return Data(descents, bundle, Faces(), targets, counts, seed=0)  # type: ignore[arg-type]
+
+
+def test_samples_are_of_their_codes_and_photos_of_the_training_split(
+    descents: Descents, tiny_mobile: MobileGenerator
+) -> None:
+    batch = next(iter(data(descents, tiny_mobile, (4, 3), None)))
+
+    assert batch.pictures.shape == (7, 3, SIDE, SIDE)
+    assert sorted(face.name for face in batch.photos) == ["f0", "f1", "f2"]
+    # The second half of the samples is shown as it is made.
+    made = descents.synthesis(descents.whitening.codes(batch.codes)).clamp(-1, 1)
+    torch.testing.assert_close(batch.pictures[2:4], made[2:], rtol=1e-3, atol=1e-3)
+    assert float((batch.pictures[:2] - made[:2]).abs().mean()) > 0.01
+    for picture, face in zip(batch.pictures[4:], batch.photos, strict=True):
+        assert torch.equal(picture, to_tensor(face.crop)[0])
+
+
+def test_only_photos_that_are_not_mirrored_have_targets(
+    descents: Descents, tiny_mobile: MobileGenerator, tmp_path: Path
+) -> None:
+    v = torch.randn(1, len(descents.whitening.mean), len(descents.whitening.basis))
+    np.save(tmp_path / "A-f1.npy", descents.whitening.codes(v)[0].numpy())
+    source, plain, found = data(descents, tiny_mobile, (0, 3), tmp_path), Faces(), []
+    for _ in range(8):
+        batch = source.batch(["f0", "f1", "f2"])
+        assert batch.targets[0] is None
+        assert batch.targets[2] is None
+        mirrored = not np.array_equal(batch.photos[1].crop, plain["f1"].crop)
+        assert (batch.targets[1] is None) == mirrored
+        found.append(mirrored)
+        if not mirrored:
+            torch.testing.assert_close(batch.targets[1], v[0], rtol=1e-3, atol=1e-3)
+    assert len(set(found)) == 2
+
+
+def test_a_mirrored_face_has_its_right_eye_on_the_other_side() -> None:
+    face = Faces()["f0"]
+    twice = mirror(mirror(face))
+    assert np.array_equal(twice.crop, face.crop)
+    np.testing.assert_allclose(twice.landmarks, face.landmarks)
+    once = mirror(face)
+    assert np.array_equal(once.crop[:, 0], face.crop[:, -1])
+    # iBUG's 36 and 45 are the outer corners of the eyes.
+    np.testing.assert_allclose(once.landmarks[36], (SIDE - 1 - face.landmarks[45][0], face.landmarks[45][1]))
+
+
+def test_the_surrogate_has_the_gradient_of_the_photos_loss(
+    descents: Descents, inverter: IterativeInverter
+) -> None:
+    trainer = Trainer(descents, inverter, rate=1e-3, latent=0.0)
+    faces = [Faces()[name] for name in ("f0", "f1")]
+    losses = [trainer._loss(face) for face in faces]
+    v = torch.randn(2, len(descents.whitening.mean), len(descents.whitening.basis), requires_grad=True)
+
+    surrogate, told = trainer._photo_terms(v, losses)
+    (found,) = torch.autograd.grad(surrogate, v)
+
+    total = torch.zeros(())
+    for i, face in enumerate(faces):
+        loss = OpeningLoss(
+            to_tensor(face.crop), face.landmarks, descents.face_network, descents.lpips, OpeningWeights()
+        )
+        picture = descents.synthesis(descents.whitening.codes(v[i : i + 1]))
+        total = total + sum((loss(picture) | loss.pull(v[i : i + 1])).values()) / 2
+    (wanted,) = torch.autograd.grad(total, v)
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
+    assert float(told) == pytest.approx(float(total.detach()), rel=1e-4)
+    assert float(surrogate.detach()) == 0
+
+
+def test_steps_bring_codes_nearer(
+    descents: Descents, inverter: IterativeInverter, tiny_mobile: MobileGenerator
+) -> None:
+    trainer = Trainer(descents, inverter, rate=4e-3, latent=0.0)
+    batch = next(iter(data(descents, tiny_mobile, (3, 0), None)))
+    told = [trainer.step(batch, number=1000) for _ in range(30)]
+    assert told[-1]["codes_1"] < 0.85 * told[0]["codes_1"]
+    assert told[-1]["codes_2"] < 0.85 * told[0]["codes_2"]
+
+
+def test_steps_bring_photos_nearer(
+    descents: Descents, inverter: IterativeInverter, tiny_mobile: MobileGenerator
+) -> None:
+    """Photos that the generator could have made, but nobody tells from which codes."""
+    trainer = Trainer(descents, inverter, rate=4e-3, latent=0.1)
+    batch = next(iter(data(descents, tiny_mobile, (0, 2), None)))
+    pictures = descents.synthesis(descents.whitening.codes(torch.randn(2, *batch.codes.shape[1:])))
+    faces = zip(batch.photos, to_array(pictures.clamp(-1, 1)), strict=True)
+    photos = tuple(dataclasses.replace(face, crop=crop) for face, crop in faces)
+    batch = dataclasses.replace(batch, pictures=pictures.clamp(-1, 1), photos=photos)
+
+    told = [trainer.step(batch, number=1000) for _ in range(30)]
+
+    assert told[-1]["told_1"] < 0.7 * told[0]["told_1"]
+    assert told[-1]["told_2"] < 0.7 * told[0]["told_2"]
+    assert {"latent_1", "latent_2"} < told[0].keys()
+    assert not any(name.startswith("photos") for name in told[0])
+
+
+def test_a_batch_of_photos_alone_or_samples_alone(
+    descents: Descents, inverter: IterativeInverter, tiny_mobile: MobileGenerator
+) -> None:
+    trainer = Trainer(descents, inverter, rate=1e-3, latent=0.0)
+    for counts, name in (((0, 2), "told"), ((2, 0), "codes")):
+        batch: Batch = next(iter(data(descents, tiny_mobile, counts, None)))
+        assert set(trainer.step(batch, 0)) == {f"{name}_1", f"{name}_2"}
+
+
+def test_what_cannot_be_trained_on_is_one_sentence(
+    descents: Descents, tiny_mobile: MobileGenerator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match="holds no code of a face of the training split"):
+        data(descents, tiny_mobile, (1, 1), tmp_path)
+    words = ["--bundle", "b", "--faces", "f", "--out", "o", "--latent-adversarial", "0.1", "--samples", "0"]
+    with pytest.raises(SystemExit):
+        iterative.main(words)
+    assert "a batch needs both" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_and_its_weights_go_into_a_bundle(
+    descents: Descents,
+    inverter: IterativeInverter,
+    tiny_mobile: MobileGenerator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = BundleConfig(
+        name="mobile",
+        title="Mobile",
+        version="1",
+        generator=tiny_mobile.config,
+        inverter=None,
+        classifier=None,
+        template=FFHQ_TEMPLATE,
+        attributes=(),
+        iterative_inverter=inverter.config,
+    )
+    bundle = Bundle.of(config, tiny_mobile, iterative_inverter=inverter)
+    monkeypatch.setattr(iterative, "load_bundle", lambda folder: bundle)
+    monkeypatch.setattr(iterative, "descents_of", lambda bundle, dtype: descents)
+    monkeypatch.setattr(iterative.AlignedFaces, "open", lambda path: Faces())
+    monkeypatch.setattr(iterative, "REPORT", 1)
+    out = tmp_path / "run"
+    words = ["--bundle", "b", "--faces", "f", "--out", str(out), "--samples", "1", "--photos", "1"]
+    words += ["--passes", "1", "--latent-adversarial", "0.1"]
+
+    iterative.main([*words, "--minutes", "0.02"])
+    first = torch.load(out / "last.pt", weights_only=True)
+    iterative.main([*words, "--minutes", "0.02", "--resume"])
+    second = torch.load(out / "last.pt", weights_only=True)
+
+    assert second["number"] > first["number"] > 0
+    assert len((out / "log.csv").read_text().splitlines()) == 1 + second["number"]
+    assert list(out.glob("sheet-*.jpg"))
+    made = with_inverter(bundle, out / "inverter.safetensors")
+    assert made.config.iterative_inverter == dataclasses.replace(inverter.config, passes=1)
+    assert made.config.start is None
+    for name, tensor in second["average"].items():
+        assert torch.equal(made.iterative_inverter.state_dict()[name], tensor.half().float()), name

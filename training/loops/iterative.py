@@ -1,0 +1,355 @@
+"""Train the iterative inverter of a bundle that opens photos by descent, against its frozen generator.
+
+    python -m training.loops.iterative --bundle checkpoints/portrait1024 --faces faces256.tar \\
+        --trunk mobilenet_v2-b0353104.pth --out runs/i --minutes 60
+    python -m training.loops.iterative ... --resume            (goes on where a run was stopped)
+
+A batch holds generator's samples, whose codes are known, and photos, which are judged by the loss of descent
+itself (`core.inversion.losses`): a pass is taught to do what many descent steps do. --targets adds codes
+that descent found for photos (`training.judging.opened --split train`). Codes are compared in W's own units;
+photos also pay descent's pull towards the mean and towards equal codes, e4e's principle, and on request
+e4e's latent discriminator. Every pass is judged; gradients stay within one.
+
+OUT holds log.csv, validation.csv (photos of the validation split after each pass), sheets, last.pt, and the
+averaged weights in half precision, inverter.safetensors, which `training.loops.bundle --inverter` takes.
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from core.checkpoints import Bundle, load_bundle
+from core.generators.mobile.network import MobileGenerator
+from core.images import to_tensor
+from core.inversion.bundled import descents_of
+from core.inversion.descents import Descents
+from core.inversion.losses import OpeningLoss
+from core.inversion.passes import Passes
+from core.models.iterative_inverter import IterativeInverter
+from core.network_config import IterativeInverterConfig
+from training.data.aligned import AlignedFace, AlignedFaces
+from training.data.batches import MIRROR
+from training.data.photo_variation import photo_variation
+from training.data.sampled import OPENED_EVERY, draw, read_codes
+from training.judging.opened import file_name
+from training.loops.latent_discriminator import LatentAdversary
+from training.loops.loop import Average, Clock, Log, Sums, autocast, pick_device, restore, save, sheet
+
+REPORT, CHECKPOINT_SECONDS, VALIDATION_SECONDS = 25, 180.0, 600.0
+VALIDATED = 12
+# Of the rate: the trunk knows pictures already.
+TRUNK_SHARE = 0.1
+WARM_UP = 200
+CLIP = 1.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """pictures: (S + P, 3, 256, 256) in [-1, 1], samples first; codes: (S, L, K) of the samples; photos: (P)
+    what each shows, mirrored where it is; targets: (P) coordinates (L, K) or None."""
+
+    pictures: Tensor
+    codes: Tensor
+    photos: tuple[AlignedFace, ...]
+    targets: tuple[Tensor | None, ...]
+
+
+class Data:
+    """Endless batches. Photos in random order, half of them mirrored; samples anew each time."""
+
+    def __init__(
+        self,
+        descents: Descents,
+        bundle: Bundle,
+        faces: AlignedFaces,
+        targets: Path | None,
+        counts: tuple[int, int],
+        seed: int,
+        opened: Tensor | None = None,
+    ) -> None:
+        """counts: of samples and photos; targets: the folder codes/ of `training.judging.opened`; opened: as
+        for `sampled.draw`. Raises: ValueError without faces, or codes, of the training split.
+        """
+        self._descents, self._generator, self._faces = descents, bundle.generator, faces
+        self._counts, self._targets, self._opened = counts, targets, opened
+        self._random, self._inverse = np.random.default_rng(seed), descents.whitening.inverse()
+        self._names = [row["name"] for row in faces.rows if row["split"] == "train"]
+        self._sources = {row["name"]: row["source"] for row in faces.rows}
+        if counts[1] and not self._names:
+            raise ValueError("None of these faces is of the training split")
+        if targets is not None and not any(self._target(name) is not None for name in self._names):
+            raise ValueError(f"{targets} holds no code of a face of the training split")
+
+    def __iter__(self) -> Iterator[Batch]:
+        names: list[str] = []
+        while True:
+            while len(names) < self._counts[1]:
+                names += [self._names[i] for i in self._random.permutation(len(self._names))]
+            taken, names = names[: self._counts[1]], names[self._counts[1] :]
+            yield self.batch(taken)
+
+    def batch(self, names: Sequence[str]) -> Batch:
+        codes, drawn = self._samples()
+        photos, targets = [], []
+        for name in names:
+            mirrored = bool(self._random.random() < 0.5)
+            face = self._faces[name]
+            photos.append(mirror(face) if mirrored else face)
+            # The mirrored face's code is another one, which nobody knows.
+            targets.append(None if mirrored else self._target(name))
+        pictures = torch.cat([*drawn, *(to_tensor(face.crop) for face in photos)])
+        return Batch(pictures, codes, tuple(photos), tuple(targets))
+
+    @torch.no_grad()
+    def _samples(self) -> tuple[Tensor, list[Tensor]]:
+        """Coordinates (S, L, K), and pictures (1, 3, 256, 256), half of them as photos vary."""
+        count, whitening = self._counts[0], self._descents.whitening
+        if count == 0:
+            return whitening.mean.new_zeros(0, len(whitening.mean), len(whitening.basis)), []
+        # Of so many that are drawn one has codes that differ; those are half of what is taken.
+        drawn = draw(cast(MobileGenerator, self._generator), OPENED_EVERY * count, self._random, self._opened)
+        either = drawn.view(count, OPENED_EVERY, *drawn.shape[1:])  # (S, every, L, D)
+        which = self._random.integers(2, size=count) * (OPENED_EVERY - 1)
+        codes = either[torch.arange(count), torch.from_numpy(which)]
+        pictures = self._descents.synthesis(codes).clamp(-1, 1)
+        half = count // 2
+        pictures[:half] = photo_variation(pictures[:half], int(self._random.integers(2**31)))
+        return whitening.coordinates(codes, self._inverse), [*pictures.split(1)]
+
+    def _target(self, name: str) -> Tensor | None:
+        if self._targets is None:
+            return None
+        path = self._targets / f"{file_name({'source': self._sources[name], 'name': name})}.npy"
+        if not path.is_file():
+            return None
+        w = torch.from_numpy(np.load(path, allow_pickle=False))
+        return self._descents.whitening.coordinates(w[None], self._inverse)[0]
+
+
+def mirror(face: AlignedFace) -> AlignedFace:
+    """Left for right."""
+    points = face.landmarks[MIRROR] * (-1, 1) + (face.crop.shape[1] - 1, 0)
+    return dataclasses.replace(face, crop=np.ascontiguousarray(face.crop[:, ::-1]), landmarks=points)
+
+
+class Trainer:
+    """The inverter with all that one step needs."""
+
+    def __init__(
+        self, descents: Descents, inverter: IterativeInverter, rate: float, latent: float
+    ) -> None:
+        """latent: weight of e4e's discriminator; 0: none."""
+        self.descents, self.inverter, self.latent = descents, inverter, latent
+        self.passes = inverter.config.passes
+        trunk = {id(p) for p in inverter.trunk.parameters()}
+        others = [p for p in inverter.parameters() if id(p) not in trunk]
+        groups = [
+            {"params": others, "share": 1.0},
+            {"params": [*inverter.trunk.parameters()], "share": TRUNK_SHARE},
+        ]
+        self.rate = rate
+        self.optimizer = torch.optim.AdamW(groups, rate, betas=(0.9, 0.98), weight_decay=0.01)
+        self.average = Average(inverter)
+        self.adversary = LatentAdversary(descents.whitening.mean.shape[1], descents.whitening.mean.device)
+        self.looking = passes_of(descents, inverter)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint holds, whatever the options."""
+        return {
+            "inverter": self.inverter,
+            "average": self.average.module,
+            "optimizer": self.optimizer,
+            "judge": self.adversary.judge,
+            "optimizer_judge": self.adversary.optimizer,
+        }
+
+    def step(self, batch: Batch, number: int) -> dict[str, float]:
+        """One step, counted from 0; its terms, of each pass."""
+        losses = [self._loss(photo) for photo in batch.photos]
+        terms: dict[str, Tensor] = {}
+        device = batch.pictures.device
+        with autocast(device):
+            for i, v in enumerate(self.looking.steps(batch.pictures, self.passes), start=1):
+                for name, value in self._terms(v.float(), batch, losses).items():
+                    terms[f"{name}_{i}"] = value
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * group["share"] * min(1.0, (number + 1) / WARM_UP)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.stack([value for name, value in terms.items() if not name.startswith("told")]).sum().backward()
+        nn.utils.clip_grad_norm_(self.inverter.parameters(), CLIP)
+        self.optimizer.step()
+        self.average.update(self.inverter, number + 1)
+        if self.latent:
+            # Each code of a sample is W's, or near to it, if not all of them are the same.
+            found = v.detach().float()[len(batch.codes) :]
+            self.adversary.learn(batch.codes.flatten(0, 1), found.flatten(0, 1))
+        # The photos' term is their gradient's; what they lose is told beside it.
+        shown = {name: value for name, value in terms.items() if not name.startswith("photos")}
+        return {name: float(value.detach()) for name, value in shown.items()}
+
+    def _loss(self, photo: AlignedFace) -> OpeningLoss:
+        d = self.descents
+        picture = to_tensor(photo.crop).contiguous(memory_format=torch.channels_last)
+        return OpeningLoss(picture, photo.landmarks, d.face_network, d.lpips, d.weights, d.dtype)
+
+    def _terms(self, v: Tensor, batch: Batch, losses: Sequence[OpeningLoss]) -> dict[str, Tensor]:
+        """Weighted, of one pass; v: (S + P, L, K). What is only told is called so."""
+        samples, photos = v[: len(batch.codes)], v[len(batch.codes) :]
+        terms = {}
+        if len(samples):
+            terms["codes"] = (samples - batch.codes).square().mean()
+        if losses:
+            surrogate, told = self._photo_terms(photos, losses)
+            terms |= {"photos": surrogate, "told": told}
+        known = [(a, b) for a, b in zip(photos, batch.targets, strict=True) if b is not None]
+        if known:
+            terms["targets"] = torch.stack([(a - b).square().mean() for a, b in known]).mean()
+        if self.latent:
+            terms["latent"] = self.latent * self.adversary.loss(photos.flatten(0, 1))
+        return terms
+
+    def _photo_terms(self, v: Tensor, losses: Sequence[OpeningLoss]) -> tuple[Tensor, Tensor]:
+        """A scalar with the gradient of the photos' mean loss, and that loss.
+
+        The way through generator and losses is walked back at once, photo by photo, so that its maps are not
+        kept beside the inverter's own.
+        """
+        surrogate, total = v.new_zeros(()), v.new_zeros(())
+        with torch.autocast(v.device.type, enabled=False):
+            for one, loss in zip(v.split(1), losses, strict=True):
+                leaf = one.detach().requires_grad_()
+                picture = self.descents.synthesis(self.descents.whitening.codes(leaf))
+                value = torch.stack([*(loss(picture) | loss.pull(leaf)).values()]).sum()
+                (gradient,) = torch.autograd.grad(value, leaf)
+                surrogate = surrogate + (one * gradient).sum() / len(losses)
+                total = total + value.detach() / len(losses)
+        return surrogate - surrogate.detach(), total
+
+
+def passes_of(descents: Descents, inverter: IterativeInverter) -> Passes:
+    """What runs the inverter between the networks of a bundle's descents."""
+    return Passes(inverter, descents.face_network, descents.synthesis, descents.whitening)
+
+
+@torch.no_grad()
+def validate(trainer: Trainer, faces: Sequence[AlignedFace], path: Path | None) -> dict[str, float]:
+    """Mean squared error and LPIPS of photos after each pass of the averaged weights; a sheet at `path`."""
+    descents = trainer.descents
+    looking = passes_of(descents, trainer.average.module)
+    photos = torch.cat([to_tensor(face.crop) for face in faces])
+    rows, found = [photos], dict[str, float]()
+    with autocast(photos.device):
+        made = [v.float() for v in looking.steps(photos, trainer.passes)]
+    for i, v in enumerate(made, start=1):
+        pictures = descents.synthesis(descents.whitening.codes(v)).clamp(-1, 1)
+        rows.append(pictures)
+        found[f"mse_{i}"] = float((pictures - photos).square().mean())
+        found[f"lpips_{i}"] = float(descents.lpips(pictures, photos).mean())
+        found[f"rms_{i}"] = float(v.square().mean().sqrt())
+        found[f"spread_{i}"] = float((v - v.mean(1, keepdim=True)).square().mean().sqrt())
+    if path is not None:
+        sheet(path, rows)
+    return found
+
+
+def save_weights(path: Path, inverter: IterativeInverter) -> None:
+    """In half precision, with the config that it is built from."""
+    state = {name: tensor.half().contiguous() for name, tensor in inverter.state_dict().items()}
+    save_file(state, path, {"config": json.dumps(dataclasses.asdict(inverter.config))})
+
+
+def fresh_inverter(bundle: Bundle, args: argparse.Namespace) -> IterativeInverter:
+    """The bundle's own if it has one, else one whose trunk is the published one."""
+    length, width = bundle.generator.w_mean.shape
+    known = bundle.iterative_inverter
+    config = IterativeInverterConfig(length, width) if known is None else known.config
+    inverter = IterativeInverter(dataclasses.replace(config, passes=args.passes or config.passes))
+    if known is not None:
+        inverter.load_state_dict(known.state_dict())
+        return inverter
+    if args.trunk is None:
+        raise SystemExit("The bundle has no iterative inverter to go on with; give --trunk to begin one.")
+    inverter.trunk.load_published(torch.load(args.trunk, map_location="cpu", weights_only=True))
+    return inverter
+
+
+def train(args: argparse.Namespace) -> None:
+    pick_device("cpu")
+    torch.manual_seed(args.seed)
+    args.out.mkdir(parents=True, exist_ok=True)
+    bundle = load_bundle(args.bundle)
+    descents = descents_of(bundle, torch.bfloat16)
+    if descents is None:
+        raise SystemExit("That bundle does not descend; the inverter is taught by descent's own loss.")
+    inverter = fresh_inverter(bundle, args).requires_grad_(True)
+    inverter.trunk.requires_grad_(not args.frozen_trunk)
+    trainer = Trainer(descents, inverter, args.rate, args.latent_adversarial)
+    faces = AlignedFaces.open(args.faces)
+    held = [faces[name] for name in faces.first(VALIDATED // 4, "val")][:VALIDATED]
+    number, spent, last = 0, 0.0, args.out / "last.pt"
+    if args.resume and last.exists():
+        plain = restore(last, **trainer.parts)
+        number, spent = plain["number"], plain["spent"]
+    opened = read_codes(args.targets) if args.targets else None
+    counts = args.samples, args.photos
+    data = Data(descents, bundle, faces, args.targets, counts, args.seed + number, opened)
+    log, validation = Log(args.out / "log.csv"), Log(args.out / "validation.csv")
+    clock, sums = Clock(spent, args.minutes), Sums()
+    for batch in data:
+        over, spent = clock.over, clock.spent
+        if number == 0 or clock.due("validation", VALIDATION_SECONDS):
+            figures = validate(trainer, held, args.out / f"sheet-{number:06d}.jpg")
+            validation.write({"step": number, "seconds": spent, **figures})
+        if clock.due("checkpoint", CHECKPOINT_SECONDS):
+            save(last, number=number, spent=spent, **trainer.parts)
+            save_weights(args.out / "inverter.safetensors", trainer.average.module)
+        if over:
+            break
+        sums.add(trainer.step(batch, number))
+        number += 1
+        if number % REPORT == 0:
+            log.write({"step": number, "seconds": spent, **sums.means()})
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.loops.iterative", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--faces", type=Path, required=True, help="aligned faces of 256 px")
+    parser.add_argument("--trunk", type=Path, help="torchvision's MobileNetV2 weights, to begin with")
+    parser.add_argument("--targets", type=Path, help="folder codes/ of training.judging.opened")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=60.0, help="of this call")
+    parser.add_argument("--samples", type=int, default=4, help="in each batch")
+    parser.add_argument("--photos", type=int, default=4, help="in each batch")
+    parser.add_argument("--passes", type=int, help="of each photo; else as the bundle's, or two")
+    parser.add_argument("--rate", type=float, default=3e-4)
+    parser.add_argument("--latent-adversarial", type=float, default=0.0, help="weight of e4e's discriminator")
+    parser.add_argument("--frozen-trunk", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true")
+    args = parser.parse_args(argv)
+    if min(args.samples, args.photos) < 0 or args.samples + args.photos < 1:
+        parser.error("a batch needs samples, photos or both")
+    if args.latent_adversarial and not (args.samples and args.photos):
+        parser.error("the latent discriminator tells photos' codes from samples': a batch needs both")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    train(parse(argv))
+
+
+if __name__ == "__main__":
+    main()
