@@ -172,7 +172,7 @@ def test_benchmark_of_a_model_with_reference_editors(
     monkeypatch.setattr(benchmark, "RUNS", 2)
     monkeypatch.setattr(benchmark, "_best_step_ms", lambda *_: 1.0)
     if not gallery:
-        monkeypatch.setitem(taking_engine.__dict__, "gallery", ())
+        monkeypatch.setitem(taking_engine._sampler.__dict__, "gallery", ())
     asked = []
     edit = taking_engine.edit
     monkeypatch.setattr(taking_engine, "edit", lambda p, r: asked.extend(r.takes) or edit(p, r))
