@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.markup import PLAIN, part, script
 from app.wiring import Widgets
-from core.config import BundleConfig
+from core.config import AttributeConfig, BundleConfig
 from core.editing.explore import explorations
 from core.engine import Engine
 from core.generators.family import CodeLayout
@@ -111,21 +111,36 @@ def choices(engine: Engine) -> dict[str, Any]:
 
 
 def _sliders(engine: Engine) -> list[gr.Slider]:
+    """In the model's order; where it names groups, one is shown at a time (app/groups.js)."""
+    groups: dict[str, list[AttributeConfig]] = {}
+    for attribute in engine.config.attributes:
+        groups.setdefault(attribute.group, []).append(attribute)
+    if len(groups) < 2:
+        return [_slider(attribute) for attribute in engine.config.attributes]
+    gr.HTML(
+        "", html_template=part("groups.html"), js_on_load=script("groups.js"), elem_id="groups",
+        apply_default_css=False, groups=[group or "Other" for group in groups],
+    )  # fmt: skip
+    made: dict[str, gr.Slider] = {}
+    for number, members in enumerate(groups.values()):
+        with gr.Column(elem_id=f"group-{number}", elem_classes="v-group"):
+            made |= {attribute.name: _slider(attribute) for attribute in members}
+    return [made[attribute.name] for attribute in engine.config.attributes]
+
+
+def _slider(attribute: AttributeConfig) -> gr.Slider:
     low, high = SLIDER_RANGE
-    return [
-        gr.Slider(
-            low,
-            high,
-            0,
-            step=0.05,
-            label=attribute.label,
-            info=f"{attribute.low} to {attribute.high}" if attribute.low and attribute.high else None,
-            elem_classes="v-slider",
-            elem_id=f"slider-{attribute.name}",
-            buttons=[],
-        )
-        for attribute in engine.config.attributes
-    ]
+    return gr.Slider(
+        low,
+        high,
+        0,
+        step=0.05,
+        label=attribute.label,
+        info=f"{attribute.low} to {attribute.high}" if attribute.low and attribute.high else None,
+        elem_classes="v-slider",
+        elem_id=f"slider-{attribute.name}",
+        buttons=[],
+    )
 
 
 def _segments(name: str, label: str, choices: list[tuple[str, str]], **more: Any) -> gr.Radio:

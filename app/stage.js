@@ -242,6 +242,10 @@ function markSliders() {
   for (const block of document.querySelectorAll("#panel .v-slider")) {
     block.classList.toggle("v-moved", Number(block.querySelector("input[type=range]").value) !== 0);
   }
+  // So that what was moved is found again in a group that is not shown.
+  for (const group of document.querySelectorAll("#panel .v-group")) {
+    document.getElementById(`show-${group.id}`)?.classList.toggle("v-moved", group.querySelector(".v-moved") !== null);
+  }
 }
 
 function settle() {

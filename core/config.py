@@ -47,13 +47,15 @@ class AlignmentTemplate:
 
 @dataclass(frozen=True)
 class AttributeConfig:
-    """One slider. `unit` is the length of the step in W+ (per code, L2) at slider value 1."""
+    """One slider. `unit` is the length of the step in W+ (per code, L2) at slider value 1; `group`: under
+    which heading it stands with others, if there are headings."""
 
     name: str
     label: str
     unit: float = 1.0
     low: str = ""
     high: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def save_directions(out: Path, steps: np.ndarray, sliders: tuple[Slider, ...]) -
     out.mkdir(parents=True, exist_ok=True)
     save_file({"directions": directions.contiguous()}, out / "directions.safetensors")
     attributes = [
-        AttributeConfig(s.name, s.label, round(float(unit), 4), s.low, s.high)
+        AttributeConfig(s.name, s.label, round(float(unit), 4), s.low, s.high, s.group)
         for s, unit in zip(sliders, units, strict=True)
     ]
     text = json.dumps([dataclasses.asdict(attribute) for attribute in attributes], indent=2)

@@ -25,6 +25,7 @@ class Slider:
     codes: tuple[int, int]
     free: tuple[str, ...] = ()
     strict: tuple[str, ...] = ()
+    group: str = ""
     labels_held: float = 4.0
     identity_held: float = 2.0
     surround_held: float = 4.0
@@ -59,6 +60,7 @@ SLIDERS = (
         target="smile",
         step=0.25,
         codes=(2, 7),
+        group="Expression",
         free=("squint", "mouth_width", "pucker", "lips", "chin_shadow", "nose_width"),
         strict=("glasses", "female", "age"),
         labels_held=2.0,
@@ -71,6 +73,7 @@ SLIDERS = (
         target="mouth_open",
         step=0.035,
         codes=(3, 8),
+        group="Expression",
         free=("lips", "mouth_width", "pucker", "nose_length", "chin_shadow", "jaw_width"),
         strict=("smile",),
     ),
@@ -82,6 +85,7 @@ SLIDERS = (
         target="eyes_open",
         step=0.02,
         codes=(3, 9),
+        group="Expression",
         free=("squint", "frown"),
         strict=("age", "gaze_up"),
         surround_held=10.0,
@@ -94,6 +98,7 @@ SLIDERS = (
         target="yaw",
         step=8.0,
         codes=(0, 5),
+        group="Pose",
         free=(*TURNED, "gaze", "side_light"),
         strict=("glasses",),
         identity_held=0.3,
@@ -107,6 +112,7 @@ SLIDERS = (
         target="pitch",
         step=4.0,
         codes=(0, 7),
+        group="Pose",
         free=(*TURNED, "gaze_up", "chin_shadow", "nose_length"),
         strict=("glasses", "female", "age"),
         identity_held=0.5,
@@ -120,6 +126,7 @@ SLIDERS = (
         target="age",
         step=0.34,  # of log(1 + years)
         codes=(2, 10),
+        group="Person",
         free=(
             "skin_red",
             "skin_yellow",
@@ -141,6 +148,7 @@ SLIDERS = (
         target="female",
         step=4.6,
         codes=(0, 10),
+        group="Person",
         free=("beard", "makeup", "hair_length", "hair_area", "jaw_width", "brows", "chin_shadow", "lips"),
         strict=("glasses", "age", "hat"),
         identity_held=0.3,
@@ -153,6 +161,7 @@ SLIDERS = (
         target="glasses",
         step=0.23,
         codes=(0, 6),
+        group="Things",
         strict=("eye_shadow", "hat", "age", "female", "hair_area"),
         identity_held=2.0,
     ),
@@ -164,6 +173,7 @@ SLIDERS = (
         target="beard",
         step=0.09,
         codes=(3, 11),
+        group="Hair",
         free=("chin_shadow", "makeup"),
         strict=(
             "female",
@@ -184,6 +194,7 @@ SLIDERS = (
         target="hair_brightness",
         step=11.0,
         codes=(5, 13),
+        group="Hair",
         free=("hair_red", "hair_yellow"),
         strict=("skin_brightness", "skin_yellow", "beard", "eye_shadow"),
         surround_held=10.0,
@@ -196,6 +207,7 @@ SLIDERS = (
         target="skin_brightness",
         step=7.0,
         codes=(7, 16),
+        group="Light",
         free=("skin_red", "skin_yellow", "chin_shadow"),
         strict=("hair_brightness",),
         surround_held=10.0,
@@ -208,6 +220,7 @@ SLIDERS = (
         target="face_width",
         step=0.045,
         codes=(0, 5),
+        group="Person",
         free=("jaw_width", "hair_area", "nose_width"),
         strict=("pitch", "age", "glasses"),
         identity_held=0.5,
@@ -220,6 +233,7 @@ SLIDERS = (
         target="brows",
         step=0.015,
         codes=(2, 8),
+        group="Features",
         free=("frown",),
         strict=("eyes_open",),
     ),
@@ -231,6 +245,7 @@ SLIDERS = (
         target="lips",
         step=0.014,
         codes=(4, 9),
+        group="Features",
         free=("pucker", "makeup", "mouth_width"),
     ),
     Slider(
@@ -241,6 +256,7 @@ SLIDERS = (
         target="gaze",
         step=0.045,
         codes=(2, 8),
+        group="Expression",
         strict=("yaw",),
     ),
     Slider(
@@ -251,6 +267,7 @@ SLIDERS = (
         target="nose_width",
         step=0.01,
         codes=(2, 7),
+        group="Features",
         free=("nose_length",),
         strict=("smile", "yaw", "eyes_open", "mouth_width", "squint"),
     ),
@@ -262,6 +279,7 @@ SLIDERS = (
         target="bangs",
         step=0.09,
         codes=(0, 6),
+        group="Hair",
         free=("hair_area", "hair_length"),
         strict=("hat", "age", "female", "glasses", "eye_shadow"),
         surround_held=2.0,
@@ -274,6 +292,7 @@ SLIDERS = (
         target="side_light",
         step=16.5,
         codes=(0, 9),
+        group="Light",
         strict=("yaw",),
     ),
 )
