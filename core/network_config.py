@@ -131,7 +131,9 @@ class RefinerConfig:
 class ClassifierConfig:
     """Latent classifier of Style Transformer, section 4: one branch for each attribute.
 
-    linear_embedding: no activation between embedding and logit, as in the published weights.
+    linear_embedding: no activation between embedding and logit, as in the published weights. activation: the
+    paper's, or "softplus", whose second derivative is not zero almost everywhere: with a piecewise linear one
+    the second order (equation 8) knows no curvature but the loss's own.
     """
 
     num_codes: int
@@ -140,6 +142,13 @@ class ClassifierConfig:
     hidden: tuple[int, int] = (2048, 512)
     embedding: int = 32
     linear_embedding: bool = False
+    activation: str = "leaky_relu"
+
+    def __post_init__(self) -> None:
+        if self.activation not in ("leaky_relu", "softplus"):
+            raise ValueError(
+                f"The classifier's activation is leaky_relu or softplus, not {self.activation!r:.40}"
+            )
 
 
 @dataclass(frozen=True)

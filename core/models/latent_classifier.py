@@ -4,7 +4,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from core.network_config import ClassifierConfig
 
@@ -43,20 +42,23 @@ class LatentClassifier(nn.Module):
         self.trunk = nn.Sequential(
             nn.Flatten(),
             nn.Linear(config.num_codes * config.w_dim, first),
-            nn.LeakyReLU(NEGATIVE_SLOPE),
+            self._activation(),
             nn.Linear(first, second),
-            nn.LeakyReLU(NEGATIVE_SLOPE),
+            self._activation(),
         )
         count = len(config.attributes)
         self.embedding = _Branches(count, second, config.embedding)
         self.logit = _Branches(count, config.embedding, 1)
+
+    def _activation(self) -> nn.Module:
+        return nn.Softplus() if self.config.activation == "softplus" else nn.LeakyReLU(NEGATIVE_SLOPE)
 
     def embed(self, w: Tensor) -> Tensor:
         """C_f: (B, L, D) -> (B, A, embedding)."""
         shared = self.trunk(w)
         every = shared[:, None].expand(-1, len(self.config.attributes), -1)
         embedded = self.embedding(every)
-        return embedded if self.config.linear_embedding else F.leaky_relu(embedded, NEGATIVE_SLOPE)
+        return embedded if self.config.linear_embedding else self._activation()(embedded)
 
     def forward(self, w: Tensor) -> Tensor:
         """C_l: (B, L, D) -> (B, A), logits before the sigmoid, in the order of `config.attributes`."""

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -14,22 +16,30 @@ def classifier() -> LatentClassifier:
     return LatentClassifier(CONFIG)
 
 
+def active(x: torch.Tensor, classifier: LatentClassifier) -> torch.Tensor:
+    if classifier.config.activation == "softplus":
+        return torch.log(1 + torch.exp(x))
+    return torch.where(x > 0, x, 0.2 * x)
+
+
 def plain(classifier: LatentClassifier, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Embeddings and logits, attribute by attribute, from matrices alone."""
     x = w.reshape(len(w), -1)
     for layer in (classifier.trunk[1], classifier.trunk[3]):
-        x = x @ layer.weight.T + layer.bias
-        x = torch.where(x > 0, x, 0.2 * x)
+        x = active(x @ layer.weight.T + layer.bias, classifier)
     embeddings, logits = [], []
     for k in range(len(CONFIG.attributes)):
         e = x @ classifier.embedding.weight[k].T + classifier.embedding.bias[k]
-        e = torch.where(e > 0, e, 0.2 * e)
+        e = active(e, classifier)
         embeddings.append(e)
         logits.append((e @ classifier.logit.weight[k].T + classifier.logit.bias[k])[:, 0])
     return torch.stack(embeddings, 1), torch.stack(logits, 1)
 
 
-def test_batched_branches_equal_a_loop_over_attributes(classifier: LatentClassifier) -> None:
+@pytest.mark.parametrize("activation", ["leaky_relu", "softplus"])
+def test_batched_branches_equal_a_loop_over_attributes(activation: str) -> None:
+    torch.manual_seed(0)
+    classifier = LatentClassifier(dataclasses.replace(CONFIG, activation=activation))
     w = torch.randn(4, 6, 16)
     embeddings, logits = plain(classifier, w)
     assert classifier.embed(w).shape == (4, 3, 5)
@@ -51,3 +61,8 @@ def test_paper_size_has_the_parameters_the_layer_widths_force() -> None:
         count = sum(p.numel() for p in LatentClassifier(config).parameters())
     expected = (9216 * 2048 + 2048) + (2048 * 512 + 512) + 40 * ((512 * 32 + 32) + (32 + 1))
     assert count == expected
+
+
+def test_another_activation_is_refused() -> None:
+    with pytest.raises(ValueError, match="leaky_relu or softplus, not 'relu'"):
+        dataclasses.replace(CONFIG, activation="relu")
