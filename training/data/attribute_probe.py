@@ -1,4 +1,4 @@
-"""Glasses, beard, hat, make-up and fringe from masks and published attributes: ridge on a frozen trunk.
+"""What is worn, hair, face hair and make-up, from masks and published attributes: ridge on a frozen trunk.
 
     python -m training.data.attribute_probe --faces faces256 --half 0 \\
         --trunk squeezenet --weights squeezenet11.safetensors --out labels.safetensors
@@ -14,19 +14,41 @@ another trunk, judges with `training.judging.sliders`. The weights inherit the d
 import argparse
 import csv
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from training.data.mask_measures import mask_measures
+from training.data.masks import read_mask
 from training.data.trunks import TRUNKS, Trunk, grid_features, load_trunk
 
-ATTRIBUTES = ("glasses", "beard", "hat", "makeup", "female", "age", "bangs")
-HAIR = 13  # CelebAMask-HQ's class
+# Masks say these as `mask_measures` does, published attributes of FFHQ those; glasses and hats both.
+FROM_MASKS = ("bangs", "hair_length", "bald", "brow_thickness", "earrings")
+HAIR_COLOURS = {
+    "black_hair": "hair_black",
+    "blond_hair": "hair_blond",
+    "red_hair": "hair_red",
+    "grey_hair": "hair_gray",
+}
+ATTRIBUTES = (
+    "glasses",
+    "beard",
+    "hat",
+    "makeup",
+    "female",
+    "age",
+    *FROM_MASKS,
+    "sunglasses",
+    "moustache",
+    "eye_makeup",
+    "lipstick",
+    *HAIR_COLOURS,
+)
 RIDGE = 0.3  # of the mean diagonal of the features' Gram matrix
 
 
@@ -85,22 +107,14 @@ def half_of(person: str) -> int:
     return hashlib.sha256(person.encode()).digest()[-1] % 2
 
 
-def fringe(mask: np.ndarray, landmarks: np.ndarray) -> float:
-    """The share of the forehead that hair covers: of the square on the brows, as high as the nose is long.
+def published(
+    row: dict[str, str], ffhq: dict[str, dict[str, str]], measures: Mapping[str, float]
+) -> list[float]:
+    """What masks and published attributes say of one face, in the order of `ATTRIBUTES`; NaN where nothing.
 
-    mask: (H, W) CelebAMask-HQ classes; landmarks: (68, 2) in its pixels.
+    measures: `mask_measures` of its mask, or nothing.
     """
-    right, left = landmarks[17:22].mean(0), landmarks[22:27].mean(0)
-    up = landmarks[27] - landmarks[33]
-    area = np.zeros(mask.shape, np.uint8)
-    cv2.fillConvexPoly(area, np.rint(np.stack([right, left, left + up, right + up])).astype(np.int32), 1)
-    return float((mask[area > 0] == HAIR).mean()) if area.any() else 0.0
-
-
-def published(row: dict[str, str], ffhq: dict[str, dict[str, str]], bangs: float = np.nan) -> list[float]:
-    """What masks and published attributes say of one face, in the order of `ATTRIBUTES`; NaN where
-    nothing."""
-    known = {**dict.fromkeys(ATTRIBUTES, np.nan), "bangs": bangs}
+    known = {**dict.fromkeys(ATTRIBUTES, np.nan), **{n: v for n, v in measures.items() if n in FROM_MASKS}}
     if row["mask"] == "1":
         known["glasses"], known["hat"] = float(row["mask_glasses"]), float(row["mask_hat"])
     if row["gender"]:
@@ -108,12 +122,28 @@ def published(row: dict[str, str], ffhq: dict[str, dict[str, str]], bangs: float
     if row["age"]:
         known["age"] = float(row["age"])
     if (face := ffhq.get(row["name"])) is not None:
-        known["glasses"] = float(face["glasses"] != "NoGlasses")
-        known["hat"] = float("headwear" in face["accessories"])
-        known["makeup"] = (float(face["eye_makeup"]) + float(face["lip_makeup"])) / 2
-        # The four numbers run from 0 to .9 in steps; a moustache alone is half a beard.
-        known["beard"] = (float(face["beard"]) + float(face["moustache"])) / 2
+        known |= _of_ffhq(face)
     return [known[name] for name in ATTRIBUTES]
+
+
+def _of_ffhq(face: dict[str, str]) -> dict[str, float]:
+    """What was published of one of FFHQ's faces."""
+    eyes, lips, beard, moustache = (
+        float(face[name]) for name in ("eye_makeup", "lip_makeup", "beard", "moustache")
+    )
+    bare = face["hair_invisible"] == "1"
+    return {
+        "glasses": float(face["glasses"] != "NoGlasses"),
+        "sunglasses": float(face["glasses"] == "Sunglasses"),
+        "hat": float("headwear" in face["accessories"]),
+        "makeup": (eyes + lips) / 2,
+        "eye_makeup": eyes,
+        "lipstick": lips,
+        # The numbers run from 0 to .9 in steps; a moustache alone is half a beard.
+        "beard": (beard + moustache) / 2,
+        "moustache": moustache,
+        **{name: np.nan if bare else float(face[theirs]) for name, theirs in HAIR_COLOURS.items()},
+    }
 
 
 def _read(faces: Path, trunk: Trunk, rows: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarray]:
@@ -123,12 +153,10 @@ def _read(faces: Path, trunk: Trunk, rows: list[dict[str, str]]) -> tuple[np.nda
     landmarks = np.load(faces / "landmarks.npy")
     features, targets = [], []
     for row in rows:
-        mask = faces / "masks" / f"{row['name']}.png"
-        # Palette indices are the classes, which OpenCV would turn into colours.
-        bangs = (
-            fringe(np.array(Image.open(mask)), landmarks[int(row["order"])]) if row["mask"] == "1" else np.nan
-        )
-        targets.append(published(row, ffhq, bangs))
+        measures: dict[str, float] = {}
+        if row["mask"] == "1":
+            measures = mask_measures(read_mask(faces, row["name"]), landmarks[int(row["order"])])
+        targets.append(published(row, ffhq, measures))
     for start in range(0, len(rows), 64):
         names = [row["name"] for row in rows[start : start + 64]]
         pictures = [np.array(Image.open(faces / f"{name}.webp").convert("RGB")) for name in names]
@@ -166,7 +194,7 @@ def main() -> None:
     probe.save(arguments.out)
     features, targets = _read(arguments.faces, trunk, [row for row in rows if row["split"] == "test"])
     for name, scores, target in zip(ATTRIBUTES, probe(features).T, targets.T, strict=True):
-        print(f"{name:8} {separation(scores, target):.3f} on {(~np.isnan(target)).sum()} test faces")
+        print(f"{name:14} {separation(scores, target):.3f} on {(~np.isnan(target)).sum()} test faces")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Label sampled faces by networks that judge nothing: the training data of `training.loops.directions`.
 
     python -m training.data.label --faces gen --out labels --task face_landmarker.task \\
-        --hair hair_segmentation.tflite --age age-v1.onnx --gender gender-v1.onnx \\
+        --parser parser.safetensors --age age-v1.onnx --gender gender-v1.onnx \\
         --probe labels.safetensors --trunk squeezenet11.safetensors
 
 `--faces` is a folder of `training.data.sampled`; `--out` gets a `LabelTable` for each shard that has none
@@ -14,18 +14,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import dlib
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from core.faces.alignment import find_landmarks
-from training.data.attribute_probe import Probe
+from core.images import to_tensor
+from core.models.face_parser import FaceParser
+from training.data.attribute_probe import HAIR_COLOURS, Probe
 from training.data.colours import COLOUR_LABELS, colour_labels, surround
 from training.data.label_table import LabelTable
 from training.data.landmarker import SHAPE_LABELS, Landmarker, shape_labels
+from training.data.mask_measures import HAIR, mask_measures
 from training.data.sampled import read_part, shard_files
 from training.data.trunks import Trunk, grid_features, load_trunk
 
@@ -34,8 +36,19 @@ FACE_BOX = (60, 88, 196, 224)
 AGES = np.arange(81) + 0.25 * (np.arange(81) == 0)  # the age network's classes; the first stands for .25
 DLIB_MEAN = np.array((122.782, 117.001, 104.298), np.float32)
 NETWORK_LABELS = ("age", "female")
-PROBED = ("glasses", "beard", "hat", "makeup")
-NAMES = (*SHAPE_LABELS, *COLOUR_LABELS, *NETWORK_LABELS, *PROBED)
+PARSED = ("bald", "brow_thickness", "earrings")
+PROBED = (
+    "glasses",
+    "beard",
+    "hat",
+    "makeup",
+    "sunglasses",
+    "moustache",
+    "eye_makeup",
+    "lipstick",
+    *HAIR_COLOURS,
+)
+NAMES = (*SHAPE_LABELS, *COLOUR_LABELS, *PARSED, *NETWORK_LABELS, *PROBED)
 
 
 def shape_of(landmarks: np.ndarray) -> dlib.full_object_detection:
@@ -63,27 +76,17 @@ class ChipNetwork:
         return self._session.run(None, {"images": np.ascontiguousarray(x)})[0][0]
 
 
-class HairMask:
-    """MediaPipe's hair segmentation (512 px, four channels: the picture and the mask before, here none)."""
+class Parsed:
+    """The face parser that `training.loops.parser` wrote."""
 
     def __init__(self, path: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+        self._network = FaceParser().eval().requires_grad_(False)
+        self._network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
 
-        self._network: Any = Interpreter(str(path), num_threads=1)
-        self._network.allocate_tensors()
-        self._input = self._network.get_input_details()[0]["index"]
-        self._output = self._network.get_output_details()[0]["index"]
-
+    @torch.inference_mode()
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """HWC uint8 RGB -> (H, W) float32, how likely each pixel is hair."""
-        large = cv2.resize(picture, (512, 512)).astype(np.float32) / 255
-        x = np.concatenate([large, np.zeros((512, 512, 1), np.float32)], 2)[None]  # (1, 512, 512, 4)
-        self._network.set_tensor(self._input, x)
-        self._network.invoke()
-        other, hair = np.moveaxis(self._network.get_tensor(self._output)[0], 2, 0)
-        height, width = picture.shape[:2]
-        mask = 1 / (1 + np.exp(np.clip(other - hair, -30, 30)))
-        return cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+        """HWC uint8 RGB of SIDE px -> (len(CLASSES), H, W) float32, how likely each pixel is of each."""
+        return self._network(to_tensor(picture))[0].softmax(0).numpy()
 
 
 @dataclass(frozen=True)
@@ -91,22 +94,25 @@ class Labeller:
     """All networks that make labels."""
 
     landmarker: Landmarker
-    hair: Callable[[np.ndarray], np.ndarray]
+    parse: Callable[[np.ndarray], np.ndarray]
     age: ChipNetwork
     gender: ChipNetwork
     probe: Probe
     trunk: Trunk
 
     def face(self, picture: np.ndarray) -> tuple[list[float], np.ndarray]:
-        """Labels of SHAPE_LABELS, COLOUR_LABELS and NETWORK_LABELS, and dlib's (68, 2) landmarks."""
+        """Labels of all but PROBED, and dlib's (68, 2) landmarks."""
         landmarks = find_landmarks(picture, FACE_BOX)
         found = self.landmarker(picture)
         if found is None:
             return [np.nan] * (len(NAMES) - len(PROBED)), landmarks
-        colours = colour_labels(picture, found.points, self.hair(picture))
+        parsed = self.parse(picture)
+        colours = colour_labels(picture, found.points, parsed[HAIR])
+        measures = mask_measures(parsed.argmax(0).astype(np.uint8), landmarks)
         shape = shape_labels(found)
         female = np.clip(self.gender(picture, landmarks)[0], 1e-4, 1 - 1e-4)
         values = [shape[name] for name in SHAPE_LABELS] + [colours[name] for name in COLOUR_LABELS]
+        values += [measures[name] for name in PARSED]
         # The logit, not the probability: most faces lie near 0 or 1, where a step could not be seen.
         return [
             *values,
@@ -138,7 +144,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The files of the label networks."""
     for name, what in (
         ("task", "MediaPipe's face_landmarker.task"),
-        ("hair", "MediaPipe's hair_segmentation.tflite"),
+        ("parser", "what training.loops.parser wrote"),
         ("age", "age-v1.onnx"),
         ("gender", "gender-v1.onnx"),
         ("probe", "what training.data.attribute_probe wrote for labels"),
@@ -151,7 +157,7 @@ def open_labeller(arguments: argparse.Namespace) -> Labeller:
     """The networks of `add_arguments`."""
     return Labeller(
         Landmarker(arguments.task),
-        HairMask(arguments.hair),
+        Parsed(arguments.parser),
         ChipNetwork(arguments.age, 64),
         ChipNetwork(arguments.gender, 32),
         Probe.load(arguments.probe),

@@ -43,15 +43,33 @@ from training.judging.slider_measures import (
 )
 
 SIDE = 256
-# The judge's name for a slider that has another one.
-JUDGED_AS = {"gender": "female"}
+# The judge's name for a slider that has another one, with a minus where it falls while the slider rises.
+JUDGED_AS = {
+    "gender": "female",
+    "surprise": "brows",
+    "sad": "-mouth_corners",
+    "angry": "-brow_gap",
+    "squint": "-eyes_open",
+    "pucker": "-smile",
+    "mouth_width": "smile",
+    "sunglasses": "eye_shadow",
+    "skin_red": "blush",
+    "brightness": "exposure",
+}
 TURNS = ("yaw", "pitch")
 # Over these the mean identity is asked for.
 KEPT_OVER = ("smile", "mouth_open", "eyes_open", "yaw", "pitch", "hair_brightness", "skin_brightness")
 # Only faces that can move are counted, by the judge's own score of the unedited face: who has no glasses, no
 # beard, no fringe or a closed mouth cannot lose it, and who wears glasses cannot be given any.
-NOTHING_TO_TAKE = {"glasses": 0.4, "beard": 0.2, "bangs": 0.3, "mouth_open": 0.03}
-NOTHING_TO_GIVE = {"glasses": 0.8}
+NOTHING_TO_TAKE = {
+    "glasses": 0.4,
+    "beard": 0.2,
+    "bangs": 0.3,
+    "mouth_open": 0.03,
+    "moustache": 0.2,
+    "hat": 0.4,
+}
+NOTHING_TO_GIVE = {"glasses": 0.8, "hat": 0.8}
 PUBLISHED = {
     "smile": "e4e__smile",
     "mouth_open": "STIT__mouth_open",
@@ -152,8 +170,9 @@ def figures(name: str, before: Judged, up: Judged, down: Judged, deviations: np.
     by how much, in deviations between faces, half the way from down to up; `identity`: mean cosine of both
     edits to the unedited; `else`: what else moves most, in the same deviations; `else_sum`: all of it
     together."""
-    own = before.names.index(JUDGED_AS.get(name, name))
-    base, high, low = (j.values[:, own] for j in (before, up, down))
+    judge = JUDGED_AS.get(name, name)
+    own, sign = before.names.index(judge.removeprefix("-")), -1 if judge.startswith("-") else 1
+    base, high, low = (sign * j.values[:, own] for j in (before, up, down))
     can_rise = base < NOTHING_TO_GIVE.get(name, np.inf)
     can_fall = base > NOTHING_TO_TAKE.get(name, -np.inf)
     moves = np.nanmean((up.values - down.values) / 2, 0) / deviations
@@ -167,7 +186,7 @@ def figures(name: str, before: Judged, up: Judged, down: Judged, deviations: np.
         "moved_up": float(rises.mean()) if len(rises) else None,
         "moved_down": float(falls.mean()) if len(falls) else None,
         "can_fall": int(can_fall.sum()),
-        "move": float(moves[own]),
+        "move": sign * float(moves[own]),
         "identity": float(cosines.mean()),
         "else": {before.names[i]: round(float(moves[i]), 2) for i in others[:4]},
         "else_sum": float(np.abs(np.delete(moves, own)).sum()),

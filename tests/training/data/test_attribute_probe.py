@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from training.data.attribute_probe import ATTRIBUTES, Probe, fit_probe, fringe, half_of, published, separation
+from training.data.attribute_probe import ATTRIBUTES, Probe, fit_probe, half_of, published, separation
 from training.data.trunks import grid_features, load_trunk
 
 
@@ -43,31 +43,29 @@ def test_separation_is_the_share_of_pairs_in_order() -> None:
 
 def test_published_attributes_and_masks_say_what_they_know() -> None:
     row = {"name": "x", "mask": "1", "mask_glasses": "1", "mask_hat": "0", "gender": "", "age": "31"}
-    known = dict(zip(ATTRIBUTES, published(row, {}, bangs=0.2), strict=True))
-    assert (known["glasses"], known["hat"], known["age"], known["bangs"]) == (1, 0, 31, 0.2)
-    assert np.isnan([known["female"], known["beard"], known["makeup"]]).all()
+    measures = {"bangs": 0.2, "bald": 0.1, "glasses": 0.4}
+    known = dict(zip(ATTRIBUTES, published(row, {}, measures), strict=True))
+    assert (known["glasses"], known["hat"], known["age"]) == (1, 0, 31)
+    assert (known["bangs"], known["bald"]) == (0.2, 0.1)
+    assert np.isnan([known["female"], known["beard"], known["makeup"], known["hair_length"]]).all()
     face = {
         "glasses": "Sunglasses", "accessories": "headwear", "eye_makeup": "1", "lip_makeup": "0", "beard":
-        "0.8", "moustache": "0.4",
+        "0.8", "moustache": "0.4", "hair_invisible": "0", "hair_black": "0.1", "hair_blond": "0.2",
+        "hair_red": "0.3", "hair_gray": "0.9",
     }  # fmt: skip
-    known = dict(zip(ATTRIBUTES, published({**row, "mask": "0", "gender": "male"}, {"x": face}), strict=True))
+    row |= {"mask": "0", "gender": "male"}
+    known = dict(zip(ATTRIBUTES, published(row, {"x": face}, {}), strict=True))
     assert (known["glasses"], known["hat"], known["makeup"], known["female"]) == (1, 1, 0.5, 0)
+    assert (known["sunglasses"], known["eye_makeup"], known["lipstick"]) == (1, 1, 0)
     assert known["beard"] == pytest.approx(0.6)
+    assert (known["moustache"], known["grey_hair"], known["black_hair"]) == (0.4, 0.9, 0.1)
+    hidden = {"x": {**face, "hair_invisible": "1"}}
+    assert np.isnan(dict(zip(ATTRIBUTES, published(row, hidden, {}), strict=True))["grey_hair"])
 
 
 def test_one_person_is_in_one_half_and_both_are_used() -> None:
     assert half_of("ann") == half_of("ann")
     assert {half_of(str(k)) for k in range(20)} == {0, 1}
-
-
-def test_fringe_is_the_hair_over_the_brows() -> None:
-    landmarks = np.zeros((68, 2), np.float32)
-    landmarks[17:22], landmarks[22:27] = (20, 60), (60, 60)
-    landmarks[27], landmarks[33] = (40, 62), (40, 102)  # the nose is 40 px long: rows 20 to 60
-    mask = np.zeros((128, 128), np.uint8)
-    assert fringe(mask, landmarks) == 0
-    mask[:40] = 13
-    assert fringe(mask, landmarks) == pytest.approx(0.5, abs=0.03)
 
 
 @pytest.mark.parametrize("name", ["squeezenet", "alexnet"])

@@ -46,6 +46,16 @@ def test_gender_is_judged_as_female_and_turning_by_points_found_anew() -> None:
     assert figures("yaw", before, up, down, np.ones(5))["identity"] == pytest.approx(1)
 
 
+def test_a_slider_may_be_judged_by_what_falls() -> None:
+    names = ("eyes_open", "age")
+    before = judged(names, [[0.3, 30], [0.3, 30]])
+    up, down = judged(names, [[0.1, 30], [0.4, 30]]), judged(names, [[0.4, 30], [0.5, 30]])
+    row = figures("squint", before, up, down, np.array([0.1, 5.0]))
+    assert (row["moved_up"], row["moved_down"]) == (0.5, 1.0)
+    assert row["move"] == pytest.approx(1.0)
+    assert row["else_sum"] == 0
+
+
 def test_published_directions_are_laid_out_over_the_codes() -> None:
     np.testing.assert_array_equal(placed(np.arange(4.0), 3), np.tile(np.arange(4.0), (3, 1)))
     rows = np.arange(18.0)[:, None] * np.ones(4)
