@@ -41,14 +41,18 @@ def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
     for network in (face_network, bundle.lpips, *(() if iterative is None else (iterative,))):
         convert_conv2d_weight_memory_format(network, torch.channels_last)
     face_network, synthesis = face_network.to(device), bundle.generator.descended(SIZE, dtype)
+    free = bundle.generator.followed(SIZE)
+    passes = None
+    if iterative is not None:
+        passes = Passes(iterative.to(device), face_network, synthesis, whitening, free)
     return Descents(
         synthesis,
         whitening,
         face_network,
         bundle.lpips.to(device),
         None if start is None else start.to(device),
-        None if iterative is None else Passes(iterative.to(device), face_network, synthesis, whitening),
-        bundle.generator.followed(SIZE),
+        passes,
+        free,
         dtype,
     )
 

@@ -6,9 +6,10 @@
 
 A batch holds generator's samples, whose codes are known, and photos, which are judged by the loss of descent
 itself (`core.inversion.losses`): a pass is taught to do what many descent steps do. --targets adds codes
-that descent found for photos (`training.judging.opened --split train`). Codes are compared in W's own units;
-photos also pay descent's pull towards the mean and towards equal codes, e4e's principle, and on request
-e4e's latent discriminator. Every pass is judged; gradients stay within one.
+that descent found for photos (`training.judging.opened --split train`). Codes are compared in W's own
+units, each direction by how much of it shows; photos also pay descent's pull towards the mean and towards
+equal codes, e4e's principle, and on request e4e's latent discriminator. Every pass is judged; gradients stay
+within one.
 
 OUT holds log.csv, validation.csv (photos of the validation split after each pass), sheets, last.pt, and the
 averaged weights in half precision, inverter.safetensors, which `training.loops.bundle --inverter` takes.
@@ -16,33 +17,31 @@ averaged weights in half precision, inverter.safetensors, which `training.loops.
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.checkpoints import Bundle, load_bundle
-from core.generators.mobile.network import MobileGenerator
 from core.images import to_tensor
 from core.inversion.bundled import descents_of
 from core.inversion.descents import Descents
 from core.inversion.losses import OpeningLoss
-from core.inversion.passes import Passes
 from core.models.iterative_inverter import IterativeInverter
-from core.network_config import IterativeInverterConfig
 from training.data.aligned import AlignedFace, AlignedFaces
 from training.data.batches import MIRROR
-from training.data.photo_variation import photo_variation
-from training.data.sampled import OPENED_EVERY, draw, read_codes
+from training.data.sampled import read_codes
+from training.data.samples import Samples
 from training.judging.opened import file_name
+from training.loops.iterative_parts import first_inverter, passes_of, save_weights, validate
 from training.loops.latent_discriminator import LatentAdversary
-from training.loops.loop import Average, Clock, Log, Sums, autocast, pick_device, restore, save, sheet
+from training.loops.loop import Average, Log, Run, autocast, pick_device
+from training.loops.visibility import visible
 
 REPORT, CHECKPOINT_SECONDS, VALIDATION_SECONDS = 25, 180.0, 600.0
 VALIDATED = 12
@@ -50,6 +49,7 @@ VALIDATED = 12
 TRUNK_SHARE = 0.1
 WARM_UP = 200
 CLIP = 1.0
+WALKERS = 2
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,10 @@ class Data:
         """counts: of samples and photos; targets: the folder codes/ of `training.judging.opened`; opened: as
         for `sampled.draw`. Raises: ValueError without faces, or codes, of the training split.
         """
-        self._descents, self._generator, self._faces = descents, bundle.generator, faces
-        self._counts, self._targets, self._opened = counts, targets, opened
-        self._random, self._inverse = np.random.default_rng(seed), descents.whitening.inverse()
+        self._samples = Samples(descents, bundle.generator, seed, opened)
+        self._faces, self._counts, self._targets = faces, counts, targets
+        self._none = torch.zeros(0, len(descents.whitening.mean), len(descents.whitening.basis))
+        self._random = np.random.default_rng(seed)
         self._names = [row["name"] for row in faces.rows if row["split"] == "train"]
         self._sources = {row["name"]: row["source"] for row in faces.rows}
         if counts[1] and not self._names:
@@ -98,7 +99,8 @@ class Data:
             yield self.batch(taken)
 
     def batch(self, names: Sequence[str]) -> Batch:
-        codes, drawn = self._samples()
+        count = self._counts[0]
+        codes, drawn = self._samples(count) if count else (self._none, None)
         photos, targets = [], []
         for name in names:
             mirrored = bool(self._random.random() < 0.5)
@@ -106,24 +108,9 @@ class Data:
             photos.append(mirror(face) if mirrored else face)
             # The mirrored face's code is another one, which nobody knows.
             targets.append(None if mirrored else self._target(name))
-        pictures = torch.cat([*drawn, *(to_tensor(face.crop) for face in photos)])
+        shown = [to_tensor(face.crop) for face in photos]
+        pictures = torch.cat(shown if drawn is None else [drawn, *shown])
         return Batch(pictures, codes, tuple(photos), tuple(targets))
-
-    @torch.no_grad()
-    def _samples(self) -> tuple[Tensor, list[Tensor]]:
-        """Coordinates (S, L, K), and pictures (1, 3, 256, 256), half of them as photos vary."""
-        count, whitening = self._counts[0], self._descents.whitening
-        if count == 0:
-            return whitening.mean.new_zeros(0, len(whitening.mean), len(whitening.basis)), []
-        # Of so many that are drawn one has codes that differ; those are half of what is taken.
-        drawn = draw(cast(MobileGenerator, self._generator), OPENED_EVERY * count, self._random, self._opened)
-        either = drawn.view(count, OPENED_EVERY, *drawn.shape[1:])  # (S, every, L, D)
-        which = self._random.integers(2, size=count) * (OPENED_EVERY - 1)
-        codes = either[torch.arange(count), torch.from_numpy(which)]
-        pictures = self._descents.synthesis(codes).clamp(-1, 1)
-        half = count // 2
-        pictures[:half] = photo_variation(pictures[:half], int(self._random.integers(2**31)))
-        return whitening.coordinates(codes, self._inverse), [*pictures.split(1)]
 
     def _target(self, name: str) -> Tensor | None:
         if self._targets is None:
@@ -132,7 +119,7 @@ class Data:
         if not path.is_file():
             return None
         w = torch.from_numpy(np.load(path, allow_pickle=False))
-        return self._descents.whitening.coordinates(w[None], self._inverse)[0]
+        return self._samples.coordinates(w[None])[0]
 
 
 def mirror(face: AlignedFace) -> AlignedFace:
@@ -144,9 +131,7 @@ def mirror(face: AlignedFace) -> AlignedFace:
 class Trainer:
     """The inverter with all that one step needs."""
 
-    def __init__(
-        self, descents: Descents, inverter: IterativeInverter, rate: float, latent: float
-    ) -> None:
+    def __init__(self, descents: Descents, inverter: IterativeInverter, rate: float, latent: float) -> None:
         """latent: weight of e4e's discriminator; 0: none."""
         self.descents, self.inverter, self.latent = descents, inverter, latent
         self.passes = inverter.config.passes
@@ -157,10 +142,12 @@ class Trainer:
             {"params": [*inverter.trunk.parameters()], "share": TRUNK_SHARE},
         ]
         self.rate = rate
+        self.counts = visible(descents)
         self.optimizer = torch.optim.AdamW(groups, rate, betas=(0.9, 0.98), weight_decay=0.01)
         self.average = Average(inverter)
         self.adversary = LatentAdversary(descents.whitening.mean.shape[1], descents.whitening.mean.device)
         self.looking = passes_of(descents, inverter)
+        self._walkers = ThreadPoolExecutor(WALKERS, initializer=torch.set_num_threads, initargs=(1,))
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -207,13 +194,14 @@ class Trainer:
         samples, photos = v[: len(batch.codes)], v[len(batch.codes) :]
         terms = {}
         if len(samples):
-            terms["codes"] = (samples - batch.codes).square().mean()
+            terms["codes"] = (self.counts * (samples - batch.codes).square()).mean()
         if losses:
             surrogate, told = self._photo_terms(photos, losses)
             terms |= {"photos": surrogate, "told": told}
         known = [(a, b) for a, b in zip(photos, batch.targets, strict=True) if b is not None]
         if known:
-            terms["targets"] = torch.stack([(a - b).square().mean() for a, b in known]).mean()
+            errors = torch.stack([(a - b).square() for a, b in known])  # (known, L, K)
+            terms["targets"] = (self.counts * errors).mean()
         if self.latent:
             terms["latent"] = self.latent * self.adversary.loss(photos.flatten(0, 1))
         return terms
@@ -222,103 +210,51 @@ class Trainer:
         """A scalar with the gradient of the photos' mean loss, and that loss.
 
         The way through generator and losses is walked back at once, photo by photo, so that its maps are not
-        kept beside the inverter's own.
+        kept beside the inverter's own; two photos at a time, as one alone hardly fills two cores.
         """
-        surrogate, total = v.new_zeros(()), v.new_zeros(())
-        with torch.autocast(v.device.type, enabled=False):
-            for one, loss in zip(v.split(1), losses, strict=True):
-                leaf = one.detach().requires_grad_()
-                picture = self.descents.synthesis(self.descents.whitening.codes(leaf))
-                value = torch.stack([*(loss(picture) | loss.pull(leaf)).values()]).sum()
-                (gradient,) = torch.autograd.grad(value, leaf)
-                surrogate = surrogate + (one * gradient).sum() / len(losses)
-                total = total + value.detach() / len(losses)
-        return surrogate - surrogate.detach(), total
+        walked = [*self._walkers.map(self._walk, v.split(1), losses)]
+        gradients = torch.cat([gradient for gradient, _ in walked])
+        surrogate = (v * gradients).sum() / len(losses)
+        return surrogate - surrogate.detach(), torch.stack([value for _, value in walked]).mean()
 
-
-def passes_of(descents: Descents, inverter: IterativeInverter) -> Passes:
-    """What runs the inverter between the networks of a bundle's descents."""
-    return Passes(inverter, descents.face_network, descents.synthesis, descents.whitening)
-
-
-@torch.no_grad()
-def validate(trainer: Trainer, faces: Sequence[AlignedFace], path: Path | None) -> dict[str, float]:
-    """Mean squared error and LPIPS of photos after each pass of the averaged weights; a sheet at `path`."""
-    descents = trainer.descents
-    looking = passes_of(descents, trainer.average.module)
-    photos = torch.cat([to_tensor(face.crop) for face in faces])
-    rows, found = [photos], dict[str, float]()
-    with autocast(photos.device):
-        made = [v.float() for v in looking.steps(photos, trainer.passes)]
-    for i, v in enumerate(made, start=1):
-        pictures = descents.synthesis(descents.whitening.codes(v)).clamp(-1, 1)
-        rows.append(pictures)
-        found[f"mse_{i}"] = float((pictures - photos).square().mean())
-        found[f"lpips_{i}"] = float(descents.lpips(pictures, photos).mean())
-        found[f"rms_{i}"] = float(v.square().mean().sqrt())
-        found[f"spread_{i}"] = float((v - v.mean(1, keepdim=True)).square().mean().sqrt())
-    if path is not None:
-        sheet(path, rows)
-    return found
-
-
-def save_weights(path: Path, inverter: IterativeInverter) -> None:
-    """In half precision, with the config that it is built from."""
-    state = {name: tensor.half().contiguous() for name, tensor in inverter.state_dict().items()}
-    save_file(state, path, {"config": json.dumps(dataclasses.asdict(inverter.config))})
-
-
-def fresh_inverter(bundle: Bundle, args: argparse.Namespace) -> IterativeInverter:
-    """The bundle's own if it has one, else one whose trunk is the published one."""
-    length, width = bundle.generator.w_mean.shape
-    known = bundle.iterative_inverter
-    config = IterativeInverterConfig(length, width) if known is None else known.config
-    inverter = IterativeInverter(dataclasses.replace(config, passes=args.passes or config.passes))
-    if known is not None:
-        inverter.load_state_dict(known.state_dict())
-        return inverter
-    if args.trunk is None:
-        raise SystemExit("The bundle has no iterative inverter to go on with; give --trunk to begin one.")
-    inverter.trunk.load_published(torch.load(args.trunk, map_location="cpu", weights_only=True))
-    return inverter
+    def _walk(self, place: Tensor, loss: OpeningLoss) -> tuple[Tensor, Tensor]:
+        """Coordinates (1, L, K) of a photo's code -> its loss' gradient there, and its loss."""
+        leaf = place.detach().clone().requires_grad_()
+        picture = self.descents.synthesis(self.descents.whitening.codes(leaf))
+        value = torch.stack([*(loss(picture) | loss.pull(leaf)).values()]).sum()
+        (gradient,) = torch.autograd.grad(value, leaf)
+        return gradient, value.detach()
 
 
 def train(args: argparse.Namespace) -> None:
     pick_device("cpu")
     torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
     bundle = load_bundle(args.bundle)
     descents = descents_of(bundle, torch.bfloat16)
     if descents is None:
         raise SystemExit("That bundle does not descend; the inverter is taught by descent's own loss.")
-    inverter = fresh_inverter(bundle, args).requires_grad_(True)
+    inverter = first_inverter(bundle, args.trunk, args.passes).requires_grad_(True)
     inverter.trunk.requires_grad_(not args.frozen_trunk)
     trainer = Trainer(descents, inverter, args.rate, args.latent_adversarial)
     faces = AlignedFaces.open(args.faces)
     held = [faces[name] for name in faces.first(VALIDATED // 4, "val")][:VALIDATED]
-    number, spent, last = 0, 0.0, args.out / "last.pt"
-    if args.resume and last.exists():
-        plain = restore(last, **trainer.parts)
-        number, spent = plain["number"], plain["spent"]
+    run = Run(args.out, trainer.parts, args.minutes, args.resume)
     opened = read_codes(args.targets) if args.targets else None
     counts = args.samples, args.photos
-    data = Data(descents, bundle, faces, args.targets, counts, args.seed + number, opened)
-    log, validation = Log(args.out / "log.csv"), Log(args.out / "validation.csv")
-    clock, sums = Clock(spent, args.minutes), Sums()
+    data = Data(descents, bundle, faces, args.targets, counts, args.seed + run.number, opened)
+    validation = Log(args.out / "validation.csv")
     for batch in data:
-        over, spent = clock.over, clock.spent
-        if number == 0 or clock.due("validation", VALIDATION_SECONDS):
-            figures = validate(trainer, held, args.out / f"sheet-{number:06d}.jpg")
-            validation.write({"step": number, "seconds": spent, **figures})
-        if clock.due("checkpoint", CHECKPOINT_SECONDS):
-            save(last, number=number, spent=spent, **trainer.parts)
+        over = run.clock.over
+        if run.number == 0 or run.clock.due("validation", VALIDATION_SECONDS):
+            path = args.out / f"sheet-{run.number:06d}.jpg"
+            figures = validate(descents, trainer.average.module, held, path)
+            validation.write({"step": run.number, "seconds": run.clock.spent, **figures})
+        if run.clock.due("checkpoint", CHECKPOINT_SECONDS):
+            run.save()
             save_weights(args.out / "inverter.safetensors", trainer.average.module)
         if over:
             break
-        sums.add(trainer.step(batch, number))
-        number += 1
-        if number % REPORT == 0:
-            log.write({"step": number, "seconds": spent, **sums.means()})
+        run.passed(trainer.step(batch, run.number), REPORT)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -134,6 +134,36 @@ def restore(path: Path, **parts: Any) -> dict[str, Any]:
     return {k: v for k, v in state.items() if k not in parts}
 
 
+class Run:
+    """A training that a restart does not lose: OUT/last.pt holds its parts and how far they are."""
+
+    def __init__(self, out: Path, parts: Mapping[str, Any], minutes: float, resume: bool) -> None:
+        """parts: modules and optimisers; minutes: of this call; resume: go on where OUT stands."""
+        out.mkdir(parents=True, exist_ok=True)
+        self._path, self._parts = out / "last.pt", parts
+        self.number, spent = 0, 0.0
+        if resume and self._path.exists():
+            plain = restore(self._path, **parts)
+            self.number, spent = plain["number"], plain["spent"]
+        self.clock = Clock(spent, minutes)
+        self._log, self._sums = Log(out / "log.csv"), Sums()
+
+    @property
+    def left(self) -> float:
+        """What share of the run, calls before counted, is left."""
+        return 1 - self.clock.spent / self.clock.end
+
+    def passed(self, terms: Mapping[str, float], report: int) -> None:
+        """A step was made; every `report` steps their means go to OUT/log.csv."""
+        self._sums.add(terms)
+        self.number += 1
+        if self.number % report == 0:
+            self._log.write({"step": self.number, "seconds": self.clock.spent, **self._sums.means()})
+
+    def save(self) -> None:
+        save(self._path, number=self.number, spent=self.clock.spent, **self._parts)
+
+
 def sheet(path: Path, rows: list[Tensor], size: int = 128) -> None:
     """Write pictures as a grid. rows: tensors (N, 3, S, S) in [-1, 1], one for each row of the sheet."""
     lines = []

@@ -25,7 +25,7 @@ from training.data.aligned import AlignedFaces
 from training.data.masks import mask_names, mirrored, moved, read_mask
 from training.data.photo_variation import photo_variation
 from training.judging.parser import POOLED, intersections, ious
-from training.loops.loop import Average, Clock, Log, Sums, autocast, pick_device, restore, save
+from training.loops.loop import Average, Log, Run, autocast, pick_device
 
 REPORT, CHECKPOINT_SECONDS, VALIDATION_SECONDS = 50, 180.0, 600.0
 WARM_UP, CLIP = 200, 1.0
@@ -120,33 +120,25 @@ class Trainer:
 def train(args: argparse.Namespace) -> None:
     pick_device("cpu")
     torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
     faces = AlignedFaces.open(args.faces)
     names, held = (mask_names(args.faces, faces.rows, split) for split in ("train", "val"))
     parser = FaceParser()
     parser.trunk.load_published(torch.load(args.trunk, map_location="cpu", weights_only=True))
     parser.to(memory_format=torch.channels_last)
     trainer = Trainer(parser, class_weights(args.faces, names), args.rate)
-    number, spent, last = 0, 0.0, args.out / "last.pt"
-    if args.resume and last.exists():
-        plain = restore(last, **trainer.parts)
-        number, spent = plain["number"], plain["spent"]
-    log, validation = Log(args.out / "log.csv"), Log(args.out / "validation.csv")
-    clock, sums = Clock(spent, args.minutes), Sums()
-    for pictures, masks in Batches(args.faces, faces, names, args.batch, args.seed + number):
-        over, spent = clock.over, clock.spent
-        if clock.due("validation", VALIDATION_SECONDS):
+    run = Run(args.out, trainer.parts, args.minutes, args.resume)
+    validation = Log(args.out / "validation.csv")
+    for pictures, masks in Batches(args.faces, faces, names, args.batch, args.seed + run.number):
+        over = run.clock.over
+        if run.clock.due("validation", VALIDATION_SECONDS):
             figures = validate(trainer.average.module, args.faces, faces, held)
-            validation.write({"step": number, "seconds": spent, **figures})
-        if clock.due("checkpoint", CHECKPOINT_SECONDS):
-            save(last, number=number, spent=spent, **trainer.parts)
+            validation.write({"step": run.number, "seconds": run.clock.spent, **figures})
+        if run.clock.due("checkpoint", CHECKPOINT_SECONDS):
+            run.save()
             save_half(args.out / "parser.safetensors", trainer.average.module)
         if over:
             break
-        sums.add({"loss": trainer.step(pictures, masks, number, 1 - spent / clock.end)})
-        number += 1
-        if number % REPORT == 0:
-            log.write({"step": number, "seconds": spent, **sums.means()})
+        run.passed({"loss": trainer.step(pictures, masks, run.number, run.left)}, REPORT)
 
 
 def save_half(path: Path, parser: FaceParser) -> None:

@@ -65,3 +65,22 @@ def test_gradients_stay_within_a_pass(made: tuple[Passes, Halving]) -> None:
     (gradient,) = torch.autograd.grad(second[0].sum(), halving.gain)
     assert float(gradient) == pytest.approx(0.4 * CODES * COORDINATES)
     assert first.requires_grad
+
+
+@torch.no_grad()
+def test_codes_that_pictures_only_estimate_follow_the_others(
+    world: World, made: tuple[Passes, Halving]
+) -> None:
+    class Apart(Halving):
+        def forward(self, photo: Seen, picture: Seen, v: Tensor) -> Tensor:
+            return v + torch.arange(1.0, CODES + 1)[:, None]
+
+    passes = Passes(Apart(), world.face_network, world.synthesis, world.whitening, free=CODES - 2)  # type: ignore[arg-type]
+
+    first, second = passes.steps(photos(), 2)
+
+    free = torch.arange(1.0, CODES - 1)
+    wanted = torch.cat([free, free.mean().expand(2)])[None, :, None].expand(2, CODES, COORDINATES)
+    torch.testing.assert_close(first, wanted)
+    torch.testing.assert_close(second[:, :-2], 2 * wanted[:, :-2])
+    torch.testing.assert_close(second[:, -2:], 2 * wanted[:, -2:])

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from training.loops import loop
-from training.loops.loop import Average, Clock, Log, Sums, restore, save
+from training.loops.loop import Average, Clock, Log, Run, Sums, restore, save
 
 
 def test_a_restored_run_goes_on_as_if_never_cut(tmp_path: Path) -> None:
@@ -83,3 +83,26 @@ def test_a_clock_tells_what_is_due_and_goes_on_after_a_restart(monkeypatch: pyte
     now[0] += 40
     assert clock.over
     assert clock.due("checkpoint", 1000)  # what there is at the end is kept
+
+
+def test_a_run_goes_on_where_it_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    layer = nn.Linear(1, 1)
+
+    run = Run(tmp_path / "run", {"layer": layer}, minutes=1, resume=True)
+    for loss in (1.0, 3.0, 5.0):
+        run.passed({"loss": loss}, report=2)
+        now[0] += 10
+    assert run.left == pytest.approx(0.5)
+    run.save()
+    saved = layer.weight.detach().clone()
+    other = nn.Linear(1, 1)
+    later = Run(tmp_path / "run", {"layer": other}, minutes=2, resume=True)
+
+    assert torch.equal(other.weight, saved)
+    assert (later.number, later.clock.spent, later.clock.end) == (3, 30, 150)
+    later.passed({"loss": 7.0}, report=2)
+    lines = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    assert lines == ["step,seconds,loss", "2,10.00000,2.00000", "4,30.00000,7.00000"]
+    assert Run(tmp_path / "run", {"layer": other}, minutes=2, resume=False).number == 0
