@@ -28,6 +28,7 @@ DEFAULTS = {
     "share": False,
     "auth": None,
     "json": False,
+    "max_megapixels": options.MOST_MEGAPIXELS,
 }
 
 Result = dict[str, Any]
@@ -69,6 +70,10 @@ def build_parser() -> Parser:
     serving.add_argument(
         "--auth", type=options.credentials, metavar="USER:PASSWORD", help="ask visitors for these"
     )
+    serving.add_argument(
+        "--max-megapixels", type=options.megapixels, metavar="N",
+        help=f"how large a photo visitors may bring ({options.MOST_MEGAPIXELS}, which is the most)",
+    )  # fmt: skip
     as_json.add_argument("--json", action="store_true", help="JSON alone on standard output")
 
     parser = Parser(
@@ -161,7 +166,13 @@ def _add_seconds_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_out_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", required=True, metavar="OUT.png", help="where to write, .png or .jpg")
+    parser.add_argument(
+        "--out", required=True, metavar="OUT.png", help="where to write: .png, .jpg, .tif or .webp"
+    )
+    parser.add_argument(
+        "--no-notes", action="store_false", dest="notes", default=True,
+        help="leave date, rights and camera out of what is written; the place is never in it",
+    )  # fmt: skip
 
 
 def _add_evaluate_options(parser: argparse.ArgumentParser) -> None:
@@ -199,10 +210,12 @@ def _warn(message: str) -> None:
 def _serve(args: argparse.Namespace) -> Result:
     from app.ui import serve
     from core.engine import Engine
+    from core.pictures.limits import Limits
 
     engine = Engine.load(args.model, args.device)
+    limits = Limits(args.max_megapixels * 10**6)
     try:
-        serve(engine, args.host, args.port, args.share, args.auth)
+        serve(engine, args.host, args.port, args.share, args.auth, limits=limits)
     except OSError as error:
         raise BadRequest(
             f"The app cannot listen on {args.host}, port {args.port}; choose another --host or --port."
@@ -213,31 +226,35 @@ def _serve(args: argparse.Namespace) -> Result:
 def _edit(args: argparse.Namespace) -> Result:
     from cli.references import find_takes, picks
     from core.engine import Engine
-    from core.images import open_image, save_image
+    from core.exporting import export
+    from core.images import open_photo
+    from core.pictures.writing import kind_of
     from core.session import EditRequest, View
 
+    kind = kind_of(args.out)
     asked = picks(args.references)
     request = EditRequest(
         dict(args.sliders), args.order, args.refine, args.strength,
         view=View(args.start, "face" if args.face_only else "photo", args.keep_detail),
     )  # fmt: skip
-    photo = open_image(args.photo)
+    photo = open_photo(args.photo)
     engine = Engine.load(args.model, args.device, args.refiner)
-    portrait = engine.open_portrait(photo, args.face, seconds=args.seconds)
+    portrait = engine.open_portrait(photo.pixels, args.face, seconds=args.seconds)
     taken = find_takes(engine, asked, args.seconds)
     request = dataclasses.replace(request, takes=taken)
     if request.refinement is not None:
         portrait = _refine(engine, portrait, request.refinement)
-    picture = engine.edit(portrait, request)
-    save_image(picture, args.out)
+    exported = export(engine, portrait, request, photo.original, kind, args.notes)
+    _write(args.out, exported.data)
     if args.save_project is not None:
-        _save_project(args.save_project, engine, portrait, request)
-    height, width = picture.shape[:2]
+        _save_project(args.save_project, engine, portrait, request, photo.original)
+    width, height = exported.size
     return {
         "photo": args.photo,
         "out": args.out,
         "width": width,
         "height": height,
+        "said": exported.said,
         "faces": len(portrait.faces),
         "face": portrait.face,
         "sliders": dict(request.sliders),
@@ -268,13 +285,16 @@ def _refine(engine: Any, portrait: Any, mode: str) -> Any:
         return engine.refine(portrait, mode, progress)
 
 
-def _save_project(path: str, engine: Any, portrait: Any, request: Any) -> None:
+def _save_project(path: str, engine: Any, portrait: Any, request: Any, original: Any) -> None:
     """The edit after the unedited face, so that it can be undone."""
     from core.projects.project import Project, save_project
 
     neutral = dataclasses.replace(request, sliders={}, takes=())
     history = (request,) if request == neutral else (neutral, request)
-    data = save_project(Project.of(engine, portrait, history, len(history) - 1))
+    _write(path, save_project(Project.of(engine, portrait, history, len(history) - 1, original=original)))
+
+
+def _write(path: str, data: bytes) -> None:
     try:
         Path(path).write_bytes(data)
     except OSError as error:
@@ -283,9 +303,11 @@ def _save_project(path: str, engine: Any, portrait: Any, request: Any) -> None:
 
 def _open(args: argparse.Namespace) -> Result:
     from core.engine import Engine
-    from core.images import save_image
+    from core.exporting import export
+    from core.pictures.writing import kind_of
     from core.projects.project import open_project, restore
 
+    kind = kind_of(args.out)
     project = open_project(args.project)
     engine = Engine.load(args.model, args.device)
     restored = restore(engine, project, seconds=args.seconds)
@@ -293,14 +315,15 @@ def _open(args: argparse.Namespace) -> Result:
         _warn(restored.notice)
     shown = restored.history[restored.cursor]
     request = shown.seen(output="face" if args.face_only else "photo")
-    picture = engine.edit(restored.portrait, request)
-    save_image(picture, args.out)
-    height, width = picture.shape[:2]
+    exported = export(engine, restored.portrait, request, project.original, kind, args.notes)
+    _write(args.out, exported.data)
+    width, height = exported.size
     return {
         "project": args.project,
         "out": args.out,
         "width": width,
         "height": height,
+        "said": exported.said,
         "faces": len(restored.portrait.faces),
         "face": restored.portrait.face,
         "sliders": dict(request.sliders),
@@ -313,7 +336,7 @@ def _open(args: argparse.Namespace) -> Result:
 
 
 def _describe_edit(result: Result) -> str:
-    return f"Wrote {result['out']} ({result['width']} x {result['height']} px)."
+    return f"Wrote {result['out']} ({result['width']} x {result['height']} px). {result['said']}".strip()
 
 
 def _evaluate(args: argparse.Namespace) -> Result:

@@ -9,8 +9,12 @@ from app.toasts import toast
 from app.visits import Visit, parse_request
 from core.engine import Engine
 from core.errors import BadRequest, VisagistError
+from core.exporting import export
 from core.projects.project import Project, save_project
-from core.session import SessionStore
+from core.session import EditRequest, SessionStore
+
+# Files travel to the page as text, of which browsers hold half a gigabyte at once.
+MAX_BYTES = 380 * 10**6
 
 
 class Downloads:
@@ -22,7 +26,8 @@ class Downloads:
     def export(self, payload: object) -> Message:
         """The edit on the stage as a file: the whole photo, however much of it the stage shows.
 
-        payload: {"token", "format": "png", "jpeg" or "project", "request": as in a message}.
+        payload: {"token", "format": "png", "jpeg" or "project", "request": as in a message},
+        "notes": false where the file is to say nothing of date, rights and camera.
         """
         try:
             if not isinstance(payload, Mapping) or not isinstance(payload.get("request"), Mapping):
@@ -39,13 +44,19 @@ class Downloads:
             visit = self._visits.get(token)
             if kind == "project":
                 return self._project(visit.with_edit(visit.possible(request)))
-            return messages.download(self._engine.edit(visit.portrait, request.seen(output="photo")), kind)
+            return self._picture(visit, request.seen(output="photo"), kind, payload.get("notes") is not False)
         except VisagistError as error:
             return {"error": str(error)}
         except Exception as error:
             return {"error": toast(error).message}
 
+    def _picture(self, visit: Visit, request: EditRequest, kind: str, notes: bool) -> Message:
+        exported = export(self._engine, visit.portrait, request, visit.original, kind.upper(), notes)
+        if len(exported.data) > MAX_BYTES:
+            raise BadRequest("This picture is too large a file for a browser; download it as JPEG.")
+        return messages.download(exported, kind)
+
     def _project(self, visit: Visit) -> Message:
         faces = (face.reference for face in visit.faces)
-        project = Project.of(self._engine, visit.portrait, visit.history, visit.cursor, faces)
+        project = Project.of(self._engine, visit.portrait, visit.history, visit.cursor, faces, visit.original)
         return messages.file(save_project(project), "portrait.visagist", "application/octet-stream")

@@ -12,8 +12,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from app import messages
 from app.downloads import Downloads
 from app.improving import Improvement, Improver, previewed
@@ -23,12 +21,13 @@ from app.messages import Message
 from app.openings import Opening, Openings, let_go
 from app.references import References
 from app.refining import Run, Runs, as_set
-from app.starts import Generated, Start, picture
+from app.starts import Generated, Start, photo_of
 from app.toasts import notify, tell, toast, toasted, toasted_stream
 from app.visits import Visit, parse_request
 from core.engine import Engine
 from core.errors import BadRequest, SessionExpired, VisagistError
-from core.images import open_image
+from core.images import Photo, open_photo
+from core.pictures.limits import LIMITS, Limits
 from core.projects.project import Project, is_project, open_project
 from core.session import EditRequest, Portrait, Refine, SessionStore
 
@@ -54,16 +53,18 @@ class Handlers:
         engine: Engine,
         examples: tuple[Start, ...] = (),
         store: SessionStore[Visit] | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
+        """limits: how large a photo visitors may bring."""
         self.engine = engine
-        self.examples = examples
+        self.examples, self._limits = examples, limits
         if store is None:
             store = SessionStore(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS)
         self.visits = store
         self._frames, self._hands, self._openings = LatestWins(), Hands(), Openings(engine, store)
         self._runs, self._improver = Runs(), Improver(engine, store, self._update)
         self._writing = threading.Lock()  # a visit is changed by one event at a time
-        self.references = References(engine, store, self._update)
+        self.references = References(engine, store, self._update, limits)
         self.export = Downloads(engine, store, self.references).export
 
     def request(
@@ -88,7 +89,7 @@ class Handlers:
     def open_file(self, token: str, asked: EditRequest, path: str) -> Iterator[Answer]:
         """Open an uploaded photo or project, which is erased from the disk once it is in memory."""
         try:
-            opened = open_project(path) if is_project(path) else open_image(path)
+            opened = (open_project if is_project(path) else open_photo)(path, self._limits)
         finally:
             Path(path).unlink(missing_ok=True)
         if isinstance(opened, Project):
@@ -101,35 +102,36 @@ class Handlers:
         """Open one of the example faces, a photo or one that the model makes up."""
         start = self.examples[_index(index, len(self.examples))]
         seed = start.seed if isinstance(start, Generated) else None
-        yield from self._open(token, asked, picture(start), 0, seed)
+        yield from self._open(token, asked, photo_of(start), 0, seed)
 
     @failing
     def choose_face(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:
         """Go on with another face of the open photo."""
-        portrait = self.visits.get(token).portrait
-        face = _index(index, len(portrait.faces))
-        yield from self._open(token, asked, portrait.photo, face)
+        visit = self.visits.get(token)
+        face = _index(index, len(visit.portrait.faces))
+        yield from self._open(token, asked, Photo(visit.portrait.photo, visit.original), face)
 
     def _open(
-        self, token: str, asked: EditRequest, photo: np.ndarray, face: int, seed: int | None = None
+        self, token: str, asked: EditRequest, photo: Photo, face: int, seed: int | None = None
     ) -> Iterator[Answer]:
         """seed: of the face that the photo is, where the model made it."""
+        pixels = photo.pixels
 
         def job(progress: Callable[[str], None]) -> Portrait:
-            portrait = opening.photo(photo, face, seed, progress)
+            portrait = opening.photo(pixels, face, seed, progress)
             if asked.refine != "off":
                 progress("Refining")
             return portrait
 
         self._leave(token)
         with self._openings.one(token) as opening:
-            known = messages.known(photo, face)
+            known = messages.known(pixels, face)
             yield messages.opening(known, "Finding faces"), None
-            known["faces"] = messages.face_list(photo, self.engine.find_faces(photo))
+            known["faces"] = messages.face_list(pixels, self.engine.find_faces(pixels))
             portrait = yield from _told(with_steps(job), known)
             portrait, asked = as_set(self.engine, portrait, asked)
             neutral = dataclasses.replace(asked, sliders={}, takes=())
-            visit = Visit.begin(portrait, previewed(self.engine, portrait), neutral)
+            visit = Visit.begin(portrait, previewed(self.engine, portrait), neutral, photo.original)
             # After an expired session the widgets still say what the visitor had: take it up again.
             if self._visit(token) is None:
                 visit = visit.with_edit(asked)
@@ -144,8 +146,7 @@ class Handlers:
             job = functools.partial(opening.project, project)
             restored = yield from _told(with_steps(job), known)
             preview = previewed(self.engine, restored.portrait)
-            visit = Visit(restored.portrait, preview, restored.history, restored.cursor)
-            visit = visit.with_faces(restored.references, "upload")
+            visit = Visit.restored(restored, preview, project.original)
             yield self._arrived(token, visit, known, opening, not visit.portrait.residuals)
             if restored.notice is not None:
                 tell(restored.notice)

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from app.visits import PREVIEW_SIDE, Visit, shrink
+from core.exporting import Export
 from core.faces.alignment import Face
-from core.images import encode_jpeg, encode_png
+from core.images import encode_jpeg
 from core.projects.request_json import request_to_json
 from core.references import Reference
 from core.session import EditRequest, Portrait
@@ -134,10 +135,10 @@ def _around(photo: np.ndarray, face: Face) -> np.ndarray:
     return cut if cut.size else photo
 
 
-def download(image: np.ndarray, kind: str) -> Message:
-    """A picture for the browser to save, at full quality; kind: "png" or "jpeg"."""
-    data, suffix = (encode_jpeg(image, 95), "jpg") if kind == "jpeg" else (encode_png(image), "png")
-    return file(data, f"visagist-portrait.{suffix}", f"image/{kind}")
+def download(exported: Export, kind: str) -> Message:
+    """A picture for the browser to save; kind: "png" or "jpeg". said: what it kept of the photo's file."""
+    name = f"visagist-portrait.{'jpg' if kind == 'jpeg' else 'png'}"
+    return {**file(exported.data, name, f"image/{kind}"), "said": exported.said}
 
 
 def file(data: bytes, name: str, kind: str) -> Message:

@@ -16,7 +16,8 @@ from app.toasts import tell, toasted, toasted_stream
 from app.visits import Visit
 from core.engine import Engine
 from core.errors import BadRequest, SessionExpired
-from core.images import open_image
+from core.images import open_photo
+from core.pictures.limits import LIMITS, Limits
 from core.references import MAX_TAKES, Reference, Take
 from core.session import EditRequest, SessionStore
 
@@ -32,8 +33,10 @@ Update = Callable[[str, Callable[[Visit], Visit]], Visit]
 class References:
     """What visitors can take from. Nobody sees another visitor's faces; keys alone open none."""
 
-    def __init__(self, engine: Engine, visits: SessionStore[Visit], update: Update) -> None:
-        self._engine = engine
+    def __init__(
+        self, engine: Engine, visits: SessionStore[Visit], update: Update, limits: Limits = LIMITS
+    ) -> None:
+        self._engine, self._limits = engine, limits
         self._visits = visits
         self._update = update
         self._gallery = {reference.key: reference for reference in engine.gallery}
@@ -88,7 +91,7 @@ class References:
     def add(self, token: str, path: str) -> Iterator[Message]:
         """Add the faces of an uploaded photo, which is erased from the disk, and pick the largest."""
         try:
-            photo = open_image(path)
+            photo = open_photo(path, self._limits).pixels
         finally:
             Path(path).unlink(missing_ok=True)
         self._visits.get(token)  # before the work: without a portrait there is nothing to take for

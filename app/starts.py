@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.engine import Engine
-from core.images import open_image
+from core.images import Photo, open_photo
 
 GENERATED = 6
 # In few of a model's faces none is seen; at 1024 px each try takes a second.
@@ -39,6 +39,11 @@ def find_starts(engine: Engine, folder: str | os.PathLike[str]) -> tuple[Start, 
     return tuple(found)
 
 
+def photo_of(start: Start) -> Photo:
+    """The photo or face to begin with."""
+    return Photo(start.picture) if isinstance(start, Generated) else open_photo(start)
+
+
 def picture(start: Start) -> np.ndarray:
-    """The photo or face to show, and to begin with: (H, W, 3) uint8."""
-    return start.picture if isinstance(start, Generated) else open_image(start)
+    """The same to show: (H, W, 3) uint8."""
+    return photo_of(start).pixels

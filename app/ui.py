@@ -19,24 +19,30 @@ from app.panel import best_takes, controls
 from app.starts import find_starts, picture
 from app.wiring import Page, Wiring
 from core.engine import Engine
+from core.pictures.limits import LIMITS, Limits
 from core.projects.archive import MAX_FILE_BYTES
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "assets" / "examples"
+# Not every system knows that the last are pictures.
+PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
 
 
-def build(engine: Engine) -> gr.Blocks:
-    """The whole page for one engine; state of all its visitors lives in its handlers."""
-    handlers = Handlers(engine, find_starts(engine, EXAMPLES))
+def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
+    """The whole page for one engine; state of all its visitors lives in its handlers.
+
+    limits: how large a photo visitors may bring.
+    """
+    handlers = Handlers(engine, find_starts(engine, EXAMPLES), limits=limits)
     with gr.Blocks(
         title="Visagist", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True
     ) as page:
         gr.HTML(_model_line(engine), html_template=part("header.html"), elem_id="header", **PLAIN)
         # Out of sight: buttons, drops, pastes and the webcam all hand their file to one of these inputs.
         with gr.Column(elem_id="upload"):
-            photo = gr.UploadButton("Open photo or project", file_types=["image", ".visagist"])
+            photo = gr.UploadButton("Open photo or project", file_types=[*PHOTOS, ".visagist"])
         with gr.Column(elem_id="upload-reference", visible=engine.opens_photos):
-            reference = gr.UploadButton("Add a reference photo", file_types=["image"])
+            reference = gr.UploadButton("Add a reference photo", file_types=PHOTOS)
         with gr.Row(elem_id="workspace"):
             stage = gr.HTML(
                 html_template=part("stage.html"),
@@ -63,15 +69,19 @@ def serve(
     share: bool = False,
     auth: tuple[str, str] | list[tuple[str, str]] | None = None,
     block: bool = True,
+    limits: Limits = LIMITS,
 ) -> gr.Blocks:
-    """Serve the page until interrupted; with block=False return at once (close it by `.close()`)."""
+    """Serve the page until interrupted; with block=False return at once (close it by `.close()`).
+
+    limits: how large a photo visitors may bring.
+    """
     # Gradio may serve files from its temporary folder and from the working directory: a private, fresh
     # folder is both. Nobody else on this machine can read it, and it goes when the process ends.
     private = tempfile.TemporaryDirectory(prefix="visagist-", ignore_cleanup_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = private.name
     if block:
         os.chdir(private.name)
-    page = build(engine)
+    page = build(engine, limits)
     weakref.finalize(page, private.cleanup)
     page.launch(
         server_name=host,

@@ -8,6 +8,9 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
+from core.images import Original
+from core.placing import placed
+from core.projects.project import Restored
 from core.references import Reference
 from core.session import EditRequest, Portrait, View
 
@@ -37,6 +40,7 @@ class Visit:
     photo.
     history: every edit at which the visitor paused, oldest first; cursor: the one on the screen.
     faces: the visitor's own to take from, newest first, at most MAX_FACES.
+    original: the file that the photo was opened from, if it was; downloads are made of it.
     """
 
     portrait: Portrait
@@ -44,11 +48,24 @@ class Visit:
     history: tuple[EditRequest, ...]
     cursor: int = 0
     faces: tuple[KnownFace, ...] = ()
+    original: Original | None = None
 
     @classmethod
-    def begin(cls, portrait: Portrait, preview: Portrait, request: EditRequest) -> "Visit":
+    def begin(
+        cls,
+        portrait: Portrait,
+        preview: Portrait,
+        request: EditRequest,
+        original: Original | None = None,
+    ) -> "Visit":
         """A fresh visit; `request` is the state to which undo can return."""
-        return cls(portrait, preview, (request,))
+        return cls(portrait, preview, (request,), original=original)
+
+    @classmethod
+    def restored(cls, found: Restored, preview: Portrait, original: Original | None) -> "Visit":
+        """A visit that a project takes up again."""
+        visit = cls(found.portrait, preview, found.history, found.cursor, original=original)
+        return visit.with_faces(found.references, "upload")
 
     def after(self, before: "Visit") -> "Visit":
         """The same visit with the faces of the one before, among them the face that was open in it."""
@@ -62,7 +79,8 @@ class Visit:
         """Memory held, in bytes."""
         references = {face.reference for face in self.faces} | set(self._taken())
         parts = (*self.portrait.parts, *self.preview.parts, *references)
-        return sum({id(part): part.nbytes for part in parts}.values())  # the two portraits share most
+        file = 0 if self.original is None else self.original.nbytes
+        return file + sum({id(part): part.nbytes for part in parts}.values())  # the two portraits share most
 
     def _taken(self) -> Iterable[Reference]:
         return (take.reference for request in self.history for take in request.takes)
@@ -135,25 +153,7 @@ def reduced(portrait: Portrait, side: int) -> Portrait:
     if scale >= 1:
         return portrait
     photo = shrink(portrait.photo, side)
-    # Rounding makes the two scales differ by a fraction of a pixel; use what the picture really got.
-    scale_x, scale_y = photo.shape[1] / width, photo.shape[0] / height
-    (x, y), half = portrait.transform.center, portrait.transform.half_side
-    transform = dataclasses.replace(
-        portrait.transform,
-        # Pixel centres lie at integers, so the picture's corner is at -1/2.
-        center=((x + 0.5) * scale_x - 0.5, (y + 0.5) * scale_y - 0.5),
-        half_side=(half[0] * scale, half[1] * scale),
-    )
-    faces = tuple(
-        dataclasses.replace(
-            face,
-            box=tuple(round(v * scale) for v in face.box),
-            landmarks=((face.landmarks + 0.5) * scale - 0.5).astype(np.float32),
-        )
-        for face in portrait.faces
-    )
-    key = portrait.key.reduced(side)
-    return dataclasses.replace(portrait, key=key, photo=photo, faces=faces, transform=transform)
+    return placed(portrait, photo, photo.shape[1::-1])
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:

@@ -16,7 +16,9 @@ from core.faces.judge import IdentityJudge
 from core.images import open_image
 from core.session import EditRequest, Portrait, Refine
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+SUFFIXES = {
+    ".jpg", ".jpeg", ".mpo", ".png", ".heic", ".heif", ".avif", ".webp", ".bmp", ".tif", ".tiff", ".gif",
+}  # fmt: skip
 MEASURES = ("mse", "ms_ssim", "dlib_distance", "lpips", "judge_cosine", "code_rms", "code_spread", "seconds")
 FIRST = ("first_seconds", "first_judge_cosine")
 

@@ -5,7 +5,10 @@ import itertools
 import math
 from typing import Any
 
+from core.pictures.limits import MAX_PIXELS
+
 LONGEST = 3600
+MOST_MEGAPIXELS = MAX_PIXELS // 10**6
 
 
 def add_references(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +81,13 @@ def port(text: str) -> int:
     """1 to 65535."""
     if not (text.isdecimal() and 0 < int(text) < 65536):
         raise argparse.ArgumentTypeError(f"'{text}' is not a port, 1 to 65535")
+    return int(text)
+
+
+def megapixels(text: str) -> int:
+    """1 to MOST_MEGAPIXELS."""
+    if not (text.isdecimal() and 0 < int(text) <= MOST_MEGAPIXELS):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of megapixels, 1 to {MOST_MEGAPIXELS}")
     return int(text)
 
 

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar, get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from core.faces.alignment import Face
 from core.faces.parsing import Parsing
 from core.generators.family import GeneratorFamily
 from core.generators.residual import Residual
-from core.images import to_array, to_levels
 from core.inversion.bundled import descents_of
 from core.inversion.pursuit import Begin
 from core.inversion.seeker import FIRST_STEPS, Seeker
@@ -25,6 +24,7 @@ from core.keys import PortraitKey, content_hash
 from core.memory import PortraitMemory
 from core.opening import OPENING_SECONDS, Opener, Wishes
 from core.paste import compositing
+from core.paste.colourless import colourless
 from core.paste.detail import People
 from core.precision import device_of, gradient_dtype
 from core.references import Reference
@@ -34,25 +34,16 @@ from core.refinement.refiner import Refiner
 from core.refinement.running import Precedence, Progress, Watcher
 from core.rendering.allocator import tune_allocator
 from core.rendering.device_thread import DeviceThread
+from core.rendering.rendered import Rendered
 from core.rendering.renderer import Renderer
 from core.sampling import Sampler
-from core.session import EditRequest, Order, Portrait, View
+from core.session import EditRequest, Order, Portrait
 
 GENERATED_PSI = 0.7
 # How long a portrait goes on improving once it is open.
 IMPROVING_SECONDS = 30.0
 
 T = TypeVar("T")
-
-
-class Rendered(NamedTuple):
-    """What an edit is shown from: (1, 3, R, R) float32 each, nominally [-1, 1], before rounding.
-
-    base: G(w), edited: G(w'); one and the same tensor where the edit moves nothing.
-    """
-
-    base: Tensor
-    edited: Tensor
 
 
 class Engine:
@@ -324,7 +315,7 @@ class Engine:
     ) -> tuple[tuple[np.ndarray, ...], People | None]:
         """What a view needs of the generator and, where the edit is laid on the photo, of the parser."""
         rendered = self._rendered(portrait, request)
-        pictures = _levels(rendered, request.view)
+        pictures = rendered.levels(request.view, colourless(portrait.crop))
         if len(pictures) < 2 or self._parsing is None or portrait.person is None:
             return pictures, None
         return pictures, (portrait.person, self._parsing.person(rendered.edited))
@@ -395,18 +386,3 @@ class Engine:
         """Forget every photo."""
         self._memory.clear()
         self._opener.close()
-
-
-def _levels(rendered: Rendered, view: View) -> tuple[np.ndarray, ...]:
-    """What a view needs of the generator, (R, R, 3) each.
-
-    None of them where the edit moves nothing of the photo; G(w') as uint8 where that is all; else G(w) and
-    G(w') as float32 levels.
-    """
-    moved = rendered.edited is not rendered.base
-    if view.start == "photo" and not moved:
-        return ()
-    if view.start == "inversion" and view.output == "face":
-        return (to_array(rendered.edited)[0],)
-    base = to_levels(rendered.base)
-    return base, to_levels(rendered.edited) if moved else base

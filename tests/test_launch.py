@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from picture_files import DISPLAY_P3, matrix_profile, saved
 from PIL import Image
 
 from core.checkpoints import Bundle
@@ -90,7 +91,7 @@ def test_edit_writes_the_photo_with_another_face(launch, work: Path, photo: np.n
     assert json.loads(done.stdout) == {
         "photo": "astronaut.png", "out": "out.png", "width": 512, "height": 512,
         "faces": 1, "face": 0, "sliders": {"smile": 1.5, "male": -1.0}, "takes": [], "refine": "off",
-        "strength": 1.0,
+        "strength": 1.0, "said": "",
     }  # fmt: skip
     changed = (read(work / "out.png") != photo).any(axis=2)
     ys, xs = np.nonzero(changed)
@@ -105,6 +106,34 @@ def test_edit_writes_the_face_alone_and_says_so(launch, work: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "face.jpg" in done.stdout
     assert read(work / "face.jpg").shape == (32, 32, 3)
+
+
+def test_edit_keeps_what_a_phone_s_file_says_but_the_place(
+    launch_here, work: Path, photo: np.ndarray, tiny_bundle_dir: Path, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x8298], exif[0x0112] = "Mine", 6  # turned to the right, by HEIC's own word too
+    exif.get_ifd(0x8825)[29] = "2024:05:01"
+    profile = matrix_profile(DISPLAY_P3, None, "Display P3")
+    stored = Image.fromarray(np.rot90(photo).copy())
+    options = {"exif": exif.tobytes(), "icc_profile": profile, "quality": 95}
+    (tmp_path / "a.heic").write_bytes(saved(stored, "HEIF", **options))
+    model, project = ["--model", str(tiny_bundle_dir)], str(tmp_path / "a.visagist")
+    edit = ["edit", str(tmp_path / "a.heic"), "--set", "smile=1", *model, "--out"]
+    done = launch_here(*edit, "out.jpg", "--save-project", project)
+    said = "Kept: its colours, Display P3, rights; left out: place."
+    assert (done.returncode, done.stdout) == (0, f"Wrote out.jpg (512 x 512 px). {said}\n")
+    with Image.open(work / "out.jpg") as image:
+        assert dict(image.getexif()) == {0x8298: "Mine", 0x0112: 1}
+        assert image.info["icc_profile"] == profile
+    assert b"2024:05:01" not in (tmp_path / "a.visagist").read_bytes()
+    again = json.loads(launch_here("open", project, *model, "--out", "again.jpg", "--json").stdout)
+    assert again["said"] == said.replace("; left out: place", "")
+    assert (work / "again.jpg").read_bytes() == (work / "out.jpg").read_bytes()
+    done = launch_here(*edit, "silent.tif", "--no-notes", "--json")
+    assert json.loads(done.stdout)["said"] == "Kept: its colours, Display P3."
+    with Image.open(work / "silent.tif") as image:
+        assert 0x8298 not in image.getexif()
 
 
 @pytest.fixture
@@ -181,6 +210,7 @@ def test_a_project_gives_the_picture_that_was_edited(
     assert json.loads(done.stdout) == {
         "project": saved, "out": "opened.png", "width": 32, "height": 32, "faces": 1, "face": 0,
         "sliders": {"smile": 1.0}, "refine": "fast", "strength": 1.0, "edits": 2, "edit": 1, "notice": None,
+        "said": "",
     }  # fmt: skip
     assert (read(work / "opened.png") == read(work / "refined.png")).all()
     done = launch_here("open", saved, *model, "--out", "whole.png")
@@ -286,6 +316,7 @@ def test_bad_input_leaves_standard_output_empty(launch) -> None:
         (["edit", "a.png", "--out", "b.png", "--reference", "c.png", "--amount", "all"], ["all"]),
         (["--port", "70000"], ["70000"]),
         (["--auth", "alone"], ["USER:PASSWORD"]),
+        (["--max-megapixels", "201"], ["'201'", "1 to 200"]),
         (["evaluate", "folder", "--share"], ["--share"]),
         (["evaluate", "folder", "--limit", "0"], ["'0'", "number of photos"]),
         (["evaluate", "folder", "--refine", "better"], ["better"]),

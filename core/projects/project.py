@@ -1,8 +1,8 @@
 """Everything of a visit in one file: saved, read again as if a stranger had made it, and taken up again.
 
 A file (`core.projects.archive`) holds `project.json` (format, model, faces, keys of references, history),
-`tensors.safetensors` (codes, landmarks, residuals), `photo.png`, and `reference0.png` and so on, a picture of
-each reference; all of it lossless.
+`tensors.safetensors` (codes, landmarks, residuals), `photo.png`, `original` (what the photo was opened from,
+if that is not too large), and `reference0.png` and so on, a picture of each reference; all of it lossless.
 """
 
 import dataclasses
@@ -15,15 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from core.config import FFHQ_TEMPLATE, AlignmentTemplate
+from core.config import AlignmentTemplate
 from core.engine import Engine
 from core.errors import BadImage, BadProject, BadRequest, Cancelled, OutOfMemory, RefinementFailed
-from core.faces.alignment import MAX_FACES, Face, crop_transform
+from core.faces.alignment import Face
 from core.generators.residual import Residual
-from core.images import MAX_FILE_BYTES, MAX_PIXELS, encode_png, open_image
+from core.images import Original, encode_png, open_photo
 from core.opening import OPENING_SECONDS
+from core.pictures.limits import LIMITS, Limits
 from core.projects.archive import Archive, Source, is_archive, pack
 from core.projects.conversion import as_here, inverted_anew, lost_faces, lost_names, lost_refinements
+from core.projects.faces_file import read_faces
+from core.projects.original_file import MAX_ORIGINAL_BYTES, pack_original, read_original
 from core.projects.request_json import request_from_json, request_to_json
 from core.projects.strict_json import fields, index, mapping, number, parse, refuse, sequence, text
 from core.projects.tensor_file import MAX_TENSOR_BYTES, MODES, TensorFile, convolutions, pack_tensors
@@ -35,10 +38,11 @@ FORMAT = 1
 MAX_HISTORY = 1000
 MAX_REFERENCES = 200
 MAX_JSON_BYTES = 8 * 2**20
-# Far smaller than any face that is found, from its eyes to its mouth, in pixels of the photo.
-MIN_FACE = 2.0
+# Of the photo that is worked on, and of all reference faces together.
+MAX_PIXELS = 40_000_000
+MAX_PICTURE_BYTES = 4 * MAX_PIXELS + 2**20
 
-_JSON, _TENSORS, _PHOTO = "project.json", "tensors.safetensors", "photo.png"
+_JSON, _TENSORS, _PHOTO, _ORIGINAL = "project.json", "tensors.safetensors", "photo.png", "original"
 _CODE, _CODES, _LANDMARKS = "w_plus", "references", "landmarks"
 _FIELDS = ("format", "model", "face", "boxes", "residuals", "references", "picker", "history", "cursor")
 _MODEL_FIELDS = ("title", "version", "fingerprint", "template")
@@ -51,7 +55,8 @@ class Project:
     photo: (H, W, 3) uint8; faces: all that were found in it; face: the index of the one that is edited.
     w_plus: (L, D) float32, its code; residuals: LowRank for "fast", WeightShift for "best", on any device.
     history: every edit, oldest first; cursor: the one on the screen; references: the faces of the picker.
-    model_title, model_version, fingerprint, template: of the model that made it.
+    model_title, model_version, fingerprint, template: of the model that made it. original: what pictures are
+    exported from, None where that is the photo.
     Raises: BadProject if face or cursor point at nothing, or there is more than a file can hold.
     """
 
@@ -67,6 +72,7 @@ class Project:
     template: AlignmentTemplate
     residuals: Mapping[str, Residual] = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
+    original: Original | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "residuals", MappingProxyType(dict(self.residuals)))
@@ -90,6 +96,7 @@ class Project:
         history: Iterable[EditRequest],
         cursor: int,
         references: Iterable[Reference] = (),
+        original: Original | None = None,
     ) -> "Project":
         """A visit to this portrait of this engine's."""
         return cls(
@@ -105,6 +112,7 @@ class Project:
             template=engine.config.template,
             residuals=portrait.residuals,
             references=tuple(references),
+            original=original,
         )
 
     @property
@@ -144,19 +152,19 @@ def save_project(project: Project) -> bytes:
     description = json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1)
     pictures = {_picture(i): encode_png(reference.picture) for i, reference in enumerate(references)}
     tensors = pack_tensors(arrays, project.residuals)
-    return pack(
-        {_JSON: description.encode(), _TENSORS: tensors, _PHOTO: encode_png(project.photo), **pictures}
-    )
+    files = {_JSON: description.encode(), _TENSORS: tensors, _PHOTO: encode_png(project.photo)}
+    original = None if project.original is None else pack_original(project.original)
+    return pack({**files, **({} if original is None else {_ORIGINAL: original}), **pictures})
 
 
 def _picture(number: int) -> str:
     return f"reference{number}.png"
 
 
-def open_project(source: Source) -> Project:
+def open_project(source: Source, limits: Limits = LIMITS) -> Project:
     """The project in a file, given by its path or bytes; nothing of it is unpacked to disk.
 
-    Whether codes and residuals fit a model, `restore` finds out.
+    limits: how large its original may be. Whether codes and residuals fit a model, `restore` finds out.
     Raises: BadProject, with one sentence, whatever is wrong with it.
     """
     archive = Archive(source)
@@ -173,18 +181,22 @@ def open_project(source: Source) -> Project:
         text(key, "a reference's key")
         for key in sequence(document["references"], "the list of references", MAX_REFERENCES)
     ]
-    wanted = {_JSON, _TENSORS, _PHOTO, *(_picture(i) for i in range(len(keys)))}
+    wanted = {_JSON, _TENSORS, _PHOTO, _ORIGINAL, *(_picture(i) for i in range(len(keys)))}
     for name in sorted(set(archive.names) - wanted):
         refuse(f"it holds an entry that no project has ({name[:40]!r})")
     tensors = TensorFile(archive.read(_TENSORS, MAX_TENSOR_BYTES))
     references = _read_references(keys, tensors, archive)
-    project = _read_project(document, tensors, references, archive)
+    project = _read_project(document, tensors, references, archive, limits)
     tensors.finish()
     return project
 
 
 def _read_project(
-    document: Mapping[str, Any], tensors: TensorFile, references: Mapping[str, Reference], archive: Archive
+    document: Mapping[str, Any],
+    tensors: TensorFile,
+    references: Mapping[str, Reference],
+    archive: Archive,
+    limits: Limits,
 ) -> Project:
     model = fields(document["model"], "the model", _MODEL_FIELDS)
     history = sequence(document["history"], "the history", MAX_HISTORY)
@@ -203,8 +215,11 @@ def _read_project(
     }
     requests = tuple(request_from_json(entry, references) for entry in history)
     cursor = index(document["cursor"], "the cursor", 0, len(requests) - 1)
-    photo = _decoded(archive, _PHOTO, MAX_FILE_BYTES)
-    faces = _read_faces(document["boxes"], landmarks, max(photo.shape))
+    photo = _decoded(archive, _PHOTO)
+    original = None
+    if _ORIGINAL in archive.names:
+        original = read_original(archive.read(_ORIGINAL, MAX_ORIGINAL_BYTES), photo, limits)
+    faces = read_faces(document["boxes"], landmarks, max(photo.shape))
     return Project(
         photo=photo,
         faces=faces,
@@ -218,6 +233,7 @@ def _read_project(
         template=_read_template(model["template"]),
         residuals=residuals,
         references=tuple(references[key] for key in picker),
+        original=original,
     )
 
 
@@ -238,7 +254,7 @@ def _read_references(keys: list[str], tensors: TensorFile, archive: Archive) -> 
         refuse("there is not one code for each reference face")
     references, pixels = {}, 0
     for i, key in enumerate(keys):
-        picture = _decoded(archive, _picture(i), MAX_FILE_BYTES)
+        picture = _decoded(archive, _picture(i))
         pixels += len(picture) ** 2
         if picture.shape[0] != picture.shape[1] or pixels > MAX_PIXELS:
             refuse("the picture of a reference face is not square, or too large")
@@ -248,33 +264,12 @@ def _read_references(keys: list[str], tensors: TensorFile, archive: Archive) -> 
     return references
 
 
-def _decoded(archive: Archive, name: str, limit: int) -> np.ndarray:
+def _decoded(archive: Archive, name: str) -> np.ndarray:
+    limits = Limits(MAX_PIXELS)
     try:
-        return open_image(archive.read(name, limit))
+        return open_photo(archive.read(name, MAX_PICTURE_BYTES), limits, MAX_PIXELS).pixels
     except BadImage:
         refuse(f"its {name} is no picture of at most {MAX_PIXELS // 10**6} megapixels")
-
-
-def _read_faces(boxes: object, landmarks: np.ndarray, photo_side: int) -> tuple[Face, ...]:
-    """photo_side: its longest."""
-    listed = sequence(boxes, "the list of faces", MAX_FACES)
-    if landmarks.shape != (len(listed), 68, 2):
-        refuse("there are not 68 landmarks for each face")
-    return tuple(_read_face(*pair, photo_side) for pair in zip(listed, landmarks, strict=True))
-
-
-def _read_face(box: object, landmarks: np.ndarray, photo_side: int) -> Face:
-    edges = [index(e, "an edge", -photo_side, 2 * photo_side) for e in sequence(box, "a face's box", 4)]
-    if len(edges) != 4:
-        refuse("a face's box does not have four edges")
-    left, top, right, bottom = edges
-    near = bool(((-photo_side < landmarks) & (landmarks < 2 * photo_side)).all())
-    height = np.hypot(*(landmarks[36:48].mean(0) - landmarks[[48, 54]].mean(0)))  # eyes to mouth
-    with np.errstate(invalid="ignore"):  # what spans no crop has one of side NaN
-        side = crop_transform(landmarks, FFHQ_TEMPLATE).side
-    if not (near and left < right and top < bottom and height >= MIN_FACE and side >= MIN_FACE):
-        refuse("a face lies where none can be")
-    return Face((left, top, right, bottom), landmarks)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,20 +2,27 @@
 
 import base64
 import contextlib
+import functools
+import io
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import gradio as gr
 import numpy as np
 import pytest
+from picture_files import DISPLAY_P3, matrix_profile, png16, png_chunk, saved
+from PIL import Image
 
 from app.handlers import Answer, Handlers
 from app.messages import Message
 from app.starts import find_starts
 from app.wiring import Wiring
 from core.engine import Engine
-from core.images import encode_png, open_image
+from core.images import encode_png, open_image, open_photo
+from core.pictures.limits import Limits
 from core.session import EditRequest, SessionStore, View
 
 SMILE = EditRequest({"smile": 1.5})
@@ -223,6 +230,82 @@ def test_download_is_the_whole_photo_however_much_is_shown(
         np.testing.assert_array_equal(open_image(base64.b64decode(answer["data"])), expected)
     jpeg = handlers.export({"token": message["token"], "format": "jpeg", "request": wanted})
     assert base64.b64decode(jpeg["data"]).startswith(b"\xff\xd8")
+
+
+SMILING = {"sliders": {"smile": 1.5}, "order": "first", "start": "photo", "output": "photo"}
+
+
+def downloaded(handlers: Handlers, data: bytes, path: Path, **more: object) -> tuple[Message, bytes]:
+    """What opening this file, and then downloading an edit of it, comes to."""
+    path.write_bytes(data)
+    message = opened(handlers, path)
+    answer = handlers.export({"token": message["token"], "request": SMILING, "format": "png", **more})
+    return answer, base64.b64decode(answer["data"])
+
+
+def test_a_download_has_the_photo_s_own_size_bits_and_colours(
+    handlers: Handlers, photo: np.ndarray, tmp_path: Path
+) -> None:
+    profile = matrix_profile(DISPLAY_P3, None, "Display P3")
+    chunk = png_chunk(b"iCCP", b"P3\0\0" + zlib.compress(profile))
+    deep = png16(photo.astype(np.uint16) * 257, extra=chunk)
+    answer, data = downloaded(handlers, deep, tmp_path / "deep.png")
+    assert answer["said"] == "Kept: 16 bits a channel, its colours, Display P3."
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.info["icc_profile"] == profile
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)[:, :, ::-1]
+    assert found.dtype == np.uint16
+    same = (found == photo.astype(np.uint16) * 257).all(2)
+    assert 0.3 < same.mean() < 0.98  # what the edit left alone, and what it did not
+
+
+def test_a_photo_larger_than_the_screen_of_work_is_downloaded_whole(
+    handlers: Handlers, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.handlers.open_photo", functools.partial(open_photo, working=256 * 256))
+    _, data = downloaded(handlers, encode_png(photo), tmp_path / "large.png")
+    assert handlers.visits.get("me").portrait.photo.shape == (256, 256, 3)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (512, 512)
+
+
+def test_another_face_of_the_photo_is_downloaded_in_it_as_well(
+    handlers: Handlers, photo: np.ndarray, tmp_path: Path
+) -> None:
+    cut_out = np.dstack([photo, np.full((512, 512), 200, np.uint8)])
+    downloaded(handlers, saved(Image.fromarray(cut_out), "PNG"), tmp_path / "cut.png")
+    list(handlers.choose_face("me", EditRequest(), 0))
+    answer = handlers.export({"token": "me", "request": SMILING, "format": "png"})
+    assert answer["said"] == "Kept: transparency."
+
+
+@pytest.mark.parametrize(("notes", "said"), [(True, "Kept: rights; left out: place."), (False, "")])
+def test_a_visitor_may_leave_out_what_the_file_says(
+    handlers: Handlers, photo: np.ndarray, tmp_path: Path, notes: bool, said: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x8298] = "Mine"
+    exif.get_ifd(0x8825)[29] = "2024:05:01"
+    data = saved(Image.fromarray(photo), "JPEG", exif=exif, quality=95)
+    answer, found = downloaded(handlers, data, tmp_path / "a.jpg", format="jpeg", notes=notes)
+    assert (b"Mine" in found) == notes
+    assert b"2024:05:01" not in found
+    assert answer["said"] == said
+
+
+def test_a_picture_too_large_for_a_browser_is_one_sentence(
+    handlers: Handlers, upload: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.downloads.MAX_BYTES", 1000)
+    token = opened(handlers, upload)["token"]
+    answer = handlers.export({"token": token, "request": SMILING, "format": "png"})
+    assert answer == {"error": "This picture is too large a file for a browser; download it as JPEG."}
+
+
+def test_whoever_serves_says_how_large_a_photo_may_be(tiny_engine: Engine, upload: Path) -> None:
+    small = Handlers(CountingEngine(tiny_engine), limits=Limits(200_000))
+    with pytest.raises(gr.Error, match=r"512 x 512 px; reduce it to at most 0\.2 megapixels"):
+        opened(small, upload)
 
 
 @pytest.mark.parametrize(

@@ -8,34 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from picture_files import DISPLAY_P3, in_profile, matrix_profile, png, png16, png_chunk, press_profile, saved
 from PIL import Image
 
-from core import images
 from core.errors import BadImage, BadRequest
-from core.images import encode_jpeg, encode_png, open_image, save_image, to_array, to_tensor
+from core.images import (
+    WORKING_PIXELS,
+    encode_jpeg,
+    encode_png,
+    open_image,
+    open_photo,
+    save_image,
+    to_array,
+    to_tensor,
+)
+from core.pictures.limits import Limits
 
 
 @pytest.fixture
 def pixels() -> np.ndarray:
     """(24, 40, 3) uint8, every value different from its neighbours."""
     return np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
-
-
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(width: int, height: int, depth: int, colour: int, raw: bytes, extra: bytes = b"") -> bytes:
-    """A PNG made by hand: raw are its scan lines, each behind its filter byte."""
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    body = png_chunk(b"IDAT", zlib.compress(raw, 9))
-    return b"\x89PNG\r\n\x1a\n" + header + extra + body + png_chunk(b"IEND", b"")
 
 
 def assert_one_sentence(error: BadImage | BadRequest) -> None:
@@ -108,7 +101,10 @@ def test_encode_png_is_exact_and_jpeg_close(photo: np.ndarray) -> None:
     assert len(encode_jpeg(photo, quality=50)) < len(encode_jpeg(photo, quality=95))
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.JPEG", "JPEG")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.JPEG", "JPEG"), ("a.tiff", "TIFF")],
+)
 def test_save_image_follows_the_suffix(pixels: np.ndarray, tmp_path: Path, name: str, kind: str) -> None:
     save_image(pixels, tmp_path / name)
     with Image.open(tmp_path / name) as image:
@@ -195,19 +191,20 @@ def test_formats_beyond_the_list_are_refused() -> None:
             open_image(saved(picture, kind))
 
 
-def test_a_file_that_never_ends_is_read_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_never_ends_is_read_only_so_far() -> None:
+    limits = Limits(300)
+
     class Endless:
         def read(self, size: int) -> bytes:
-            assert size == 1001
+            assert size == limits.file_bytes + 1
             return b"\x89" * size
 
-    monkeypatch.setattr(images, "MAX_FILE_BYTES", 1000)
     with pytest.raises(BadImage, match="larger than"):
-        open_image(Endless())  # type: ignore[arg-type]
+        open_photo(Endless(), limits)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(50_000, 50_000), (12_001, 100), (100, 12_001), (8_000, 5_001), (13_000, 13_000)]
+    ("width", "height"), [(50_000, 50_000), (30_001, 100), (100, 30_001), (20_000, 10_001), (25_000, 25_000)]
 )
 def test_giant_pngs_are_refused_before_decoding(
     width: int, height: int, monkeypatch: pytest.MonkeyPatch
@@ -215,25 +212,75 @@ def test_giant_pngs_are_refused_before_decoding(
     # An error raised here would be caught by open_image itself, so leave a trace instead.
     decoded: list[object] = []
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: decoded.append(self))
-    with pytest.raises(BadImage, match="reduce it to at most 40 megapixels") as caught:
+    with pytest.raises(BadImage, match="reduce it to at most 200 megapixels") as caught:
         open_image(png(width, height, 8, 2, b""))
     assert not decoded
     assert_one_sentence(caught.value)
 
 
 def test_a_real_bomb_is_refused() -> None:
-    """190 megapixels of nothing in a few kilobytes: PIL alone would only refuse above 179."""
-    for pixels in (60_000_000, 190_000_000):
+    """210 megapixels of nothing in a few kilobytes; and less, where whoever serves takes less."""
+    for pixels, limits in ((210_000_000, Limits()), (60_000_000, Limits(40_000_000))):
         rows = pixels // 10_000
         data = png(10_000, rows, 1, 0, bytes(1251) * rows)
         assert len(data) < 60_000
         with pytest.raises(BadImage, match="reduce it"):
-            open_image(data)
+            open_photo(data, limits)
 
 
 def test_the_largest_allowed_sides_are_taken() -> None:
-    assert open_image(png(12_000, 16, 1, 0, bytes(1501) * 16)).shape == (16, 12_000, 3)
+    assert open_image(png(30_000, 16, 1, 0, bytes(3751) * 16)).shape == (16, 30_000, 3)
     assert open_image(png(16, 16, 8, 0, bytes(17) * 16)).shape == (16, 16, 3)
+
+
+def test_the_largest_photos_of_phones_open_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    """PIL warns of 90 megapixels and refuses 180; one bit a pixel makes them small enough for a test."""
+    photo = open_photo(png(12_000, 9000, 1, 0, bytes(1501) * 9000))
+    assert photo.original is not None
+    assert photo.original.size == (12_000, 9000)
+    assert photo.pixels.shape[0] * photo.pixels.shape[1] <= WORKING_PIXELS
+    assert not recwarn.list
+
+
+# --- what is worked on ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_more_than_is_worked_on_is_averaged(photo: np.ndarray, kind: str) -> None:
+    options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+    opened = open_photo(saved(Image.fromarray(photo), kind, **options), working=128 * 128)
+    assert opened.pixels.shape == (128, 128, 3)
+    expected = photo.reshape(128, 4, 128, 4, 3).mean((1, 3))
+    assert np.abs(opened.pixels - expected).mean() < (0.5 if kind == "PNG" else 3)
+    assert opened.original is not None
+    assert opened.original.size == (512, 512)
+    assert opened.original.native().size == (512, 512)
+
+
+def test_a_small_photo_is_worked_on_as_it_is(pixels: np.ndarray) -> None:
+    assert np.array_equal(open_photo(saved(Image.fromarray(pixels), "PNG"), working=24 * 40).pixels, pixels)
+
+
+def test_wide_colours_are_worked_on_in_srgb(photo: np.ndarray) -> None:
+    stored = np.rint(in_profile(photo, DISPLAY_P3, None)).astype(np.uint8)
+    profile = matrix_profile(DISPLAY_P3, None)
+    opened = open_image(saved(Image.fromarray(stored), "PNG", icc_profile=profile))
+    assert np.abs(stored.astype(int) - photo).mean() > 2
+    assert np.abs(opened.astype(int) - photo).mean() < 0.5
+
+
+def test_inks_with_a_profile_are_worked_on_in_srgb() -> None:
+    """No ink, all black, all yellow; a press profile of naive inks shows them as one would think."""
+    ink = np.repeat(np.array([[(0, 0, 0, 0), (0, 0, 0, 255), (0, 0, 255, 0)]], np.uint8), 16, axis=1)
+    image = Image.frombytes("CMYK", (48, 16), np.repeat(ink, 16, axis=0).tobytes())
+    opened = open_image(saved(image, "TIFF", icc_profile=press_profile()))
+    for i, colour in enumerate([(255, 255, 255), (0, 0, 0), (255, 255, 0)]):
+        assert np.abs(opened[8, 16 * i + 8].astype(int) - colour).max() <= 12
+
+
+def test_data_of_12_bits_in_16_is_as_bright_as_it_was(photo: np.ndarray) -> None:
+    values = np.rint(photo * (4095 / 255)).astype(np.uint16)
+    assert np.array_equal(open_image(png16(values)), photo)
 
 
 # --- colour modes ------------------------------------------------------------------------------------

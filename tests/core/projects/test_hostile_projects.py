@@ -89,7 +89,7 @@ def test_entries_far_too_large_are_refused(entries: Entries, monkeypatch: pytest
     for limit, name in (
         ("MAX_JSON_BYTES", "project.json"),
         ("MAX_TENSOR_BYTES", "tensors.safetensors"),
-        ("MAX_FILE_BYTES", "photo.png"),
+        ("MAX_PICTURE_BYTES", "photo.png"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(f"core.projects.project.{limit}", len(entries[name]) - 1)

@@ -1,0 +1,35 @@
+"""The model's two pictures of an edit, and what a view shows of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from core.images import to_array, to_levels
+from core.paste.colourless import in_grey
+from core.session import View
+
+
+class Rendered(NamedTuple):
+    """What an edit is shown from: (1, 3, R, R) float32 each, nominally [-1, 1], before rounding.
+
+    base: G(w), edited: G(w'); one and the same tensor where the edit moves nothing.
+    """
+
+    base: Tensor
+    edited: Tensor
+
+    def levels(self, view: View, grey: bool) -> tuple[np.ndarray, ...]:
+        """What a view needs, (R, R, 3) each; grey: it is of a photo without colour.
+
+        None of them where the edit moves nothing of the photo; G(w') as uint8 where that is all; else G(w)
+        and G(w') as float32 levels.
+        """
+        moved = self.edited is not self.base
+        if view.start == "photo" and not moved:
+            return ()
+        base, edited = (in_grey(picture) if grey else picture for picture in self)
+        if view.start == "inversion" and view.output == "face":
+            return (to_array(edited)[0],)
+        levels = to_levels(base)
+        return levels, to_levels(edited) if moved else levels
