@@ -51,7 +51,7 @@ class Downloads:
             return {"error": toast(error).message}
 
     def _picture(self, visit: Visit, request: EditRequest, kind: str, notes: bool) -> Message:
-        exported = export(self._engine, visit.portrait, request, visit.original, kind.upper(), notes)
+        exported = export(self._engine, (visit.portrait,), request, visit.original, kind.upper(), notes)
         if len(exported.data) > MAX_BYTES:
             raise BadRequest("This picture is too large a file for a browser; download it as JPEG.")
         return messages.download(exported, kind)

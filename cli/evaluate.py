@@ -10,15 +10,13 @@ import numpy as np
 from tqdm import tqdm
 
 from cli.measures import Figures, Measures, means
+from cli.photos import Found
 from core.engine import Engine
 from core.errors import BadImage, BadRequest, NoFaceFound
 from core.faces.judge import IdentityJudge
 from core.images import open_image
 from core.session import EditRequest, Portrait, Refine
 
-SUFFIXES = {
-    ".jpg", ".jpeg", ".mpo", ".png", ".heic", ".heif", ".avif", ".webp", ".bmp", ".tif", ".tiff", ".gif",
-}  # fmt: skip
 MEASURES = ("mse", "ms_ssim", "dlib_distance", "lpips", "judge_cosine", "code_rms", "code_spread", "seconds")
 FIRST = ("first_seconds", "first_judge_cosine")
 
@@ -82,7 +80,7 @@ def open_photo(engine: Engine, photo: np.ndarray) -> Open:
 
 def evaluate(
     engine: Engine,
-    files: Sequence[Path],
+    found: Found,
     warn: Callable[[str], None],
     refine: Refine = "off",
     limit: int | None = None,
@@ -91,39 +89,53 @@ def evaluate(
 ) -> dict[str, Any]:
     """Open every photo (its largest face), refine it, and compare the aligned crop with what is rendered.
 
-    limit: of so many files alone, spread evenly, since "best" takes a minute for each. times: ascending
-    seconds: the first is what opening may take, then the portrait is improved until the others.
+    found: the photos of a folder. limit: of so many files alone, spread evenly, since "best" takes a minute
+    for each. times: ascending seconds: the first is what opening may take, then the portrait is improved
+    until the others.
     Returns {"folder_photos": how many there are, "photos", "no_face", "refine",
-    "mean": {measure: number or None}, "per_photo": [{"file", measures}]}. Measures: those of
+    "mean": {measure: number or None}, "per_photo": [{"file", measures}], "skipped": [{"file", "why"}],
+    "without_face": [file]}. Measures: those of
     `cli.measures.Measures`, at the last of the times; "seconds": really taken, to open, improve and refine;
     where times are given, "at": {time: measures} in each entry and for the means; "first_seconds" and, with a
     judge, "first_judge_cosine": of the first picture that is shown.
-    Files that are no readable picture are named through `warn` and not counted.
+    What is skipped and what shows no face is named through `warn`, too; files that are no readable picture
+    are not counted.
     Raises: BadRequest if the model cannot refine so.
     """
     if (reason := engine.refinements.get(refine)) is not None:
         raise BadRequest(reason)
     measures = Measures.of(engine, judge, warn)
-    photos, no_face = 0, 0
+    photos, without_face = 0, []
     per_photo: list[dict[str, Any]] = []
-    for file in tqdm(evenly(files, limit), desc="Evaluating", unit="photo", disable=None):
+    skipped: list[dict[str, str]] = []
+
+    def leave_out(file: Path, why: str) -> None:
+        skipped.append({"file": found.name(file), "why": why})
+        warn(f"{found.name(file)} is left out: {why.removesuffix('.')}.")
+
+    for path, reason in found.skipped:
+        leave_out(path, reason)
+    for file in tqdm(evenly(found.photos, limit), desc="Evaluating", unit="photo", disable=None):
         try:
             photo = open_image(file)
             photos += 1
             opening = watch(engine, open_photo(engine, photo), times)
         except BadImage as error:
-            warn(f"{file.name} is left out: {error}")
+            leave_out(file, str(error))
         except NoFaceFound:
-            no_face += 1
+            without_face.append(found.name(file))
+            warn(f"{found.name(file)}: no face was found.")
         else:
-            per_photo.append({"file": file.name, **_entry(engine, opening, measures, refine, times)})
+            per_photo.append({"file": found.name(file), **_entry(engine, opening, measures, refine, times)})
     result: dict[str, Any] = {
-        "folder_photos": len(files),
+        "folder_photos": len(found.photos),
         "photos": photos,
-        "no_face": no_face,
+        "no_face": len(without_face),
         "refine": refine,
         "mean": _mean(per_photo, judge is not None),
         "per_photo": per_photo,
+        "skipped": skipped,
+        "without_face": without_face,
     }
     if times:
         result["at"] = {f"{t:g}": means(entry["at"][f"{t:g}"] for entry in per_photo) for t in times}
@@ -168,17 +180,3 @@ def evenly(files: Sequence[Path], limit: int | None) -> Sequence[Path]:
     if limit is None or limit >= len(files):
         return files
     return [files[i] for i in np.linspace(0, len(files) - 1, limit).round().astype(int)]
-
-
-def photos_in(folder: Path) -> list[Path]:
-    """Files of a folder, sorted, whose suffix is a picture's.
-
-    Raises: BadRequest if there are none.
-    """
-    try:
-        files = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES)
-    except OSError as error:
-        raise BadRequest(f"The folder {str(folder)!r} cannot be read: {error.strerror}.") from error
-    if not files:
-        raise BadRequest(f"The folder {str(folder)!r} holds no photos; give one with JPEG or PNG files.")
-    return files

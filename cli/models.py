@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from cli.streams import say
 from core.errors import BadRequest, VisagistError
 
 Result = dict[str, Any]
@@ -62,7 +63,7 @@ def _list(args: argparse.Namespace) -> Result:
         try:
             config = read_config(folder)
         except VisagistError as error:
-            print(error, file=sys.stderr)
+            say(error)
             continue
         models.append(
             {

@@ -3,12 +3,46 @@
 import argparse
 import itertools
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from core.pictures.limits import MAX_PIXELS
 
-LONGEST = 3600
 MOST_MEGAPIXELS = MAX_PIXELS // 10**6
+# How a face of the model's gallery is named, before its number.
+GALLERY = "gallery:"
+LONGEST = 3600
+# Of descent, where a model does that: what two cores do in twelve seconds. Unlike seconds, steps make the
+# same picture every time.
+STEPS = 56
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a face's code is looked for: so many seconds at most, and so many steps; None: any number."""
+
+    seconds: float = LONGEST
+    steps: int | None = STEPS
+
+    @classmethod
+    def of(cls, seconds: float | None, steps: int | None) -> "Effort":
+        """What was said of either, None where nothing was; where seconds alone were given, they count."""
+        if seconds is None:
+            return cls(steps=steps or STEPS)
+        return cls(seconds, steps)
+
+
+def add_effort(parser: argparse.ArgumentParser) -> None:
+    """Add --seconds and --steps, both None unless they are given."""
+    parser.add_argument(
+        "--steps", type=steps, default=None, metavar="N",
+        help=f"how many steps to look for the face's code, where the model does that ({STEPS}); the same "
+        "number makes the same picture",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seconds", type=seconds, default=None, metavar="N",
+        help="look for so many seconds at most; without --steps, time alone counts",
+    )  # fmt: skip
 
 
 def add_references(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +67,27 @@ def add_references(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(references=())
 
 
+def add_refine(parser: argparse.ArgumentParser, text: str, default: str | None) -> None:
+    """Add --refine, whose help is `text`, and --refiner."""
+    parser.add_argument("--refine", choices=("off", "fast", "best"), default=default, help=text)
+    parser.add_argument(
+        "--refiner", choices=("one_stage", "two_stage"), default=None,
+        help="which refiner is fast (the first that the model lists)",
+    )  # fmt: skip
+
+
+def add_out(parser: argparse.ArgumentParser, several: str = "") -> None:
+    """Add --out and --no-notes; several: what more there is to say of it."""
+    parser.add_argument(
+        "--out", required=True, metavar="OUT.png",
+        help=f"where to write: .png, .jpg, .tif or .webp; - for standard output, as PNG{several}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-notes", action="store_false", dest="notes", default=True,
+        help="leave date, rights and camera out of what is written; the place is never in it",
+    )  # fmt: skip
+
+
 class _InOrder(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         before = getattr(namespace, "references", ())
@@ -50,8 +105,17 @@ def slider(text: str) -> tuple[str, float]:
 
 def count(text: str) -> int:
     """A number of photos, 1 or more."""
-    if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of photos, 1 or more")
+    return _whole(text, "photos")
+
+
+def steps(text: str) -> int:
+    """A number of steps, 1 or more."""
+    return _whole(text, "steps")
+
+
+def _whole(text: str, what: str) -> int:
+    if not (text.isdecimal() and len(text) < 10 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text:.20}' is not a number of {what}, 1 or more")
     return int(text)
 
 

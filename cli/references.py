@@ -1,16 +1,18 @@
 """References as words name them: which face, what of it, how much; for the command line."""
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from cli.options import GALLERY, Effort
 from core.engine import Engine
 from core.errors import BadImage, BadRequest, NoFaceFound
 from core.images import open_image
 from core.references import AMOUNT_RANGE, Reference, Take, number
-
-GALLERY = "gallery:"
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,33 @@ def picks(options: Iterable[tuple[str, Any]]) -> tuple[Pick, ...]:
     return tuple(found)
 
 
-def find_takes(engine: Engine, asked: Iterable[Pick], seconds: float) -> tuple[Take, ...]:
-    """The takes, their references opened, each in so many seconds.
+def read_pictures(asked: Iterable[Pick]) -> dict[str, np.ndarray]:
+    """The pictures that are named, (H, W, 3) uint8 by their paths; faces of the gallery have none.
 
-    Raises: BadRequest where words name nothing or too much, or no gallery face; BadImage or NoFaceFound, with
-    the file's name, where a picture cannot be read or shows no such face.
+    Raises: BadImage, with the file's name, where one cannot be read.
+    """
+    pictures = {}
+    for path in (pick.reference for pick in asked if not pick.reference.startswith(GALLERY)):
+        with _named(path):
+            pictures[path] = open_image(path)
+    return pictures
+
+
+def find_takes(
+    engine: Engine, asked: Iterable[Pick], pictures: Mapping[str, np.ndarray], effort: Effort
+) -> tuple[Take, ...]:
+    """The takes, their references opened; pictures: those that are named.
+
+    Raises: BadRequest where words name nothing or too much, or no gallery face; NoFaceFound, with the file's
+    name, where a picture shows no such face.
     """
     named = [(pick, [_name(word, engine.takeable) for word in pick.words]) for pick in asked]
     return tuple(
-        Take(_reference(engine, pick, seconds), tuple(names), 1.0 if pick.amount is None else pick.amount)
+        Take(
+            _reference(engine, pick, pictures, effort),
+            tuple(names),
+            1.0 if pick.amount is None else pick.amount,
+        )
         for pick, names in named
     )
 
@@ -79,16 +99,23 @@ def _name(word: str, takeable: tuple[str, ...]) -> str:
     raise BadRequest(f"{wrong}; this model can take {', '.join(takeable)} from a reference.")
 
 
-def _reference(engine: Engine, pick: Pick, seconds: float) -> Reference:
+def _reference(engine: Engine, pick: Pick, pictures: Mapping[str, np.ndarray], effort: Effort) -> Reference:
     if pick.reference.startswith(GALLERY):
         return _gallery_face(engine, pick.reference.removeprefix(GALLERY))
+    photo = pictures[pick.reference]
+    with _named(pick.reference):
+        return engine.open_portrait(photo, pick.face, seconds=effort.seconds, steps=effort.steps).reference
+
+
+@contextlib.contextmanager
+def _named(path: str) -> Iterator[None]:
+    """There are two pictures or more: say which is wrong."""
     try:
-        return engine.open_portrait(open_image(pick.reference), pick.face, seconds=seconds).reference
+        yield
     except (BadImage, NoFaceFound) as error:
-        # There are two pictures or more: say which.
         text = str(error)
-        where = text.replace("this photo", pick.reference, 1)
-        raise type(error)(where if where != text else f"{pick.reference}: {text}") from error
+        where = text.replace("this photo", path, 1)
+        raise type(error)(where if where != text else f"{path}: {text}") from error
 
 
 def _gallery_face(engine: Engine, text: str) -> Reference:

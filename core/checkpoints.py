@@ -9,6 +9,7 @@ package does not.
 Every failure while finding or loading one is a `BadCheckpoint` with one sentence.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -28,6 +29,7 @@ from torch import Tensor, nn
 
 from core.config import BundleConfig
 from core.errors import BadCheckpoint, BadRequest
+from core.files import replacing
 from core.generators.family import GeneratorFamily
 from core.generators.registry import build_generator, installed_weights
 from core.inversion.start import Start
@@ -156,9 +158,10 @@ def find_bundle(name_or_path: str | Path) -> Path:
 
 
 def save_bundle(folder: Path, bundle: Bundle, dtype: torch.dtype = torch.float16) -> None:
-    """Write the weights as `dtype`, then `model.json` with their hashes; a model card is left alone.
+    """Write the weights as `dtype`, and `model.json` with their hashes; a model card is left alone.
 
-    Of a bundle that was there before and had more, what is no part of this one is removed.
+    Nothing that was there is touched until all is on the disk. Of a bundle that was there and had more,
+    what is no part of this one is removed.
     Raises: ValueError if a weight is not finite as `dtype`, or the parts are not the config's; BadCheckpoint
     if the config names a package that is not there.
     """
@@ -168,15 +171,18 @@ def save_bundle(folder: Path, bundle: Bundle, dtype: torch.dtype = torch.float16
     tensors = _tables(bundle)
     for name in installed_weights(config.package) if config.package else ():
         del tensors["generator"][name]
+    with contextlib.ExitStack() as renaming:  # from the last to the first: the description after its weights
+        description = renaming.enter_context(replacing(folder / MODEL_FILE))
+        hashes = {}
+        for part, content in tensors.items():
+            file = f"{part}.safetensors"
+            new = renaming.enter_context(replacing(folder / file))
+            safetensors.torch.save_file({name: _on_disk(name, t, dtype) for name, t in content.items()}, new)
+            hashes[file] = file_hash(new)
+        text = json.dumps({**config.to_dict(), "files": hashes}, indent=2, ensure_ascii=False)
+        description.write_text(text + "\n", encoding="utf-8")
     for part in _ALL_PARTS - tensors.keys():
         (folder / f"{part}.safetensors").unlink(missing_ok=True)
-    hashes = {}
-    for part, content in tensors.items():
-        path = folder / f"{part}.safetensors"
-        safetensors.torch.save_file({name: _on_disk(name, t, dtype) for name, t in content.items()}, path)
-        hashes[path.name] = file_hash(path)
-    text = json.dumps({**config.to_dict(), "files": hashes}, indent=2, ensure_ascii=False)
-    (folder / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def file_hash(path: Path, progress: Callable[[int], None] = lambda _: None) -> str:

@@ -127,17 +127,19 @@ class Engine:
         seconds: float = OPENING_SECONDS,
         shown: Callable[[Portrait], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        steps: int | None = None,
     ) -> Portrait:
         """Detect, align and invert one face of (H, W, 3) uint8; the same pixels again cost nothing.
 
         progress: is told "Finding faces", "Aligning", "Inverting" as each begins. A model that finds codes by
         descent takes at most so many seconds of an idle machine; `shown` is given a portrait to look at and
         to edit within the first two, then better ones; `cancelled` is asked at every step. `improve` goes on
-        from there.
+        from there. steps: after so many it is open, too; where they end it, on the same kind of machine, the
+        same photo gives the same portrait, bit for bit.
         Raises: NoFaceFound if there is no face, or none with this number; BadImage if it is no RGB array;
         BadRequest if the model opens no photos; Cancelled.
         """
-        wishes = Wishes.of(seconds, progress, shown, cancelled)
+        wishes = Wishes.of(seconds, progress, shown, cancelled, steps)
         return self._opener.open(photo, PortraitKey.opened(photo, face), wishes)
 
     def open_crop(
@@ -273,6 +275,12 @@ class Engine:
         """
         watcher = Watcher(progress or (lambda _: None), cancelled or (lambda: False))
         return self._refiner.refine(portrait, mode, watcher, preview)
+
+    def check(self, request: EditRequest) -> None:
+        """Raises: BadRequest if no portrait of this model can be edited so."""
+        if (reason := self.refinements.get(request.refinement or "off")) is not None:
+            raise BadRequest(reason)
+        self._editor.check(request)
 
     def edit(self, portrait: Portrait, request: EditRequest) -> np.ndarray:
         """The edited face (R, R, 3), or the whole photo (H, W, 3) with it in place; uint8, the caller's own.

@@ -17,6 +17,10 @@ class BadRequest(VisagistError):
     """An edit request names an unknown attribute or holds a value out of range."""
 
 
+class CannotWrite(BadRequest):
+    """A file cannot be written; what was there is as it was."""
+
+
 class BadCheckpoint(VisagistError):
     """A model bundle is missing, incomplete or corrupt."""
 

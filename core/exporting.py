@@ -1,7 +1,10 @@
 """An edit as a file: at the photo's own size, in its own bits and colours, with what its file said."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from core.engine import Engine
 from core.faces.alignment import CropTransform
@@ -28,7 +31,7 @@ class Export:
 
 def export(
     engine: Engine,
-    portrait: Portrait,
+    portraits: Sequence[Portrait],
     request: EditRequest,
     original: Original | None,
     kind: str,
@@ -36,24 +39,35 @@ def export(
 ) -> Export:
     """The edit as a file of this kind (`core.pictures.writing.KINDS`).
 
-    A whole photo is the original, of which the edit changes some pixels and no others; a face alone is as
-    large as the model makes it, 8 bits, sRGB. original: the file that the portrait's photo was opened from;
+    A whole photo is the original, of which the edit changes some pixels and no others; a face alone, the last
+    portrait's, is as large as the model makes it, 8 bits, sRGB. portraits: faces of one photo, each of which
+    is edited, one after the other, as the request says. original: the file that the photo was opened from;
     None: the photo is all there is. notes: whether date, rights and camera may be in the file.
     Raises: BadRequest, as `Engine.edit`, or where the format holds no such picture; BadImage.
     """
-    metadata = original.metadata if original is not None and notes else None
-    if request.view.output == "face" or original is None:
-        fitted = fit(Native(engine.edit(portrait, request)), kind)
+    metadata = None if original is None else original.metadata if notes else original.metadata.silent
+    if request.view.output == "face":
+        fitted = fit(Native(engine.edit(portraits[-1], request)), kind)
     else:
-        fitted = fit(original.native(), kind)
-        edited = _edited(engine, portrait, request, fitted.native)
+        native = Native(portraits[0].photo) if original is None else original.native()
+        fitted = fit(native, kind)
+        edited, photo = fitted.native, portraits[0].photo
+        for portrait in portraits:
+            # Each face as it was opened, laid on what the others have become.
+            edited, photo = _edited(engine, dataclasses.replace(portrait, photo=photo), request, edited)
         fitted = dataclasses.replace(fitted, native=edited)
     written = write(fitted, metadata)
     return Export(written.data, fitted.native.size, written.said)
 
 
-def _edited(engine: Engine, portrait: Portrait, request: EditRequest, native: Native) -> Native:
-    """The picture with the edit in it; at another size than was worked on, in the part that it can reach."""
+def _edited(
+    engine: Engine, portrait: Portrait, request: EditRequest, native: Native
+) -> tuple[Native, np.ndarray]:
+    """The picture with the edit in it, and so the portrait's photo, if it is worked on at that size.
+
+    At another size, only the part that the edit can reach is looked at.
+    """
+    photo = portrait.photo
     box: Box = (0, 0, *native.size)
     if native.size != portrait.photo.shape[1::-1]:
         box = _around(placed(portrait, portrait.photo, native.size).transform, native.size)
@@ -62,7 +76,8 @@ def _edited(engine: Engine, portrait: Portrait, request: EditRequest, native: Na
     after = engine.edit(portrait, request)
     values = native.values.copy()
     values[box[1] : box[3], box[0] : box[2]] = colour.changed(native.part(box), portrait.photo, after)
-    return dataclasses.replace(native, values=values)
+    whole = native.size == photo.shape[1::-1]
+    return dataclasses.replace(native, values=values), after if whole else photo
 
 
 def _around(transform: CropTransform, size: tuple[int, int]) -> Box:

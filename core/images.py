@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from core.errors import BadRequest
+from core.files import write_whole
 from core.pictures import colour
 from core.pictures.limits import LIMITS, Limits
 from core.pictures.metadata import Metadata
@@ -110,13 +110,8 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def save_image(image: np.ndarray, path: str | os.PathLike[str]) -> None:
-    """Write (H, W, 3) uint8 as the path's suffix says: .png, .jpg, .tif or .webp.
+    """Write (H, W, 3) uint8 as the path's suffix says (`core.pictures.writing.KINDS`).
 
-    Raises: BadRequest on another suffix or where the file cannot be written.
+    Raises: BadRequest on an unknown suffix; CannotWrite, and then what was there is as it was.
     """
-    path = Path(path)
-    data = write(fit(Native(image), kind_of(path))).data
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise BadRequest(f"Cannot write {str(path)!r}: {error.strerror}; choose another place.") from error
+    write_whole(path, write(fit(Native(image), kind_of(Path(path)))).data)

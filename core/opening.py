@@ -51,13 +51,15 @@ class Wishes:
     """What whoever opens a photo wants of it; defaults: as much as `Engine.open_portrait` says.
 
     seconds: until it is open, where descent finds the code. progress: is told each step as it begins. shown:
-    is given what descent has reached, soon and then now and then. cancelled: is asked at every step.
+    is given what descent has reached, soon and then now and then. cancelled: is asked at every step. steps:
+    after so many of descent it is open, too; None: time alone counts.
     """
 
     seconds: float = OPENING_SECONDS
     progress: Steps = lambda _: None
     shown: Shown | None = None
     cancelled: Callable[[], bool] = lambda: False
+    steps: int | None = None
 
     @classmethod
     def of(
@@ -66,9 +68,10 @@ class Wishes:
         progress: Steps | None,
         shown: Shown | None,
         cancelled: Callable[[], bool] | None,
+        steps: int | None = None,
     ) -> "Wishes":
         """What a caller said; None: nothing about it."""
-        return cls(seconds, progress or cls.progress, shown, cancelled or cls.cancelled)
+        return cls(seconds, progress or cls.progress, shown, cancelled or cls.cancelled, steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,9 +188,8 @@ class Opener:
 
             sought = Sought(cut.key, cut.crop, cut.landmarks, code)
             left = until - time.monotonic()
-            code = self._seeker.seek(
-                sought, left, wishes.progress, better if shown is not None else None, wishes.cancelled
-            )
+            told = better if shown is not None else None
+            code = self._seeker.seek(sought, left, wishes.progress, told, wishes.cancelled, wishes.steps)
         assert code is not None
         return code
 

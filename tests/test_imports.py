@@ -16,6 +16,7 @@ FLOORS = (
     (
         "core.config",
         "core.errors",
+        "core.files",
         "core.generators.limits",
         "core.generators.mobile.config",
         "core.generators.stylegan2.config",
@@ -55,6 +56,7 @@ FLOORS = (
     ("core.engine", "core.exporting"),
     ("core.projects", "cli"),
     ("app", "training"),
+    ("cli.serve",),
     ("launch",),
 )
 

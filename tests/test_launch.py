@@ -16,6 +16,7 @@ import pytest
 from picture_files import DISPLAY_P3, matrix_profile, saved
 from PIL import Image
 
+from cli.options import LONGEST, STEPS
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.opening import OPENING_SECONDS
@@ -29,9 +30,14 @@ PORTRAITS = "portraits"
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray) -> Path:
-    """A folder outside the checkout: astronaut.png, blank.png, broken.jpg, and one portrait in a folder."""
+def work(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray, tiny_bundle_dir: Path) -> Path:
+    """A folder outside the checkout: astronaut.png, blank.png, broken.jpg, and one portrait in a folder.
+
+    The tiny model is installed as a user's own, under its name.
+    """
     folder = tmp_path_factory.mktemp("work")
+    (folder / "home").mkdir()
+    (folder / "home" / "checkpoints").symlink_to(tiny_bundle_dir.parent)
     (folder / PORTRAITS).mkdir()
     Image.fromarray(photo).save(folder / "astronaut.png")
     Image.fromarray(photo).save(folder / PORTRAITS / "astronaut.jpg", quality=95)
@@ -41,11 +47,8 @@ def work(tmp_path_factory: pytest.TempPathFactory, photo: np.ndarray) -> Path:
 
 
 @pytest.fixture(scope="module")
-def launch(work: Path, tiny_bundle_dir: Path):
+def launch(work: Path):
     environment = {**os.environ, "VISAGIST_HOME": str(work / "home")}
-    # The tiny model is installed as a user's own, under its name.
-    (work / "home").mkdir()
-    (work / "home" / "checkpoints").symlink_to(tiny_bundle_dir.parent)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(ROOT / "launch.py"), *arguments]
@@ -57,7 +60,7 @@ def launch(work: Path, tiny_bundle_dir: Path):
 
 
 @pytest.fixture
-def launch_here(work: Path, tiny_bundle_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def launch_here(work: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     """As `launch`, but in this process: a dozen mistakes need not import torch a dozen times."""
     monkeypatch.chdir(work)
     monkeypatch.setenv("VISAGIST_HOME", str(work / "home"))
@@ -131,7 +134,7 @@ def test_edit_keeps_what_a_phone_s_file_says_but_the_place(
     assert again["said"] == said.replace("; left out: place", "")
     assert (work / "again.jpg").read_bytes() == (work / "out.jpg").read_bytes()
     done = launch_here(*edit, "silent.tif", "--no-notes", "--json")
-    assert json.loads(done.stdout)["said"] == "Kept: its colours, Display P3."
+    assert json.loads(done.stdout)["said"] == "Kept: its colours, Display P3; left out: rights, place."
     with Image.open(work / "silent.tif") as image:
         assert 0x8298 not in image.getexif()
 
@@ -241,22 +244,31 @@ def test_edit_starts_from_the_photo_as_the_app_does(launch_here, work: Path, pho
 def test_opening_takes_as_long_as_it_is_told(
     launch_here, work: Path, refining: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked: list[float] = []
+    asked: list[tuple[float, int | None]] = []
     opened = Engine.open_portrait
 
-    def timed(engine: Engine, *arguments: Any, seconds: float, **more: Any) -> Portrait:
-        asked.append(seconds)
-        return opened(engine, *arguments, seconds=seconds, **more)
+    def timed(
+        engine: Engine, *arguments: Any, seconds: float, steps: int | None = None, **more: Any
+    ) -> Portrait:
+        asked.append((seconds, steps))
+        return opened(engine, *arguments, seconds=seconds, steps=steps, **more)
+
+    def told(*command: str) -> list[tuple[float, int | None]]:
+        asked.clear()
+        assert launch_here(*command).returncode == 0
+        return asked
 
     monkeypatch.setattr(Engine, "open_portrait", timed)
     saved = str(tmp_path / "a.visagist")
     edit = [*refining, "--reference", "astronaut.png", "--take", "colour", "--save-project", saved]
-    reopen = ["open", saved, "--model", "tiny", "--out", "opened.png"]
-    for command, count in ((edit, 2), (reopen, 1)):
-        for more, seconds in ([], OPENING_SECONDS), (["--seconds", "3.5"], 3.5):
-            asked.clear()
-            assert launch_here(*command, *more).returncode == 0
-            assert asked == [seconds] * count
+    assert told(*edit) == [(LONGEST, STEPS)] * 2
+    assert told(*edit, "--seconds", "3.5") == [(3.5, None)] * 2
+    assert told(*edit, "--steps", "9") == [(LONGEST, 9)] * 2
+    assert told(*edit, "--steps", "9", "--seconds", "3.5") == [(3.5, 9)] * 2
+    again = [saved, "--model", "tiny", "--out", "opened.png"]
+    assert told("edit", *again, "--steps", "9") == [(LONGEST, 9)]
+    assert told("open", *again) == [(OPENING_SECONDS, None)]
+    assert told("open", *again, "--seconds", "3.5") == [(3.5, None)]
 
 
 @pytest.mark.parametrize(
@@ -326,6 +338,8 @@ def test_bad_input_leaves_standard_output_empty(launch) -> None:
         (["evaluate", "folder", "--seconds", "12,nan"], ["'12,nan'", "seconds"]),
         (["evaluate", "folder", "--seconds", "12,inf"], ["'12,inf'", "seconds"]),
         (["edit", "a.png", "--out", "b.png", "--seconds", "nan"], ["'nan'", "seconds"]),
+        (["edit", "a.png", "--out", "b.png", "--steps", "0"], ["'0'", "number of steps"]),
+        (["edit", "a.png", "--out", "b.png", "--steps", "9" * 5000], ["99'", "number of steps"]),
         (["open", "a.visagist", "--out", "b.png", "--seconds", "0"], ["'0'", "seconds"]),
     ],
     ids=" ".join,
@@ -347,6 +361,7 @@ def test_evaluate_prints_json_alone(launch) -> None:
     measures = {"mse", "ms_ssim", "dlib_distance", "lpips", "code_rms", "code_spread", "seconds"}
     assert set(result["mean"]) == measures
     assert set(result["per_photo"][0]) == measures | {"file"}
+    assert (result["skipped"], result["without_face"]) == ([], [])
     if result["mean"]["lpips"] is None:
         assert done.stderr.count("LPIPS") == 1
 
@@ -391,6 +406,16 @@ def test_a_port_in_use_is_one_sentence(launch) -> None:
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].endswith("choose another --host or --port.")
     assert "Traceback" not in done.stderr
+
+
+def test_whoever_serves_says_how_large_a_photo_may_be(
+    launch_here, tiny_bundle_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: dict[str, Any] = {}
+    monkeypatch.setattr("app.ui.serve", lambda *_, **options: served.update(options))
+    for more, pixels in (([], 200_000_000), (["--max-megapixels", "40"], 40_000_000)):
+        assert launch_here("--model", str(tiny_bundle_dir), *more).returncode == 0
+        assert served["limits"].pixels == pixels
 
 
 def test_without_a_command_the_app_is_served(work: Path, tiny_bundle_dir: Path) -> None:

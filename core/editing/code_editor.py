@@ -29,6 +29,7 @@ class CodeEditor:
         self._fixed = bundle.directions.to(device)
         self._sliders = {a.name: (axes.index(a.name), a.unit) for a in bundle.config.attributes}
         self._editors = {name: editor.to(device) for name, editor in bundle.reference_editors.items()}
+        self._shape = tuple(bundle.generator.w_mean.shape)
         # What can be taken from a reference: attributes, as the sliders are ordered, then mixes.
         attributes = (name for name in self._sliders if name in self._editors)
         self.takeable = (*attributes, *available_mixes(self._layout))
@@ -48,6 +49,22 @@ class CodeEditor:
                 own[order] = directions(self._classifier, w_plus, order)
         return {order: torch.cat([steps, self._fixed]) for order, steps in own.items()}
 
+    def check(self, request: EditRequest) -> None:
+        """Raises: BadRequest if the model has no such slider, or cannot take that from that reference."""
+        known = (*self._sliders, *self.explorable)
+        unknown = [name for name in request.sliders if name not in known]
+        if unknown:
+            raise BadRequest(f"This model has no slider {unknown[0]:.40}; it has {', '.join(known)}.")
+        for take in request.takes:
+            unknown = [name for name in take.what if name not in self.takeable]
+            if unknown:
+                raise BadRequest(
+                    f"This model cannot take {unknown[0]:.40} from a reference; "
+                    f"it can take {', '.join(self.takeable)}."
+                )
+            if take.reference.w_plus.shape != self._shape:
+                raise BadRequest("That reference face was made with another model; open its photo again.")
+
     @torch.inference_mode()
     def edited_code(
         self, w_plus: Tensor, directions: Mapping[str, Tensor], request: EditRequest
@@ -58,10 +75,7 @@ class CodeEditor:
         Returns (2, L, D): the convolutions' codes, and toRGB's (`core.editing.mixing`).
         Raises: BadRequest, as `Engine.edit`.
         """
-        known = (*self._sliders, *self.explorable)
-        unknown = [name for name in request.sliders if name not in known]
-        if unknown:
-            raise BadRequest(f"This model has no slider {unknown[0]:.40}; it has {', '.join(known)}.")
+        self.check(request)
         w = self._taken(w_plus, request.takes)
         if not request.sliders:
             return w
@@ -82,14 +96,5 @@ class CodeEditor:
 
     def _taken(self, w: Tensor, takes: tuple[Take, ...]) -> Tensor | None:
         """w (L, D) after what the references give, (2, L, D); None where that leaves it as it is."""
-        for take in takes:
-            unknown = [name for name in take.what if name not in self.takeable]
-            if unknown:
-                known = ", ".join(self.takeable)
-                raise BadRequest(
-                    f"This model cannot take {unknown[0]:.40} from a reference; it can take {known}."
-                )
-            if take.reference.w_plus.shape != w.shape:
-                raise BadRequest("That reference face was made with another model; open its photo again.")
         moved = take_all(w, takes, self._editors, self._layout)
         return None if torch.equal(moved, w.expand(2, -1, -1)) else moved

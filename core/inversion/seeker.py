@@ -99,9 +99,11 @@ class Seeker:
         progress: Steps,
         better: Better | None,
         cancelled: Callable[[], bool],
+        most: int | None = None,
     ) -> Tensor:
         """The best code (L, D) of so many seconds, counted from when it is this face's turn.
 
+        most: how many steps there are at most, however fast they are; they make the same code every time.
         better: is told a code after the first few steps, and now and then a better one. progress: is told of
         waiting.
         What is left to gain, `improve` finds; so long as this is under way, the caller holds precedence.
@@ -116,7 +118,7 @@ class Seeker:
             telling = _Telling(better or (lambda _: None), known)
             try:
                 steps = 0
-                while not pursuit.arrived and time.monotonic() + longest < end:
+                while not pursuit.arrived and steps != most and time.monotonic() + longest < end:
                     watcher.check()
                     begun = math.isfinite(pursuit.loss)
                     took = self._step(pursuit)

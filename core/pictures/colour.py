@@ -11,6 +11,8 @@ from core.pictures.native import MODES, Native, strips
 
 # How a colour space is said in a profile's header.
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
+# The largest of press profiles are half as long; a few of them are remembered.
+MAX_PROFILE_BYTES = 4 * 2**20
 # A profile that moves no colour further, in levels, is sRGB's by another name.
 SAME = 1
 # By channels: where an edit changed a pixel by so many levels, nothing is left of what sRGB could not hold of
@@ -33,7 +35,8 @@ def srgb_profile() -> bytes:
 
 def means(profile: object, mode: str) -> bool:
     """Whether an ICC profile can be read, and is one for pictures of PIL's mode "L", "RGB" or "CMYK"."""
-    return isinstance(profile, bytes) and _to_srgb(profile, mode) is not None
+    usable = isinstance(profile, bytes) and len(profile) <= MAX_PROFILE_BYTES
+    return usable and _to_srgb(profile, mode) is not None
 
 
 def name(profile: bytes) -> str:
@@ -121,12 +124,12 @@ def _applied(transform: Any, pixels: np.ndarray, channels: int) -> np.ndarray:
     return result
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=4)
 def _to_srgb(profile: bytes, mode: str) -> Any:
     return _transform(profile, mode, back=False)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=4)
 def _from_srgb(profile: bytes, mode: str) -> Any:
     return _transform(profile, mode, back=True)
 
@@ -145,7 +148,7 @@ def _transform(profile: bytes, mode: str, back: bool) -> Any:
         return None
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=4)
 def _is_srgb(profile: bytes, mode: str) -> bool:
     """Whether its colours are sRGB's to within rounding; converting them would only round once more."""
     if mode == "CMYK":

@@ -37,12 +37,18 @@ MAX_BYTES = 60_000
 class Metadata:
     """exif: a TIFF block, upright, without place, thumbnail and maker's notes; b"": nothing to say.
 
-    says: in words, what is in it; place: whether the file knew where it was taken.
+    says: in words, what is in it; withheld: what could be; place: whether the file knew where it was taken.
     """
 
     exif: bytes = b""
     says: tuple[str, ...] = ()
     place: bool = False
+    withheld: tuple[str, ...] = ()
+
+    @property
+    def silent(self) -> "Metadata":
+        """The same of a file that is to say nothing."""
+        return Metadata(place=self.place, withheld=self.says)
 
     @classmethod
     def of(cls, image: ImageFile) -> "Metadata":

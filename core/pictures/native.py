@@ -10,6 +10,7 @@ import numpy as np
 # Rows that are computed at a time, so that a giant picture is never there as floats.
 ROWS = 256
 MODES = {1: "L", 3: "RGB", 4: "CMYK"}
+INKS_LOST = "its inks, now sRGB"
 
 # (left, top, right, bottom) in pixels, the last two excluded.
 Box = tuple[int, int, int, int]
@@ -21,13 +22,15 @@ class Native:
 
     values: (H, W, C) uint8 or uint16, [0, white]; C: 1 grey, 3 RGB, 4 CMYK, whose white is all ink.
     white: 255; 65535 of 16 bits; 4095 of a camera's 12 bits in 16. alpha: (H, W) of the same type and range.
-    profile: ICC, what the values mean; None: sRGB, or grey of sRGB's curve.
+    profile: ICC, what the values mean; None: sRGB, or grey of sRGB's curve. lost: in words, what of the
+    file's picture is not here.
     """
 
     values: np.ndarray
     white: int = 255
     alpha: np.ndarray | None = None
     profile: bytes | None = None
+    lost: tuple[str, ...] = ()
 
     @property
     def mode(self) -> str:

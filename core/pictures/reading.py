@@ -1,5 +1,6 @@
 """Strangers' files to pixels: few formats, size judged by the header, whatever else is wrong a sentence."""
 
+import dataclasses
 import io
 import math
 import os
@@ -20,7 +21,7 @@ from core.pictures.colour import lab_to_srgb, means
 from core.pictures.limits import LIMITS, MAX_PIXELS, Limits
 from core.pictures.metadata import Metadata, orientation_of
 from core.pictures.named_spaces import named_profile
-from core.pictures.native import Native
+from core.pictures.native import INKS_LOST, Native
 
 # Few formats, so that only decoders meant for photos ever see a stranger's bytes.
 FORMATS = ("JPEG", "PNG", "HEIF", "AVIF", "WEBP", "TIFF", "BMP", "GIF")
@@ -128,6 +129,7 @@ def _deep(image: ImageFile, data: bytes) -> Native | None:
         picture = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
         return _native(np.array(picture, np.uint16), image, white=65535)
     elif image.mode in ("RGB", "RGBA") and any(";16" in str(tile.args) for tile in image.tile):
+        image.load()  # refuses what OpenCV's libraries complain of on the terminal
         found = _by_opencv(data)
     else:
         return None
@@ -150,9 +152,9 @@ def _plain(image: ImageFile) -> Native:
     if image.mode.startswith("I"):
         return _native(_from_integers(np.asarray(image)), image)
     if image.mode == "F":
-        return Native(_from_floats(np.asarray(image))[:, :, None])
+        return Native(_from_floats(np.asarray(image))[:, :, None], lost=("bits beyond 8 a channel",))
     if image.mode == "LAB":
-        return Native(lab_to_srgb(image))
+        return Native(lab_to_srgb(image), lost=("its Lab colours, now sRGB",))
     if image.has_transparency_data:
         grey = image.mode in ("L", "LA", "La")
         converted = image.convert("LA" if grey else "RGBA")
@@ -179,7 +181,10 @@ def _native(values: np.ndarray, image: ImageFile, white: int | None = None) -> N
         white = 255 if values.dtype == np.uint8 else _white(values if alpha is None else alpha)
     native = Native(values, white, alpha)
     profile = image.info.get("icc_profile") or named_profile(image)
-    return Native(values, white, alpha, profile) if means(profile, native.mode) else native
+    if means(profile, native.mode):
+        return dataclasses.replace(native, profile=profile)
+    lost = {INKS_LOST: image.mode == "CMYK", "a colour profile that cannot be used": profile is not None}
+    return dataclasses.replace(native, lost=tuple(text for text, true in lost.items() if true))
 
 
 def _white(values: np.ndarray) -> int:

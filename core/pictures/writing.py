@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from core.errors import BadRequest
 from core.pictures import colour
 from core.pictures.metadata import Metadata, entries
-from core.pictures.native import Native
+from core.pictures.native import INKS_LOST, Native
 
 # By the end of a file's name.
 KINDS: Mapping[str, str] = {
@@ -79,7 +79,7 @@ def fit(native: Native, kind: str) -> Fitted:
     lost = {
         "transparency, laid over white": flat,
         "bits beyond 8 a channel": shallow,
-        "its inks, now sRGB": converted and native.mode == "CMYK",
+        INKS_LOST: converted and native.mode == "CMYK",
     }
     if flat or shallow:
         native = _eight_bit(native, keep_alpha=not flat)
@@ -87,13 +87,13 @@ def fit(native: Native, kind: str) -> Fitted:
         profile = None if native.profile is None else colour.srgb_profile()
         values = colour.to_srgb(native.values, native.profile)
         native = dataclasses.replace(native, values=values, profile=profile)
-    return Fitted(native, kind, tuple(text for text, true in lost.items() if true))
+    return Fitted(native, kind, (*native.lost, *(text for text, true in lost.items() if true)))
 
 
 def write(fitted: Fitted, metadata: Metadata | None = None) -> Written:
     """The picture as a file.
 
-    metadata: what the photo's file said; None: of that, nothing is to be said again.
+    metadata: what of the photo's file's words is to be in it; None: there was no file.
     Raises: BadRequest where the format holds no picture of this size.
     """
     native, exif = fitted.native, b"" if metadata is None else metadata.exif
@@ -111,9 +111,9 @@ def write(fitted: Fitted, metadata: Metadata | None = None) -> Written:
 def _eight_bit(native: Native, keep_alpha: bool) -> Native:
     alpha = native.alpha
     if not keep_alpha or alpha is None:
-        return Native(native.eight_bit(), profile=native.profile)
+        return Native(native.eight_bit(), profile=native.profile, lost=native.lost)
     values, share = (Native(given, native.white).eight_bit() for given in (native.values, alpha[:, :, None]))
-    return Native(values, alpha=share[:, :, 0], profile=native.profile)
+    return Native(values, 255, share[:, :, 0], native.profile, native.lost)
 
 
 def _pixels(native: Native) -> np.ndarray:
@@ -189,14 +189,14 @@ def _sentence(fitted: Fitted, metadata: Metadata | None) -> str:
     """What of the photo is in the file, and what is not."""
     native, says = fitted.native, () if metadata is None else metadata.says
     kept = {
-        "16 bits a channel": native.deep,
+        f"{native.white.bit_length()} bits a channel": native.deep,
         f"its colours, {_profile_name(native)}": native.profile is not None,
         "transparency": native.alpha is not None,
     }
-    place = ("place",) if metadata is not None and metadata.place else ()
+    withheld = () if metadata is None else (*metadata.withheld, *(["place"] if metadata.place else []))
     parts = {
         "kept": (*(text for text, true in kept.items() if true), *says),
-        "left out": (*fitted.lost, *place),
+        "left out": (*fitted.lost, *withheld),
     }
     said = "; ".join(f"{word}: {', '.join(texts)}" for word, texts in parts.items() if texts)
     return f"{said[0].upper()}{said[1:]}." if said else ""

@@ -293,13 +293,14 @@ def restore(
     *,
     seconds: float = OPENING_SECONDS,
     cancelled: Callable[[], bool] | None = None,
+    steps: int | None = None,
 ) -> Restored:
     """The project in this engine: as it was where the model is the same, else its face inverted anew.
 
     What another model lacks is left out, and `notice` names it; a refinement that the file does not hold
-    becomes "fast" where the model has that, else "off". progress: is told each step as it begins. seconds: of
-    inverting the face, as for `Engine.open_portrait`; reference faces take less. cancelled: is asked at every
-    step of a descent, and between reference faces.
+    becomes "fast" where the model has that, else "off". progress: is told each step as it begins. seconds,
+    steps: of inverting the face, as for `Engine.open_portrait`; reference faces take less. cancelled: is
+    asked at every step of a descent, and between reference faces.
     Raises: BadProject if the file claims this model, but codes or residuals are not its own; NoFaceFound;
     Cancelled.
     """
@@ -310,7 +311,7 @@ def restore(
         portrait = _resumed(engine, project)
         known = {reference.key: reference for reference in project.all_references}
     else:
-        portrait, known = _opened_anew(engine, project, progress, seconds, cancelled)
+        portrait, known = _opened_anew(engine, project, progress, seconds, cancelled, steps)
         lost = len(project.all_references) - len(known)
         told.append(lost_faces(lost, cut_otherwise=project.template != engine.config.template))
     asked = {str(request.refine) for request in project.history} - {"off"}
@@ -354,13 +355,16 @@ def _opened_anew(
     progress: Callable[[str], None],
     seconds: float,
     cancelled: Callable[[], bool],
+    steps: int | None,
 ) -> tuple[Portrait, dict[str, Reference]]:
     """The face as this model inverts it, and the references by their keys in the project.
 
     Raises: NoFaceFound, Cancelled.
     """
     face = _same_face(engine, project)
-    portrait = engine.open_portrait(project.photo, face, progress, seconds=seconds, cancelled=cancelled)
+    portrait = engine.open_portrait(
+        project.photo, face, progress, seconds=seconds, cancelled=cancelled, steps=steps
+    )
     if not project.all_references or project.template != engine.config.template:
         return portrait, {}
     progress("Inverting reference faces")

@@ -279,7 +279,9 @@ def test_another_face_of_the_photo_is_downloaded_in_it_as_well(
     assert answer["said"] == "Kept: transparency."
 
 
-@pytest.mark.parametrize(("notes", "said"), [(True, "Kept: rights; left out: place."), (False, "")])
+@pytest.mark.parametrize(
+    ("notes", "said"), [(True, "Kept: rights; left out: place."), (False, "Left out: rights, place.")]
+)
 def test_a_visitor_may_leave_out_what_the_file_says(
     handlers: Handlers, photo: np.ndarray, tmp_path: Path, notes: bool, said: str
 ) -> None:

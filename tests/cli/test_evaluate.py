@@ -1,5 +1,6 @@
 """cli.evaluate: what is opened, at which times, and what is reported of it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from PIL import Image
 
 from cli import evaluate as evaluation
 from cli import measures
-from cli.evaluate import evaluate, evenly, photos_in
+from cli.evaluate import evaluate, evenly
+from cli.photos import Found, photos_in
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.errors import BadRequest
@@ -35,6 +37,8 @@ def test_evaluate_counts_measures_and_averages(
     Image.new("RGB", (200, 200), "grey").save(tmp_path / "empty.png")
     (tmp_path / "broken.jpg").write_bytes(b"not a picture")
     (tmp_path / "notes.txt").write_text("no picture at all")
+    (tmp_path / "._a.png").write_bytes(b"notes of macOS")
+    os.mkfifo(tmp_path / "pipe.png")
     warnings: list[str] = []
 
     result = evaluate(tiny_engine, photos_in(tmp_path), warnings.append)
@@ -42,8 +46,12 @@ def test_evaluate_counts_measures_and_averages(
     assert (result["folder_photos"], result["photos"], result["no_face"]) == (4, 3, 1)
     assert result["refine"] == "off"
     assert [entry["file"] for entry in result["per_photo"]] == ["a.png", "b.JPG"]
-    assert len(warnings) == 1
-    assert warnings[0].startswith("broken.jpg")
+    assert [warning.split(":")[0] for warning in warnings] == [
+        "._a.png is left out", "pipe.png is left out", "broken.jpg is left out", "empty.png",
+    ]  # fmt: skip
+    assert [entry["file"] for entry in result["skipped"]] == ["._a.png", "pipe.png", "broken.jpg"]
+    assert all(entry["why"] in warning for entry, warning in zip(result["skipped"], warnings, strict=False))
+    assert result["without_face"] == ["empty.png"]
     portrait = tiny_engine.open_portrait(photo)
     error = (portrait.crop.astype(float) - portrait.inversion.astype(float)) / 127.5
     first = result["per_photo"][0]
@@ -129,7 +137,7 @@ def test_a_time_that_opening_has_used_up_is_not_improved_in(
 
 def test_a_refinement_that_the_model_lacks_is_refused(tiny_engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="no refiner"):
-        evaluate(tiny_engine, [tmp_path / "a.png"], pytest.fail, "fast")
+        evaluate(tiny_engine, Found(tmp_path, (tmp_path / "a.png",)), pytest.fail, "fast")
 
 
 def test_a_limit_takes_photos_from_the_whole_folder(
@@ -141,7 +149,8 @@ def test_a_limit_takes_photos_from_the_whole_folder(
     assert evenly(files, None) == evenly(files, 9) == evenly(files, 12) == files
     for file in files:
         Image.new("RGB", (100, 100), "grey").save(file)
-    result = evaluate(tiny_engine, files, pytest.fail, limit=2)
+    result = evaluate(tiny_engine, Found(tmp_path, tuple(files)), lambda _: None, limit=2)
+    assert result["without_face"] == ["0.png", "8.png"]
     assert (result["folder_photos"], result["photos"], result["no_face"]) == (9, 2, 2)
 
 
@@ -150,14 +159,21 @@ def test_evaluate_without_any_face_has_no_means(
 ) -> None:
     monkeypatch.setattr(measures, "perception_of", lambda *_: None)
     Image.new("RGB", (100, 100), "grey").save(tmp_path / "empty.png")
-    result = evaluate(tiny_engine, photos_in(tmp_path), pytest.fail)
+    warnings: list[str] = []
+    result = evaluate(tiny_engine, photos_in(tmp_path), warnings.append)
+    assert warnings == ["empty.png: no face was found."]
     assert result["photos"] == result["no_face"] == 1
     assert result["per_photo"] == []
     assert set(result["mean"].values()) == {None}
 
 
-def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadRequest, match="no photos"):
-        photos_in(tmp_path)
-    with pytest.raises(BadRequest, match="cannot be read"):
-        photos_in(tmp_path / "missing")
+def test_photos_of_inner_folders_are_named_by_their_way(
+    tiny_engine: Engine, photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measures, "perception_of", lambda *_: None)
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    Image.fromarray(photo).save(tmp_path / "in" / "deep" / "a.png")
+    Image.new("RGB", (100, 100), "grey").save(tmp_path / "in" / "empty.png")
+    result = evaluate(tiny_engine, photos_in(tmp_path, recursive=True), lambda _: None)
+    assert [entry["file"] for entry in result["per_photo"]] == ["in/deep/a.png"]
+    assert result["without_face"] == ["in/empty.png"]

@@ -27,7 +27,7 @@ def opened(engine: Engine, data: bytes, working: int = 10**6) -> tuple[Portrait,
 
 def exported(engine: Engine, data: bytes, request: EditRequest) -> np.ndarray:
     portrait, photo = opened(engine, data)
-    made = export(engine, portrait, request, photo.original, "PNG")
+    made = export(engine, (portrait,), request, photo.original, "PNG")
     found = cv2.imdecode(np.frombuffer(made.data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert found.shape[1::-1] == made.size
     return found[:, :, [2, 1, 0, 3][: found.shape[2]]] if found.ndim == 3 else found
@@ -72,7 +72,7 @@ def test_wide_colours_come_back_in_their_own(tiny_engine: Engine, photo: np.ndar
     stored = np.rint(in_profile(photo, DISPLAY_P3, None)).astype(np.uint8)
     data = saved(Image.fromarray(stored), "PNG", icc_profile=P3)
     portrait, opened_photo = opened(tiny_engine, data)
-    made = export(tiny_engine, portrait, SMILE, opened_photo.original, "PNG")
+    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, "PNG")
     with Image.open(io.BytesIO(made.data)) as image:
         assert image.info["icc_profile"] == P3
         shown = srgb_of(P3, np.asarray(image), "RGB").astype(int)
@@ -90,7 +90,7 @@ def test_a_photo_larger_than_what_is_worked_on_is_exported_whole(
     data = saved(Image.fromarray(large), "PNG")
     portrait, opened_photo = opened(tiny_engine, data, working=512 * 512)
     assert portrait.photo.shape == (512, 512, 3)
-    made = export(tiny_engine, portrait, SMILE, opened_photo.original, "PNG")
+    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, "PNG")
     with Image.open(io.BytesIO(made.data)) as image:
         found = np.asarray(image)
     assert made.size == size
@@ -108,7 +108,7 @@ def test_the_part_that_is_worked_on_is_as_the_whole_would_be(tiny_engine: Engine
     cut = np.ascontiguousarray(photo[20:300, 140:480])
     large = cv2.resize(cut, (680, 560), interpolation=cv2.INTER_CUBIC)
     portrait, opened_photo = opened(tiny_engine, saved(Image.fromarray(large), "PNG"), working=340 * 280)
-    made = export(tiny_engine, portrait, SMILE, opened_photo.original, "PNG")
+    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, "PNG")
     wanted = tiny_engine.edit(placed(portrait, large, (680, 560)), SMILE)
     # Only the corner from which positions are counted is another.
     with Image.open(io.BytesIO(made.data)) as image:
@@ -125,14 +125,14 @@ def test_grey_is_exported_as_grey(tiny_engine: Engine, photo: np.ndarray) -> Non
 def test_the_face_alone_is_the_model_s_own_size(tiny_engine: Engine, plain: bytes) -> None:
     portrait, photo = opened(tiny_engine, plain)
     request = SMILE.seen(output="face")
-    made = export(tiny_engine, portrait, request, photo.original, "PNG")
+    made = export(tiny_engine, (portrait,), request, photo.original, "PNG")
     with Image.open(io.BytesIO(made.data)) as image:
         assert np.array_equal(np.asarray(image), tiny_engine.edit(portrait, request))
 
 
 def test_a_face_that_has_no_file_is_exported_as_it_is(tiny_engine: Engine, photo: np.ndarray) -> None:
     portrait = tiny_engine.open_portrait(photo)
-    made = export(tiny_engine, portrait, SMILE, None, "PNG")
+    made = export(tiny_engine, (portrait,), SMILE, None, "PNG")
     with Image.open(io.BytesIO(made.data)) as image:
         assert np.array_equal(np.asarray(image), tiny_engine.edit(portrait, SMILE))
 
@@ -143,7 +143,7 @@ def test_rights_stay_unless_they_are_not_to(tiny_engine: Engine, photo: np.ndarr
     turned = Image.fromarray(np.rot90(photo).copy())
     portrait, opened_photo = opened(tiny_engine, saved(turned, "JPEG", exif=exif, quality=95))
     for notes, expected in ((True, {Base.Copyright: "Mine", Base.Orientation: 1}), (False, {})):
-        made = export(tiny_engine, portrait, SMILE, opened_photo.original, "JPEG", notes)
+        made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, "JPEG", notes)
         with Image.open(io.BytesIO(made.data)) as image:
             assert dict(image.getexif()) == expected
-        assert made.said == ("Kept: rights." if notes else "")
+        assert made.said == ("Kept: rights." if notes else "Left out: rights.")

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from core.checkpoints import Bundle, load_bundle
 from core.faces.judge import IdentityJudge
+from core.files import write_whole
 from core.generators.residual import WeightShift
 from core.refinement.gradient_modules import GradientSettings, refine_weights
 from core.refinement.optimise import TuningSettings
@@ -164,7 +165,7 @@ def main(argv: list[str] | None = None) -> None:
         "rows": compare(args, settings),
     }
     if args.out:
-        args.out.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(args.out, (json.dumps(found, indent=2, allow_nan=False) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def open_split(bundle: Bundle, faces: Faces, device: torch.device) -> Opened:
 
 
 def open_photos(
-    bundle: Bundle, files: list[Path], device: torch.device, warn: Callable[[str], None]
+    bundle: Bundle, files: Sequence[Path], device: torch.device, warn: Callable[[str], None]
 ) -> tuple[Opened, int]:
     """Open photos as a visitor would, the largest face of each; also returns in how many none was found.
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from cli.evaluate import photos_in
+from cli.photos import photos_in
 from core.images import open_image
 from training.judging.tables import number, table
 
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, required=True, help="pictures at full size")
     parser.add_argument("--raw", type=Path, help="the same pictures before the grid was taken out")
     args = parser.parse_args(argv)
-    files = photos_in(args.folder)
+    files = photos_in(args.folder).photos
     found = {file.name: dots(open_image(file)) for file in files}
     measured = [row for row in found.values() if row is not None]
     print(f"{len(measured)} of {len(files)} pictures have flat places.\n")

@@ -29,11 +29,13 @@ import numpy as np
 from tqdm import tqdm
 
 from cli import options
-from cli.evaluate import Open, Opening, open_photo, photos_in, watch
+from cli.evaluate import Open, Opening, open_photo, watch
 from cli.measures import MEASURED_SIDE, Measures
+from cli.photos import photos_in
 from core.engine import Engine
 from core.errors import VisagistError
 from core.faces.judge import IdentityJudge
+from core.files import write_whole
 from core.images import open_image, save_image
 from core.session import EditRequest, Portrait
 from training.data.aligned import AlignedFace, AlignedFaces
@@ -166,7 +168,7 @@ def run(
         (out / folder).mkdir(exist_ok=True)
     # What a kill cut short is gone.
     text = "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in done)
-    (out / LINES).write_text(text, encoding="utf-8")
+    write_whole(out / LINES, text.encode())
     with open(out / LINES, "a", encoding="utf-8") as file:
         for task in tqdm(todo, "Faces", disable=None):
             if (task.source, task.name) in names:
@@ -199,7 +201,7 @@ def check_settings(args: argparse.Namespace, engine: Engine, done: Sequence[Entr
             f"{args.out} holds faces of another model or split, or of other times; choose another, or leave "
             "--resume."
         )
-    path.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(settings) + "\n").encode())
     return None
 
 
@@ -234,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     faces, larger = (AlignedFaces.open(path) if path else None for path in (args.faces, args.faces512))
-    photos = photos_in(args.photos) if args.photos else []
+    photos = photos_in(args.photos).photos if args.photos else ()
     judge = IdentityJudge.load(args.judge)
     engine = Engine.load(args.bundle, args.device)
     done = known_lines(args.out / LINES) if args.resume else []
@@ -248,8 +250,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         **summary(entries),
     }
     text = json.dumps(found, indent=2, allow_nan=False) + "\n"
-    (args.out / "opened.json").write_text(text, encoding="utf-8")
-    (args.out / "opened.md").write_text(report(found), encoding="utf-8")
+    write_whole(args.out / "opened.json", text.encode())
+    write_whole(args.out / "opened.md", report(found).encode())
     sheet(args.out, entries)
     print(report(found))
 

@@ -18,9 +18,10 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from cli.evaluate import photos_in
+from cli.photos import photos_in
 from core.engine import Engine
 from core.errors import NoFaceFound
+from core.files import write_whole
 from core.images import open_image, save_image
 from core.session import EditRequest, Portrait, View
 from training.judging.opened import CODES, PORTRAITS, file_name
@@ -92,7 +93,7 @@ def draw(
         return
     save_image(grid([np.stack(row) for row in shown.values()]), out / "sheet.jpg")
     words = {"rows": list(shown), "columns": ["photo", *(f"{name} {value:+g}" for name in sliders)]}
-    (out / "sheet.json").write_text(json.dumps(words, indent=2) + "\n", encoding="utf-8")
+    write_whole(out / "sheet.json", (json.dumps(words, indent=2) + "\n").encode())
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -112,7 +113,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
-    photos = photos_in(args.photos)
+    photos = photos_in(args.photos).photos
     chosen = [photos[i] for i in spread(len(photos), args.faces)]
     engine = Engine.load(args.bundle, args.device)
     opened = opener(engine, args.seconds, args.opened)

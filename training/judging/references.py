@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from core.checkpoints import Bundle, load_bundle
 from core.faces.judge import IdentityJudge
+from core.files import write_whole
 from core.images import save_image
 from training.data.packs import load
 from training.judging.attribute_dependency import at_move, curve
@@ -200,7 +201,7 @@ def report(found: Mapping[str, Any]) -> str:
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """Measure everything, write the sheets into `args.out`; returns the figures."""
     # Imported here, as in all that it calls: dlib is a need of evaluation alone.
-    from cli.evaluate import photos_in
+    from cli.photos import photos_in
 
     device = pick_device(args.device)
     bundle = load_bundle(args.bundle, device)
@@ -211,7 +212,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     pairs = Pairs(bundle, opened, random_pairs(len(opened), args.pairs, args.seed), judges, network)
     rows = {name: pairs.measure(name) for name in tqdm(pairs.names, desc="Attributes", disable=None)}
     shown, _ = open_photos(
-        bundle, photos_in(args.photos), device, lambda words: print(words, file=sys.stderr)
+        bundle, photos_in(args.photos).photos, device, lambda words: print(words, file=sys.stderr)
     )
     for name, value in sheets(bundle, shown, device, args.out).items():
         rows[name]["diversity"] = value
@@ -246,9 +247,9 @@ def main(argv: list[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     found = {"command": " ".join(["python -m training.judging.references", *argv]), **evaluate(args)}
     text = json.dumps(found, indent=2, allow_nan=False)
-    (args.out / "references.json").write_text(text + "\n", encoding="utf-8")
+    write_whole(args.out / "references.json", (text + "\n").encode())
     tables = report(found)
-    (args.out / "references.md").write_text(tables, encoding="utf-8")
+    write_whole(args.out / "references.md", tables.encode())
     print(tables)
 
 

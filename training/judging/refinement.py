@@ -16,7 +16,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -27,6 +27,7 @@ import torch
 from core.checkpoints import Bundle, load_bundle
 from core.config import BundleConfig
 from core.faces.judge import IdentityJudge
+from core.files import write_whole
 from core.images import to_tensor
 from core.network_config import InverterConfig
 from core.rendering.renderer import Renderer
@@ -85,7 +86,7 @@ def fidelity(
     return rows
 
 
-def open_seconds(bundle: Bundle, files: list[Path], device: torch.device) -> float:
+def open_seconds(bundle: Bundle, files: Sequence[Path], device: torch.device) -> float:
     """Mean seconds from a decoded photo to an unrefined portrait, over the photos that have a face."""
     from core.engine import Engine
     from core.errors import NoFaceFound
@@ -189,7 +190,7 @@ def evaluate_set(
 
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """Measure everything, write the sheets into `args.out`; returns the figures."""
-    from cli.evaluate import photos_in
+    from cli.photos import photos_in
 
     device = pick_device(args.device)
     bundle = load_bundle(args.bundle, device)
@@ -201,7 +202,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     tools = Tools.load(args, bundle, faces.images, device)
     sets, open_time = {"test": open_split(bundle, faces, device)}, None
     if args.photos:
-        files = photos_in(args.photos)[: args.limit]
+        files = photos_in(args.photos).photos[: args.limit]
         open_time = open_seconds(bundle, files, device)
         sets["photos"], _ = open_photos(bundle, files, device, lambda words: print(words, file=sys.stderr))
     found: dict[str, Any] = {}
@@ -251,9 +252,9 @@ def main(argv: list[str] | None = None) -> None:
     command = " ".join(["python -m training.judging.refinement", *argv])
     found = {"command": command, **evaluate(args)}
     text = json.dumps(found, indent=2, allow_nan=False)
-    (args.out / "refinement.json").write_text(text + "\n", encoding="utf-8")
+    write_whole(args.out / "refinement.json", (text + "\n").encode())
     tables = report(found)
-    (args.out / "refinement.md").write_text(tables, encoding="utf-8")
+    write_whole(args.out / "refinement.md", tables.encode())
     print(tables)
 
 

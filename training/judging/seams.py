@@ -21,6 +21,7 @@ from tqdm import tqdm
 from core.engine import Engine
 from core.errors import NoFaceFound
 from core.faces.alignment import CropTransform, crop
+from core.files import write_whole
 from core.images import open_image, save_image
 from core.paste.seam_measure import seam
 from core.session import EditRequest, Portrait, View
@@ -133,8 +134,8 @@ def evaluate(engine: Engine, photos: list[Path], every: list[Paste], sheets: int
             save_image(sheet, out / f"seams-{number_}.png")
     figures = summary(found)
     tables = seam_table(figures)
-    (out / "seams.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    (out / "seams.md").write_text(tables, encoding="utf-8")
+    write_whole(out / "seams.json", (json.dumps(figures, indent=2) + "\n").encode())
+    write_whole(out / "seams.md", tables.encode())
     return tables
 
 

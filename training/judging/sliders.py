@@ -27,6 +27,7 @@ from core.checkpoints import Bundle, load_bundle
 from core.engine import Engine
 from core.faces.alignment import find_landmarks
 from core.faces.judge import IdentityJudge
+from core.files import write_whole
 from core.images import to_array
 from core.session import EditRequest
 from training.data.attribute_probe import Probe
@@ -335,7 +336,7 @@ def main() -> None:
     kept = [float(rows[name]["identity"]) for name in KEPT_OVER if name in rows]  # type: ignore[arg-type]
     print(f"identity over {', '.join(KEPT_OVER)}: {np.mean(kept):.3f}")
     if a.json:
-        a.json.write_text(json.dumps(rows, indent=2) + "\n")
+        write_whole(a.json, (json.dumps(rows, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

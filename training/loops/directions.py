@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.config import AttributeConfig
+from core.files import replacing, write_whole
 from training.data.label_table import LabelTable, load_faces
 from training.loops.direction_fit import LinearLabels, Whitening, fit_labels, holding_step, principal
 from training.loops.slider_table import SLIDERS, Slider
@@ -83,13 +84,14 @@ def save_directions(out: Path, steps: np.ndarray, sliders: tuple[Slider, ...]) -
     units = np.linalg.norm(steps, axis=2).max(1)
     directions = torch.from_numpy(steps / units[:, None, None]).to(torch.float16)
     out.mkdir(parents=True, exist_ok=True)
-    save_file({"directions": directions.contiguous()}, out / "directions.safetensors")
+    with replacing(out / "directions.safetensors") as new:
+        save_file({"directions": directions.contiguous()}, new)
     attributes = [
         AttributeConfig(s.name, s.label, round(float(unit), 4), s.low, s.high, s.group)
         for s, unit in zip(sliders, units, strict=True)
     ]
     text = json.dumps([dataclasses.asdict(attribute) for attribute in attributes], indent=2)
-    (out / "attributes.json").write_text(text + "\n")
+    write_whole(out / "attributes.json", (text + "\n").encode())
 
 
 def report(labels: LinearLabels, whitening: Whitening, codes: np.ndarray, table: LabelTable) -> str:

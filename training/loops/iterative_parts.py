@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.checkpoints import Bundle
+from core.files import replacing
 from core.images import to_tensor
 from core.inversion.descents import Descents
 from core.inversion.passes import Passes
@@ -48,7 +49,8 @@ def validate(
 def save_weights(path: Path, inverter: IterativeInverter) -> None:
     """In half precision, with the config that it is built from."""
     state = {name: tensor.half().contiguous() for name, tensor in inverter.state_dict().items()}
-    save_file(state, path, {"config": json.dumps(dataclasses.asdict(inverter.config))})
+    with replacing(path) as new:
+        save_file(state, new, {"config": json.dumps(dataclasses.asdict(inverter.config))})
 
 
 def first_inverter(bundle: Bundle, trunk: Path | None, passes: int | None) -> IterativeInverter:

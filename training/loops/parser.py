@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from core.files import replacing
 from core.images import to_tensor
 from core.models.face_parser import CLASSES, FaceParser
 from training.data.aligned import AlignedFaces
@@ -143,7 +144,8 @@ def train(args: argparse.Namespace) -> None:
 
 def save_half(path: Path, parser: FaceParser) -> None:
     """In half precision."""
-    save_file({name: tensor.half().contiguous() for name, tensor in parser.state_dict().items()}, path)
+    with replacing(path) as new:
+        save_file({name: tensor.half().contiguous() for name, tensor in parser.state_dict().items()}, new)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.files import replacing
 from core.generators.mobile.network import Block, MobileGenerator
 from core.generators.mobile.preview import PreviewHead, preview_heads
 from training.data.sampled import OPENED_EVERY, preview_sizes, published
@@ -188,7 +189,8 @@ def main(argv: list[str] | None = None) -> None:
         log = Log(beside.with_suffix(f".{size}.csv"))
         fit(head, data, held_out, 60 * args.minutes, beside.with_suffix(f".{size}.pt"), log)
     state = nn.ModuleDict({str(size): head for size, head in heads.items()}).state_dict()
-    safetensors.torch.save_file({name: t.half().contiguous() for name, t in state.items()}, args.out)
+    with replacing(args.out) as new:
+        safetensors.torch.save_file({name: t.half().contiguous() for name, t in state.items()}, new)
 
 
 if __name__ == "__main__":

@@ -114,6 +114,12 @@ def test_where_the_start_is_the_person_it_is_told_at_once(
     assert told == [0]
 
 
+def test_steps_end_an_opening_however_much_time_there_is(scene: Scene) -> None:
+    assert float(scene.seek(face(0), most=5)[0, 0]) == 4  # the last that was judged
+    assert scene.begun[0].steps == 5
+    assert torch.equal(scene.seek(face(1), 0.0, most=5), torch.zeros(2, 3))
+
+
 def test_a_cancelled_opening_leaves_nothing(scene: Scene) -> None:
     with pytest.raises(Cancelled, match=r"opening was cancelled"):
         scene.seek(face(0), cancelled=scene.until(3))

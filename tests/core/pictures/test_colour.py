@@ -78,6 +78,7 @@ def test_what_can_be_read_and_written() -> None:
     assert not colour.means(P3, "L")
     assert not colour.means(P3[:100], "RGB")
     assert not colour.means(None, "RGB")
+    assert not colour.means(P3 + bytes(colour.MAX_PROFILE_BYTES), "RGB")
     assert colour.writable(press_profile(), "CMYK")
     assert not colour.writable(press_profile(both_ways=False), "CMYK")
     assert colour.means(press_profile(both_ways=False), "CMYK")

@@ -163,7 +163,8 @@ def test_a_profile_of_other_channels_or_of_garbage_is_none() -> None:
     grey, colours = Image.fromarray(noise(18, 20)), Image.fromarray(noise(18, 20, 3))
     assert decode(saved(grey, "PNG", icc_profile=P3)).native.profile is None
     for profile in (grey_profile(1.8), b"garbage" * 40, P3[:200], b"\0" * 128):
-        assert decode(saved(colours, "JPEG", icc_profile=profile)).native.profile is None
+        native = decode(saved(colours, "JPEG", icc_profile=profile)).native
+        assert (native.profile, native.lost) == (None, ("a colour profile that cannot be used",))
 
 
 def test_inks_stay_inks_where_a_profile_says_which() -> None:
@@ -172,7 +173,7 @@ def test_inks_stay_inks_where_a_profile_says_which() -> None:
     assert native.mode == "CMYK"
     assert np.array_equal(native.values, np.asarray(ink))
     plain = decode(saved(ink, "TIFF")).native
-    assert plain.mode == "RGB"
+    assert (plain.mode, plain.lost, native.lost) == ("RGB", ("its inks, now sRGB",), ())
     assert np.array_equal(plain.values, np.asarray(ink.convert("RGB")))
 
 

@@ -101,6 +101,13 @@ def test_without_notes_nothing_is_said(kind: str) -> None:
     assert write(fit(Native(noise(16, 16, 3)), kind)).said == ""
 
 
+def test_what_is_withheld_is_not_in_the_file_and_said_to_be_left_out() -> None:
+    native = Native(np.full((16, 16, 3), 4000, np.uint16), 4095)
+    written = write(fit(native, "TIFF"), notes().silent)
+    assert b"Mine" not in written.data
+    assert written.said == "Kept: 12 bits a channel; left out: date, rights, place."
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
 def test_grey_stays_one_channel_with_its_profile(kind: str) -> None:
     native = Native(noise(16, 16, 1), profile=grey_profile(1.8))
@@ -131,6 +138,12 @@ def test_inks_that_cannot_be_written_become_what_they_show(kind: str, both_ways:
     assert np.array_equal(fitted.native.values, to_srgb(native.values, native.profile))
     assert fitted.native.profile == srgb_profile()
     assert "its inks, now sRGB" in write(fitted).said
+
+
+def test_what_reading_lost_is_said_as_well() -> None:
+    native = Native(noise(16, 16, 3, most=65_535), 65_535, lost=("its halo",))
+    for kind in ("JPEG", "WebP"):
+        assert write(fit(native, kind)).said == "Left out: its halo, bits beyond 8 a channel."
 
 
 def test_equal_pictures_are_equal_bytes() -> None:
