@@ -46,7 +46,7 @@ function icon(what, text) {
 
 function rowOf(name, place) {
   const label = title(name), named = kept.has(name);
-  const number = make("input", { type: "number", min: LOW, max: HIGH, step: STEP });
+  const number = make("input", { type: "number", min: LOW, max: HIGH, step: STEP, tabIndex: -1 }); // by keyboard: Enter
   const range = make("input", { type: "range", min: LOW, max: HIGH, step: STEP });
   number.setAttribute("aria-label", `${label}, as a number`);
   range.setAttribute("aria-label", label);
@@ -88,7 +88,7 @@ function show() {
 
 function set(name, value, typing) {
   const { [name]: _, ...others } = values;
-  const limited = Number(Math.min(HIGH, Math.max(LOW, value)).toFixed(2));
+  const limited = Number((Math.round(Math.min(HIGH, Math.max(LOW, value)) / STEP) * STEP).toFixed(2));
   values = limited ? { ...others, [name]: limited } : others;
   for (const row of rows()) if (row.dataset.name === name) paint(row, typing);
   sent = JSON.stringify(values);

@@ -96,6 +96,10 @@ function addFile(file) {
   input.files = transfer.files;
   input.dispatchEvent(new Event("change", { bubbles: true }));
 }
+document.addEventListener("change", (event) => {
+  if (event.target.closest("#upload-reference") && event.target.files.length) busy.textContent = "Sending the file";
+}, true); // heard before Gradio, which may refuse it at once
+document.addEventListener("visagist:failed", () => { busy.textContent = ""; });
 
 const actions = {
   "add-face": () => document.querySelector("#upload-reference input[type=file]").click(),

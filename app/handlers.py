@@ -187,7 +187,7 @@ class Handlers:
     def preview(self, token: str, request: EditRequest) -> Message | None:
         """The frame while a slider moves; None if a newer one is wanted already.
 
-        Failures stay silent here, as they would repeat with every pixel: `settle` tells them.
+        Failures would repeat with every pixel: `settle` tells them; that the portrait is gone ends it all.
         """
         number = messages.next_number()
         with self._writing:
@@ -203,6 +203,8 @@ class Handlers:
 
         try:
             return self._frames.run(token, job)
+        except SessionExpired as error:
+            return messages.message("gone", sentence=str(error))
         except VisagistError:
             return None
         except Exception as error:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 
+from app.toasts import notify
 from app.visits import PREVIEW_SIDE, Visit, reduced
 from core.engine import IMPROVING_SECONDS, Engine
 from core.opening import OPENING_SECONDS
@@ -22,6 +23,7 @@ class Improvement:
 
     def __init__(self, engine: Engine, portrait: Portrait) -> None:
         self.reached: Portrait | None = None
+        self._failure: Exception | None = None
         self._engine, self._portrait = engine, portrait
         self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._work, name="improve", daemon=True)
@@ -31,17 +33,23 @@ class Improvement:
         def better(portrait: Portrait) -> None:
             self.reached = portrait
 
-        self._engine.improve(self._portrait, LATER_SECONDS, better, self._cancelled.is_set)
+        try:
+            self._engine.improve(self._portrait, LATER_SECONDS, better, self._cancelled.is_set)
+        # Whatever it is, it belongs to who watches.
+        except Exception as error:
+            self._failure = error
 
     def cancel(self) -> None:
         """Ask it to stop; it does so within a step, and what was reached stays."""
         self._cancelled.set()
 
     def watch(self) -> Iterator[None]:
-        """Yields every TELL_SECONDS until it has ended, and once more then."""
+        """Yields every TELL_SECONDS until it has ended, and once more then; tells of what made it fail."""
         while self._thread.is_alive():
             self._thread.join(TELL_SECONDS)
             yield
+        if self._failure is not None:
+            notify(self._failure)
 
 
 class Improver:

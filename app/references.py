@@ -21,7 +21,7 @@ from core.pictures.limits import LIMITS, Limits
 from core.references import MAX_TAKES, Reference, Take
 from core.session import EditRequest, SessionStore
 
-# Of a group photo, the largest.
+# Of a group photo, the first.
 MAX_FACES_ADDED = 8
 GONE = "That reference face is no longer here; pick another one."
 
@@ -107,7 +107,7 @@ class References:
         yield self.listed(token, picked=new[0].key)
 
     def _references(self, token: str, photo: np.ndarray, progress: Callable[[str], None]) -> list[Reference]:
-        """Of each face in the photo, largest first; of the photo itself nothing stays in memory.
+        """Of each face in the photo by its number; of the photo itself nothing stays in memory.
 
         Raises: Cancelled once the visitor has left.
         """

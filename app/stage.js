@@ -1,6 +1,7 @@
 // The stage: paints what app/messages.py sends, and turns gestures on the picture into events.
 // Runs once inside gr.HTML (js_on_load): element, trigger, props, server and watch are Gradio's.
-// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'improve', 'cancel', 'problem'.
+// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'improve', 'cancel'.
+// Its other parts are app/camera.js, app/notices.js, app/opening.js and app/sliders.js.
 
 const SETTLE_MS = 350; // a pause this long after the last slider event is one entry in the history
 
@@ -12,7 +13,7 @@ const refining = find(".v-refining"), finding = find(".v-finding");
 const shelf = () => document.querySelector("#shelf .v-shelf");
 
 const state = {
-  phase: "empty", // empty, opening, editing
+  phase: "empty", // empty, opening, editing, gone (the server has the portrait no more)
   token: null, request: null, faces: [], face: 0, befores: null,
   refined: 0, // number of the message that ended the last refinement
   shown: 0, // number of the newest picture on the stage
@@ -20,7 +21,8 @@ const state = {
   history: { length: 1, cursor: 0 },
   comparing: false, holding: false, dragging: false,
   settleTimer: 0, settling: false, // a pause is being waited for; it was told, and not answered yet
-  previous: null, // what to go back to when opening fails
+  previous: null, // while something opens: what to go back to when it fails
+  held: null, // the control that had the focus when the panel began to wait
 };
 
 function setPhase(phase) {
@@ -32,16 +34,28 @@ function setPhase(phase) {
   progress.hidden = phase !== "opening";
   boxes.hidden = phase !== "opening";
   if (phase !== "editing") refining.hidden = finding.hidden = true;
-  // Sliders without a portrait would be levers without a machine.
-  const panel = document.getElementById("panel");
-  if (panel) panel.inert = phase !== "editing";
+  waitPanel(phase !== "editing" || away);
+  showLasting();
   refreshTools();
 }
 
+// Sliders without a portrait, or without a server, would be levers without a machine.
+function waitPanel(waits) {
+  const panel = document.getElementById("panel");
+  if (!panel) return;
+  if (waits && panel.contains(document.activeElement)) state.held = document.activeElement;
+  panel.inert = waits;
+  nameControls();
+  if (waits || !state.held) return;
+  if (document.activeElement === document.body) state.held.focus({ preventScroll: true });
+  state.held = null;
+}
+
 function refreshTools() {
-  const ready = state.phase === "editing", { history } = state;
+  const ready = state.phase === "editing" && !away, { history } = state;
   const moved = state.request && Object.keys(state.request.sliders).length + state.request.takes.length > 0;
-  const enable = (name, on) => { find(`[data-action=${name}]`).disabled = !(ready && on); };
+  // Not `disabled`, by which a button that was just pressed would lose the focus.
+  const enable = (name, on) => { find(`[data-action=${name}]`).setAttribute("aria-disabled", String(!(ready && on))); };
   enable("undo", history.cursor > 0 || state.settleTimer);
   enable("redo", history.cursor < history.length - 1);
   enable("reset", moved);
@@ -52,7 +66,8 @@ function refreshTools() {
 
 // ---- painting -------------------------------------------------------------------------------
 
-async function paint(source, number) {
+// wanted: asked once more when the picture is decoded, which may take a while.
+async function paint(source, number, wanted = () => true) {
   if (number < state.shown) return; // overtaken by a newer picture
   state.shown = number;
   const image = new Image();
@@ -60,7 +75,7 @@ async function paint(source, number) {
   image.draggable = false;
   image.src = source;
   try { await image.decode(); } catch { return; }
-  if (number < state.shown) return;
+  if (number < state.shown || !wanted()) return;
   // Swapped whole, once decoded: changing src in place may flash.
   after.replaceChildren(image);
   picture.style.setProperty("--aspect", image.naturalWidth / image.naturalHeight);
@@ -96,6 +111,7 @@ function showRefining(message) {
 
 function showHistory() {
   const row = find(".v-history"), { length, cursor } = state.history;
+  const focused = row.contains(document.activeElement);
   const first = Math.max(0, Math.min(cursor - 4, length - 8)), last = Math.min(length, first + 8);
   row.replaceChildren();
   for (let index = first; length > 1 && index < last; index += 1) {
@@ -108,6 +124,7 @@ function showHistory() {
     dot.addEventListener("click", () => trigger("jump", { index }));
     row.append(dot);
   }
+  if (focused) row.querySelector("[aria-current]")?.focus();
 }
 
 function showLikeness(value) {
@@ -127,7 +144,9 @@ function showFaces() {
   const row = place.querySelector(".v-face-row");
   place.querySelector(".v-faces").hidden = state.faces.length < 2;
   row.replaceChildren(...state.faces.map((face, index) => thumbnail(face.thumbnail, `Face ${index + 1}`, index + 1, () => {
-    if (state.phase === "editing" && index !== state.face) trigger("choose_face", { index });
+    if (state.phase !== "editing" || away || index === state.face) return;
+    trigger("choose_face", { index });
+    sent(`Opening face ${index + 1}`);
   }, index === state.face)));
   place.hidden = state.phase === "empty";
 }
@@ -159,19 +178,25 @@ function showBoxes(faces, chosen) {
 
 // ---- messages from the server -----------------------------------------------------------------
 
+function showFrame(message) {
+  state.request = message.request;
+  paint(message.frame, message.number);
+  showBefore();
+  if (!message.history) return;
+  state.history = message.history;
+  showHistory();
+  showLikeness(message.likeness);
+  markSliders();
+}
+
 const onMessage = {
   // Every step carries all that is known so far, as Gradio may skip one in favour of the next.
   opening(message) {
-    if (state.phase !== "opening") {
-      clearTimeout(state.settleTimer);
-      state.settleTimer = 0;
-      state.previous = { phase: state.phase, after: [...after.childNodes], aspect: picture.style.getPropertyValue("--aspect") };
-      setPhase("opening");
-      applyCompare();
-      paint(message.photo, message.number);
-    }
+    if (state.phase !== "opening") beginOpening();
+    if (!state.previous.told) paintOpening(message.photo, message.number);
+    state.previous.told = true;
     showBoxes(message.faces, message.face);
-    progress.querySelector("span").textContent = message.step;
+    showStep(message.step);
   },
   async opened(message) {
     Object.assign(state, {
@@ -206,29 +231,17 @@ const onMessage = {
       state.refined = Math.max(state.refined, message.number);
       refining.hidden = true;
     }
-    if (message.number < state.shown) return;
     // Of the last pause: the hand has moved on since, and its own pause brings the better face as well.
     if (message.better && state.settleTimer) return;
-    state.request = message.request;
-    paint(message.frame, message.number);
-    showBefore();
-    if (message.history) {
-      state.settling = false;
-      state.history = message.history;
-      showHistory();
-      showLikeness(message.likeness);
-      markSliders();
-    }
+    if (message.history) state.settling = false;
+    const late = message.number < state.shown;
+    if (!late) showFrame(message);
+    // A frame of the drag may be made after the pause was told, where frames take long: then it pauses once more.
+    if (!state.settleTimer && (message.history ? late : !state.settling)) settleSoon();
     refreshTools();
   },
-  failed() {
-    if (state.phase !== "opening") return;
-    const { phase, after: nodes, aspect } = state.previous || { phase: "empty", after: [] };
-    after.replaceChildren(...nodes);
-    if (aspect) picture.style.setProperty("--aspect", aspect);
-    setPhase(phase);
-    applyCompare();
-  },
+  gone: (message) => lose(message.sentence),
+  failed: endOpening,
 };
 
 watch("value", () => {
@@ -252,10 +265,11 @@ function settle() {
   // A drag is one edit, however long the hand hesitates in it.
   if (state.dragging) { settleSoon(); return; }
   state.settleTimer = 0;
-  if (state.phase !== "editing") return;
+  if (state.phase !== "editing" || away) return;
   state.settling = true;
   trigger("settle");
 }
+document.addEventListener("visagist:failed", () => { state.settling = false; });
 
 function settleSoon() {
   clearTimeout(state.settleTimer);
@@ -282,47 +296,13 @@ document.addEventListener("dblclick", (event) => {
   if (label) { event.preventDefault(); resetSlider(label.closest(".v-slider")); }
 });
 
-// ---- opening photos ---------------------------------------------------------------------------
-
-function openFile(file) {
-  const input = document.querySelector("#upload input[type=file]");
-  if (!file || !input || state.phase === "opening") return;
-  const transfer = new DataTransfer();
-  transfer.items.add(file);
-  input.files = transfer.files;
-  input.dispatchEvent(new Event("change", { bubbles: true }));
-}
-
-let dragDepth = 0;
-const carriesFile = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
-const setDropping = (on) => canvas.classList.toggle("v-drop", on);
-document.addEventListener("dragenter", (event) => { if (carriesFile(event)) { dragDepth += 1; setDropping(true); } });
-document.addEventListener("dragleave", (event) => { if (carriesFile(event) && (dragDepth -= 1) <= 0) { dragDepth = 0; setDropping(false); } });
-document.addEventListener("dragover", (event) => { if (carriesFile(event)) event.preventDefault(); });
-document.addEventListener("drop", (event) => {
-  if (!carriesFile(event)) return;
-  event.preventDefault();
-  dragDepth = 0;
-  setDropping(false);
-  if (props.photos && event.target.closest?.("#tab-reference")) return; // a face to take from: app/faces.js
-  openFile(event.dataTransfer.files[0]);
-});
-document.addEventListener("paste", (event) => {
-  const item = [...(event.clipboardData?.items || [])].find((entry) => entry.kind === "file");
-  if (item) openFile(item.getAsFile());
-});
-
 // ---- download -------------------------------------------------------------------------------
 
 async function download(format) {
   if (state.phase !== "editing") return;
-  let answer;
-  try {
-    answer = await server.export({ token: state.token, format, request: state.request });
-  } catch {
-    answer = { error: "The server cannot be reached; check the connection and try once more." };
-  }
-  if (answer.error) { trigger("problem", { message: answer.error }); return; }
+  const answer = await server.export({ token: state.token, format, request: state.request });
+  // Of a call that failed Gradio makes nothing at all.
+  if (!answer || answer.error) { say(answer?.error ?? "The server did not answer; try once more."); return; }
   // The browser's own decoder: a project of a large photo has a hundred million characters.
   const file = await (await fetch(`data:${answer.type};base64,${answer.data}`)).blob();
   const link = document.createElement("a");
@@ -340,7 +320,7 @@ function hold(on) {
 }
 
 function leap(name) {
-  if (state.phase !== "editing" || find(`[data-action=${name}]`).disabled) return;
+  if (find(`[data-action=${name}]`).getAttribute("aria-disabled") === "true") return;
   // The server makes an entry of an unsettled move itself. Of two quick undos only the first has one: the
   // second still carries the widgets of before, as the answer that moves them is on its way.
   const unsettled = state.settleTimer !== 0 || state.settling;
@@ -353,11 +333,12 @@ const actions = {
   undo: () => leap("undo"),
   redo: () => leap("redo"),
   reset: () => leap("reset"),
-  compare: () => { state.comparing = !state.comparing; applyCompare(); },
+  compare: () => { if (state.phase === "editing") { state.comparing = !state.comparing; applyCompare(); } },
   browse: () => document.querySelector("#upload input[type=file]").click(),
   webcam: () => startWebcam(openFile),
   shoot,
   cancel: () => trigger("cancel"),
+  unsay,
   "stop-webcam": stopWebcam,
   "download-png": () => download("png"),
   "download-jpeg": () => download("jpeg"),
@@ -369,7 +350,10 @@ document.addEventListener("click", (event) => {
   if (actions[name]) actions[name]();
 });
 picture.addEventListener("pointerdown", (event) => { if (!state.comparing && event.button === 0) hold(true); });
-find("[data-action=hold]").addEventListener("pointerdown", () => hold(true));
+const holder = find("[data-action=hold]"), holds = ({ key }) => key === " " || key === "Enter";
+holder.addEventListener("pointerdown", () => hold(true));
+holder.addEventListener("keydown", (event) => { if (holds(event) && !event.repeat) hold(true); });
+holder.addEventListener("keyup", (event) => { if (holds(event)) hold(false); });
 for (const end of ["pointerup", "pointercancel", "blur"]) window.addEventListener(end, () => { if (state.holding) hold(false); });
 picture.addEventListener("contextmenu", (event) => { if (event.pointerType === "touch") event.preventDefault(); });
 compare.addEventListener("input", applyCompare);
@@ -380,7 +364,11 @@ function showExamples() {
   const examples = props.examples || [];
   find(".v-examples").hidden = examples.length === 0;
   const buttons = () => examples.map((source, index) =>
-    thumbnail(source, `Example ${index + 1}`, "", () => { if (state.phase !== "opening") trigger("example", { index }); }));
+    thumbnail(source, `Example ${index + 1}`, "", () => {
+      if (!mayOpen()) return;
+      trigger("example", { index });
+      sent("Opening the example", source);
+    }));
   find(".v-example-row").replaceChildren(...buttons());
   const place = shelf();
   if (!place) return;

@@ -1,4 +1,8 @@
-"""Failures as toasts: whatever a visitor can cause ends in a gr.Error whose text is one sentence."""
+"""Failures as gr.Error with one sentence each, which app/contact.js and app/notices.js show.
+
+A queued event's arrives as Gradio's toast; a direct one's (queue=False) Gradio's page drops, and ours reads
+from the answer. Neither toasts nor titles are seen as such.
+"""
 
 import functools
 import html
@@ -8,26 +12,30 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from core.errors import VisagistError
+from core.errors import SessionExpired, VisagistError
 
 logger = logging.getLogger(__name__)
+
+# The title of an error that says that the portrait is gone, by which the page knows.
+GONE = "gone"
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 def toast(error: Exception) -> gr.Error:
-    """The error as a toast: its own sentence if it was written for the visitor, else a general one."""
-    return gr.Error(_sentence(error), duration=8, title="", print_exception=False)
+    """The error for the page: its own sentence if it was written for the visitor, else a general one."""
+    title = GONE if isinstance(error, SessionExpired) else ""
+    return gr.Error(_sentence(error), title=title, print_exception=False)
 
 
 def notify(error: Exception) -> None:
     """The same, of an event that goes on: raised, it might overtake the event's last picture."""
-    gr.Info(_sentence(error), duration=8, title="")
+    gr.Info(_sentence(error))
 
 
 def tell(sentence: str) -> None:
     """Something the visitor should know, while the event goes on."""
-    gr.Info(html.escape(sentence), duration=8, title="")
+    gr.Info(html.escape(sentence))
 
 
 def _sentence(error: Exception) -> str:

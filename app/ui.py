@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "assets" / "examples"
 # Not every system knows that the last are pictures.
 PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
+STAGE_PARTS = ("camera", "notices", "opening", "sliders", "stage")
 
 
 def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
@@ -46,7 +47,7 @@ def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
         with gr.Row(elem_id="workspace"):
             stage = gr.HTML(
                 html_template=part("stage.html"),
-                js_on_load=script("camera.js") + script("stage.js"),
+                js_on_load="".join(script(f"{name}.js") for name in STAGE_PARTS),
                 server_functions=[_export(handlers)],
                 examples=[messages.thumbnail(picture(start)) for start in handlers.examples],
                 photos=engine.opens_photos,
@@ -114,7 +115,8 @@ LAUNCH: dict[str, Any] = {
 
 
 def _head() -> str:
-    return f'<meta name="color-scheme" content="dark light"><script>{script("script.js")}</script>'
+    scripts = script("contact.js") + script("script.js")
+    return f'<meta name="color-scheme" content="dark light"><script>{scripts}</script>'
 
 
 def _theme() -> gr.themes.Base:

@@ -11,8 +11,9 @@ import gradio as gr
 
 from app import messages
 from app.handlers import Answer, Handlers
+from app.leaving import Leaving
 from app.messages import SETTINGS
-from app.toasts import toast
+from app.toasts import toast, toasted
 from core.errors import BadRequest
 from core.session import EditRequest
 
@@ -57,6 +58,7 @@ class Wiring:
         self._handlers = handlers
         self._names = [attribute.name for attribute in handlers.engine.config.attributes]
         self._key = secrets.token_bytes(32)
+        self._leaving = Leaving(handlers.forget)
 
     def connect(self, blocks: gr.Blocks, page: Page, widgets: Widgets) -> None:
         """Register every event; called inside the context of `blocks`."""
@@ -95,8 +97,7 @@ class Wiring:
         stage.cancel(self._cancel, queue=False, trigger_mode="multiple", **QUIET)
         stage.jump(self._jump, values, everything, queue=False, trigger_mode="multiple", **QUIET)
         self._connect_opening(page, values)
-        stage.problem(_tell, queue=False, **QUIET)
-        blocks.unload(self._forget)
+        blocks.unload(self._leave)
 
     def _connect_opening(self, page: Page, values: list[Any]) -> None:
         handlers, opened = self._handlers, [page.stage, *values, page.gallery]
@@ -117,6 +118,12 @@ class Wiring:
         """The visitor's token: unguessable, and the same for all events of one open page."""
         session = request.session_hash or ""
         return hmac.new(self._key, session.encode(), hashlib.sha256).hexdigest()
+
+    def _here(self, request: gr.Request) -> str:
+        """The token of a visitor who does something, and so has not left."""
+        token = self.visitor(request)
+        self._leaving.back(token)
+        return token
 
     def _asked(self, token: str, values: tuple[Any, ...], lenient: bool = False) -> EditRequest:
         count = len(self._names)
@@ -142,7 +149,7 @@ class Wiring:
         return [message, *sliders, messages.stack(asked), explored, *messages.settings(asked).values()]
 
     def _preview(self, request: gr.Request, *values: Any) -> Any:
-        token = self.visitor(request)
+        token = self._here(request)
         try:
             asked = self._asked(token, values)
         except gr.Error:  # which would repeat with every pixel: `settle` tells it
@@ -150,46 +157,46 @@ class Wiring:
         return self._handlers.preview(token, asked) or gr.skip()
 
     def _settle(self, request: gr.Request, *values: Any) -> Any:
-        token = self.visitor(request)
+        token = self._here(request)
         return self._handlers.settle(token, self._asked(token, values))
 
     def _refine(self, request: gr.Request, *values: Any) -> Iterator[list[Any]]:
-        token = self.visitor(request)
+        token = self._here(request)
         for message, mode in self._handlers.refine(token, self._asked(token, values)):
             yield [message, gr.skip() if mode is None else mode]
 
     def _improve(self, request: gr.Request) -> Iterator[Any]:
-        yield from self._handlers.improve(self.visitor(request))
+        yield from self._handlers.improve(self._here(request))
 
     def _cancel(self, request: gr.Request) -> None:
-        self._handlers.cancel(self.visitor(request))
+        self._handlers.cancel(self._here(request))
 
     def _step(self, method: Callable[..., Answer]) -> Callable[..., list[Any]]:
         def handle(request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
-            token, unsettled = self.visitor(request), _detail(event, "unsettled") is not False
+            token, unsettled = self._here(request), _detail(event, "unsettled") is not False
             return self._shown(method(token, self._asked(token, values), unsettled))
 
         return handle
 
     def _reset(self, request: gr.Request, *values: Any) -> list[Any]:
-        token = self.visitor(request)
+        token = self._here(request)
         return self._shown(self._handlers.reset(token, self._asked(token, values)))
 
     def _jump(self, request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
-        token = self.visitor(request)
+        token = self._here(request)
         return self._shown(self._handlers.jump(token, self._asked(token, values), _detail(event, "index")))
 
     def _open_file(self, request: gr.Request, path: str | None, *values: Any) -> Iterator[list[Any]]:
         if path is None:
             return
-        token = self.visitor(request)
+        token = self._here(request)
         yield from self._opened(
             token, self._handlers.open_file(token, self._asked(token, values, True), path)
         )
 
     def _choice(self, method: Callable[..., Iterator[Answer]]) -> Callable[..., Iterator[list[Any]]]:
         def handle(request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[list[Any]]:
-            token = self.visitor(request)
+            token = self._here(request)
             asked = self._asked(token, values, lenient=True)
             yield from self._opened(token, method(token, asked, _detail(event, "index")))
 
@@ -199,28 +206,23 @@ class Wiring:
         """The same answers, the last one with the faces that the visitor has from now on."""
         for answer in answers:
             arrived = answer[0]["kind"] == "opened"
-            faces = self._handlers.references.listed(token) if arrived else gr.skip()
+            faces = toasted(self._handlers.references.listed)(token) if arrived else gr.skip()
             yield [*self._shown(answer), faces]
 
     def _add_face(self, request: gr.Request, path: str | None) -> Iterator[Any]:
         if path is not None:
-            yield from self._handlers.references.add(self.visitor(request), path)
+            yield from self._handlers.references.add(self._here(request), path)
 
     def _remove_face(self, request: gr.Request, event: gr.EventData, *values: Any) -> Any:
-        token = self.visitor(request)
+        token = self._here(request)
         asked = self._asked(token, values, lenient=True)
         return self._handlers.references.remove(token, asked, _detail(event, "key"))
 
-    def _forget(self, request: gr.Request) -> None:
-        self._handlers.forget(self.visitor(request))
+    def _leave(self, request: gr.Request) -> None:
+        self._leaving.leave(self.visitor(request))
 
 
 def _detail(event: gr.EventData, name: str) -> Any:
     # Whatever a browser sends: perhaps no mapping at all.
     data = event._data
     return data.get(name) if isinstance(data, dict) else None
-
-
-def _tell(event: gr.EventData) -> None:
-    """Say a sentence of the stage's own (no webcam, a download that failed) as a toast."""
-    raise toast(BadRequest(str(_detail(event, "message"))[:300]))

@@ -37,9 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="move a slider, for example smile=1.5 (-3 to 3); may be given several times",
     )  # fmt: skip
     parser.add_argument(
-        "--face", type=int, default=None, metavar="N",
-        help="edit the face with this number alone, the largest is 0; without it every face is edited or, "
-        "with --face-only or --save-project, the first",
+        "--face", type=options.face, default=None, metavar="N",
+        help="edit the face with this number alone: 1 is the largest, those of about one size are counted "
+        "as one reads; without it every face is edited or, with --face-only or --save-project, the first",
     )  # fmt: skip
     parser.add_argument(
         "--recursive", action="store_true", default=False, help="look into the folders of folders, too"

@@ -28,7 +28,7 @@ UNEDITED = EditRequest(view=View("photo", "photo"))
 class Asked:
     """What is asked of every photo and project; None: as it is in the project, or in `UNEDITED`.
 
-    face: its number; None: every face of a photo that is shown whole or, where one_face, the first.
+    face: its place, from 0; None: every face of a photo that is shown whole or, where one_face, the first.
     notes: whether pictures may say date, rights and camera.
     """
 
@@ -81,9 +81,9 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 class Edited:
     """What came of it.
 
-    picture: its file. portrait: of the face that was edited last; face:
-    its number, None where it was every one of several. history, cursor, references: as in a project. notice:
-    what a project of another model lost. original: what the photo was opened from, if it was a file.
+    picture: its file. portrait: of the face that was edited last; face: its place, from 0, None where it was
+    every one of several. history, cursor, references: as in a project. notice: what a project of another
+    model lost. original: what the photo was opened from, if it was a file.
     """
 
     picture: Export
@@ -114,7 +114,8 @@ class Edited:
             "height": self.picture.size[1],
             "said": self.picture.said,
             "faces": len(self.portrait.faces),
-            "face": self.face,
+            "face": None if self.face is None else self.face + 1,
+            "boxes": boxes(self.portrait),
             "sliders": dict(request.sliders),
             "takes": [dict(zip(("reference", "what", "amount"), take, strict=True)) for take in takes],
             "refine": request.refine,
@@ -199,6 +200,11 @@ def refined(engine: Engine, portrait: Portrait, request: EditRequest) -> Portrai
             bar.update(told.done - bar.n)
 
         return engine.refine(portrait, mode, progress)
+
+
+def boxes(portrait: Portrait) -> list[list[int]]:
+    """Of every face by its number, from 1: left, top, right and bottom in pixels of the photo."""
+    return [list(face.box) for face in portrait.faces]
 
 
 def names_of(takes: Iterable[Take], words: Iterable[str]) -> dict[str, str]:

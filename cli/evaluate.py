@@ -68,7 +68,7 @@ def watch(engine: Engine, open_face: Open, times: Sequence[float] = ()) -> Openi
 
 
 def open_photo(engine: Engine, photo: np.ndarray) -> Open:
-    """The largest face of (H, W, 3) uint8."""
+    """The first face of (H, W, 3) uint8."""
 
     def open_face(seconds: float | None, shown: Callable[[Portrait], None]) -> Portrait:
         if seconds is None:
@@ -87,7 +87,7 @@ def evaluate(
     times: Sequence[float] = (),
     judge: IdentityJudge | None = None,
 ) -> dict[str, Any]:
-    """Open every photo (its largest face), refine it, and compare the aligned crop with what is rendered.
+    """Open every photo (its first face), refine it, and compare the aligned crop with what is rendered.
 
     found: the photos of a folder. limit: of so many files alone, spread evenly, since "best" takes a minute
     for each. times: ascending seconds: the first is what opening may take, then the portrait is improved

@@ -35,6 +35,7 @@ def run(args: argparse.Namespace, stdout: TextIO) -> dict[str, Any]:
     check_picture(args.out, [args.project])
     if args.out == STANDARD:
         check_output(stdout, args.json)
+    from cli.editing import boxes
     from core.engine import Engine
     from core.exporting import export
     from core.pictures.writing import kind_of
@@ -59,7 +60,8 @@ def run(args: argparse.Namespace, stdout: TextIO) -> dict[str, Any]:
         "height": height,
         "said": exported.said,
         "faces": len(restored.portrait.faces),
-        "face": restored.portrait.face,
+        "face": restored.portrait.face + 1,
+        "boxes": boxes(restored.portrait),
         "sliders": dict(shown.sliders),
         "refine": shown.refine,
         "strength": shown.strength,

@@ -60,9 +60,9 @@ def add_references(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference-face",
         action=_InOrder,
-        type=int,
+        type=face,
         metavar="N",
-        help="number of its face, the largest is 0",
+        help="number of its face, if not the first",
     )
     parser.set_defaults(references=())
 
@@ -101,6 +101,13 @@ def slider(text: str) -> tuple[str, float]:
         return name, float(value)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE, such as smile=1.5") from None
+
+
+def face(text: str) -> int:
+    """A face's number as the app shows it, from 1: its place among the faces, from 0."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a face's number; they are counted from 1")
+    return int(text) - 1
 
 
 def count(text: str) -> int:

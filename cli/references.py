@@ -17,7 +17,11 @@ from core.references import AMOUNT_RANGE, Reference, Take, number
 
 @dataclass(frozen=True)
 class Pick:
-    """A Take to be. reference: a picture's path, or gallery:N, N from 1; words: names, or how they begin."""
+    """A Take to be.
+
+    reference: a picture's path, or gallery:N, N from 1; face: its place, from 0; words: names, or how they
+    begin.
+    """
 
     reference: str
     face: int = 0
@@ -30,7 +34,7 @@ def picks(options: Iterable[tuple[str, Any]]) -> tuple[Pick, ...]:
 
     options: ("reference", path or gallery:N), to which those after it belong; ("take", words with commas
     between), a second one of which begins another Take of the same reference; ("amount", number), by default
-    1; ("reference-face", number).
+    1; ("reference-face", its place, from 0).
     Raises: BadRequest if one has nothing to belong to, is missing, is there twice, or is out of range.
     """
     found: list[Pick] = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import SessionExpired
-from core.faces import alignment
+from core.faces import finding
 from core.faces.alignment import Face
 from core.session import SessionStore
 
@@ -26,14 +26,14 @@ class _Detection:
 
 
 class Detections:
-    """Finds faces. Thread-safe; the detector, whose scratch memory is shared, serves one at a time."""
+    """Finds faces. Thread-safe; the detectors, whose scratch memory is shared, serve one at a time."""
 
     def __init__(self) -> None:
         self._detector_lock = threading.Lock()
         self._found: SessionStore[_Detection] = SessionStore(RECENT_FACES, RECENT_BYTES)
 
     def find(self, photo: np.ndarray, content: str) -> tuple[Face, ...]:
-        """Faces in (H, W, 3) uint8, largest first; content: its hash, by which they are remembered."""
+        """Faces in (H, W, 3) uint8, as `finding.numbered`; content: its hash, which they are known by."""
         try:
             return self._found.get(content).faces
         except SessionExpired:
@@ -44,7 +44,7 @@ class Detections:
     def look(self, photo: np.ndarray) -> tuple[Face, ...]:
         """The same, and nothing is remembered."""
         with self._detector_lock:
-            faces = alignment.find_faces(photo)
+            faces = finding.search(photo)
         for face in faces:
             face.landmarks.setflags(write=False)
         return faces

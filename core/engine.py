@@ -116,7 +116,10 @@ class Engine:
         return cls(bundle, chosen, refiner, thread=thread)
 
     def find_faces(self, photo: np.ndarray) -> tuple[Face, ...]:
-        """Faces in (H, W, 3) uint8, largest first; the order numbers them for `open_portrait`."""
+        """Faces in (H, W, 3) uint8, the largest first, those of about one size in reading order.
+
+        Their places, from 0, are what `open_portrait` calls them; the app and the command line count from 1.
+        """
         return self._opener.find_faces(photo, content_hash(photo))
 
     def open_portrait(

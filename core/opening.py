@@ -16,7 +16,7 @@ from core.checkpoints import Bundle
 from core.detections import Detections
 from core.editing.code_editor import CodeEditor
 from core.errors import BadImage, BadRequest, Cancelled, NoFaceFound
-from core.faces import alignment
+from core.faces import alignment, finding
 from core.faces.alignment import CropTransform, Face
 from core.faces.identity import Identity
 from core.faces.parsing import Parsing
@@ -129,7 +129,7 @@ class Opener:
         return self._seeker is not None
 
     def find_faces(self, photo: np.ndarray, content: str) -> tuple[Face, ...]:
-        """Faces in (H, W, 3) uint8, largest first; content: its hash."""
+        """Faces in (H, W, 3) uint8, as `finding.numbered`; content: its hash."""
         return self._detections.find(photo, content)
 
     def open(self, photo: np.ndarray, key: PortraitKey, wishes: Wishes) -> Portrait:
@@ -154,7 +154,7 @@ class Opener:
         self._check_possible()
         wishes.progress("Finding faces")
         faces = self.find_faces(photo, key.photo)
-        _check_face(key.face, len(faces))
+        _check_face(photo, key.face, len(faces))
         wishes.progress("Aligning")
         return self._inverted(self._cut(photo, faces, key), wishes, began)
 
@@ -247,7 +247,7 @@ class Opener:
         residuals: Mapping[str, Residual],
     ) -> Portrait:
         """`Engine.resume`."""
-        _check_face(face, len(faces))
+        _check_face(photo, face, len(faces))
         shape = tuple(self._generator.w_mean.shape)
         if w_plus.shape != shape or not all(self._generator.fits(r) for r in residuals.values()):
             raise BadRequest("This portrait was made with another model; open its photo instead.")
@@ -391,12 +391,20 @@ def _square(size: int) -> CropTransform:
     return CropTransform((middle, middle), (size / 2, 0.0))
 
 
-def _check_face(face: int, found: int) -> None:
+def _unseen(photo: np.ndarray) -> str:
+    """Why no face may have been found in (H, W, 3) uint8, and what to do."""
+    if finding.is_dark(photo):
+        return "No face was found in this photo, even brightened, as it is very dark; choose a lighter copy."
+    return (
+        "No face was found in this photo, neither upright nor turned by 90 or 180 degrees; it may be too "
+        "small, blurred, covered, cut off by the frame or seen from the side: choose another photo."
+    )
+
+
+def _check_face(photo: np.ndarray, face: int, found: int) -> None:
+    """face: its place, from 0; in words faces are counted from 1."""
     if found == 0:
-        raise NoFaceFound(
-            "No face was found in this photo; choose one where a face looks towards the camera "
-            "and is at least 80 pixels wide."
-        )
+        raise NoFaceFound(_unseen(photo))
     if not 0 <= face < found:
-        many = "one face, number 0" if found == 1 else f"{found} faces, numbered 0 to {found - 1}"
-        raise NoFaceFound(f"There is no face number {face}; this photo shows {many}.")
+        many = "one face" if found == 1 else f"{found} faces, numbered 1 to {found}"
+        raise NoFaceFound(f"There is no face number {face + 1}; this photo shows {many}.")

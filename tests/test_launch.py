@@ -19,6 +19,7 @@ from PIL import Image
 from cli.options import LONGEST, STEPS
 from core.checkpoints import Bundle
 from core.engine import Engine
+from core.faces.alignment import find_faces
 from core.opening import OPENING_SECONDS
 from core.refinement import gradient_modules, refiner
 from core.refinement.gradient_modules import GradientSettings
@@ -93,8 +94,8 @@ def test_edit_writes_the_photo_with_another_face(launch, work: Path, photo: np.n
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "photo": "astronaut.png", "out": "out.png", "width": 512, "height": 512,
-        "faces": 1, "face": 0, "sliders": {"smile": 1.5, "male": -1.0}, "takes": [], "refine": "off",
-        "strength": 1.0, "said": "",
+        "faces": 1, "face": 1, "boxes": [list(face.box) for face in find_faces(photo)],
+        "sliders": {"smile": 1.5, "male": -1.0}, "takes": [], "refine": "off", "strength": 1.0, "said": "",
     }  # fmt: skip
     changed = (read(work / "out.png") != photo).any(axis=2)
     ys, xs = np.nonzero(changed)
@@ -202,8 +203,9 @@ def test_an_interrupted_refinement_writes_nothing(
 
 
 def test_a_project_gives_the_picture_that_was_edited(
-    launch, launch_here, work: Path, refining: list[str], refining_bundle_dir: Path, tmp_path: Path
-) -> None:
+    launch, launch_here, work: Path, refining: list[str], refining_bundle_dir: Path, photo: np.ndarray,
+    tmp_path: Path,
+) -> None:  # fmt: skip
     saved, model = str(tmp_path / "a.visagist"), ["--model", str(refining_bundle_dir)]
     edit = [*refining, "--set", "smile=1", "--refine", "fast", "--save-project", saved]
     assert launch_here(*edit).returncode == 0
@@ -211,7 +213,8 @@ def test_a_project_gives_the_picture_that_was_edited(
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert json.loads(done.stdout) == {
-        "project": saved, "out": "opened.png", "width": 32, "height": 32, "faces": 1, "face": 0,
+        "project": saved, "out": "opened.png", "width": 32, "height": 32, "faces": 1, "face": 1,
+        "boxes": [list(face.box) for face in find_faces(photo)],
         "sliders": {"smile": 1.0}, "refine": "fast", "strength": 1.0, "edits": 2, "edit": 1, "notice": None,
         "said": "",
     }  # fmt: skip
@@ -277,7 +280,7 @@ def test_opening_takes_as_long_as_it_is_told(
         (["edit", "missing.png", "--out", "x.png"], ["No such file"]),
         (["edit", "broken.jpg", "--out", "x.png"], ["picture"]),
         (["edit", "blank.png", "--out", "x.png"], ["No face"]),
-        (["edit", "astronaut.png", "--face", "7", "--out", "x.png"], ["7"]),
+        (["edit", "astronaut.png", "--face", "7", "--out", "x.png"], ["number 7", "shows one face"]),
         (["edit", "astronaut.png", "--set", "beard=1", "--out", "x.png"], ["beard", "smile"]),
         (["edit", "astronaut.png", "--set", "smile=nan", "--out", "x.png"], ["smile", "-3 to 3"]),
         (["edit", "astronaut.png", "--set", "smile=1e9", "--out", "x.png"], ["smile", "-3 to 3"]),
@@ -322,7 +325,8 @@ def test_bad_input_leaves_standard_output_empty(launch) -> None:
         (["edit"], ["PHOTO", "--out"]),
         (["edit", "a.png", "--out", "b.png", "--set", "smile"], ["smile", "NAME=VALUE"]),
         (["edit", "a.png", "--out", "b.png", "--set", "smile=wide"], ["wide"]),
-        (["edit", "a.png", "--out", "b.png", "--fac", "0"], ["--fac"]),
+        (["edit", "a.png", "--out", "b.png", "--fac", "1"], ["--fac"]),
+        (["edit", "a.png", "--out", "b.png", "--face", "0"], ["'0'", "counted from 1"]),
         (["edit", "a.png", "--out", "b.png", "--refine", "more"], ["more", "best"]),
         (["edit", "a.png", "--out", "b.png", "--strength", "much"], ["much"]),
         (["edit", "a.png", "--out", "b.png", "--reference", "c.png", "--amount", "all"], ["all"]),

@@ -25,7 +25,7 @@ def test_edit_takes_from_references_in_their_order(
     Image.fromarray(np.concatenate([photo, photo[:, ::-1]], axis=1)).save(work / "two.png")
     arguments = [
         *taking, "--set", "male=1", "--reference", "gallery:2", "--take", "young, smi", "--amount", "-0.5",
-        "--take", "colour", "--reference", "two.png", "--reference-face", "1", "--amount=0.25", "--json",
+        "--take", "colour", "--reference", "two.png", "--reference-face", "2", "--amount=0.25", "--json",
     ]  # fmt: skip
     done = launch_here(*arguments, "--take", "co")
     assert_one_sentence(done, "'co' could be coarse or colour", "smile, young, coarse, middle, colour")
@@ -72,7 +72,7 @@ def test_the_photo_as_its_own_reference_changes_no_byte(
         (["--amount", "1", "--reference", "blank.png"], ["--amount belongs to a --reference"]),
         (["--reference", "astronaut.png"], ["--take", "astronaut.png"]),
         (["--reference", "astronaut.png", "--take", "smile", "--reference", "gallery:1"], ["gallery:1"]),
-        (["--reference", "blank.png", "--take", "smile"], ["No face was found in blank.png; choose"]),
+        (["--reference", "blank.png", "--take", "smile"], ["No face was found in blank.png, neither"]),
         (["--reference", "broken.jpg", "--take", "smile"], ["broken.jpg"]),
         (["--reference", "missing.jpg", "--take", "smile"], ["missing.jpg", "No such file"]),
         (

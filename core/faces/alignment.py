@@ -89,7 +89,7 @@ def read_models() -> None:
 
 
 def find_faces(photo: np.ndarray) -> tuple[Face, ...]:
-    """All faces, largest first, at most MAX_FACES.
+    """All faces that dlib's HOG detector finds, largest first, at most MAX_FACES; `finding` asks further.
 
     photo: HWC uint8 RGB. A large photo is searched in a reduced copy first, a small one enlarged; (nearly)
     as it is only if nothing was found there, so that neither small faces nor very close ones are lost.
@@ -126,10 +126,17 @@ def crop_transform(landmarks: np.ndarray, template: AlignmentTemplate) -> CropTr
 
     landmarks: (68, 2), iBUG order.
     """
-    eye_left, eye_right = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
+    mouth = (landmarks[48] + landmarks[54]) / 2
+    return oriented_square(landmarks[36:42].mean(0), landmarks[42:48].mean(0), mouth, template)
+
+
+def oriented_square(
+    eye_left: np.ndarray, eye_right: np.ndarray, mouth: np.ndarray, template: AlignmentTemplate
+) -> CropTransform:
+    """The same from three points (2,): the eyes' middles, left as the viewer sees them, and the mouth's."""
     eyes = (eye_left + eye_right) / 2
     eye_to_eye = eye_right - eye_left
-    eye_to_mouth = (landmarks[48] + landmarks[54]) / 2 - eyes
+    eye_to_mouth = mouth - eyes
     axis = eye_to_eye - eye_to_mouth[::-1] * (-1, 1)
     axis = axis / np.hypot(*axis)
     axis = axis * max(np.hypot(*eye_to_eye) * 2.0, np.hypot(*eye_to_mouth) * 1.8) * template.scale
@@ -156,3 +163,10 @@ def to_crop(points: np.ndarray, transform: CropTransform, size: int) -> np.ndarr
     """Photo coordinates (..., 2) in a crop of `size` pixels."""
     matrix = transform.matrix(size)
     return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def to_photo(points: np.ndarray, transform: CropTransform, size: int) -> np.ndarray:
+    """The way back: coordinates (..., 2) in a crop of `size` pixels, in the photo; float64."""
+    matrix = transform.matrix(size)
+    back: np.ndarray = (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    return back

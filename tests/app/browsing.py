@@ -24,8 +24,10 @@ OPTIONS = (
     "--disable-background-networking --disable-component-update --disable-sync --hide-scrollbars"
 )
 
-# Toasts, as one text; and a file, given in base64, dropped on what a selector finds.
-SAID = "return [...document.querySelectorAll('[data-testid=toast-text]')].map((e) => e.textContent).join(' ')"
+# What the page has just said, or nothing; what it says for as long as it lasts; and a file, given in base64,
+# dropped on what a selector finds.
+SAID = "return document.querySelector('.v-passing:not([hidden]) span')?.textContent ?? ''"
+LASTING = SAID.replace("passing", "lasting")
 DROP = """
 const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
 const data = new DataTransfer();
@@ -92,13 +94,26 @@ class Page:
     def showing_the_model(self) -> "Page":
         """What opens next is shown as the model makes it, the face alone."""
         for name, value in (("start", "inversion"), ("output", "face")):
-            self.js(f"document.querySelector('#{name} input[value={value}]').click()")
+            choice = f"document.querySelector('#{name} input[value={value}]')"
+            self.wait(lambda: self.js(f"return !!{choice}"))  # noqa: B023
+            self.js(f"{choice}.click()")
         return self
 
     def open(self, path: Path) -> "Page":
-        self.find("#upload input[type=file]").send_keys(str(path))
-        self.wait(lambda: self.js("return document.body.dataset.visagist") == "editing")
+        upload = self.find("#upload input[type=file]")
+        self.js("arguments[0].value = ''", upload)  # as a click does: the same file again is a choice
+        upload.send_keys(str(path))
+        self.wait(lambda: self.phase == "editing")
         return self
+
+    @property
+    def phase(self) -> str:
+        return self.js("return document.body.dataset.visagist")
+
+    @property
+    def waits(self) -> bool:
+        """Whether the controls take no input."""
+        return self.js("return document.getElementById('panel').inert")
 
     @property
     def painted(self) -> int:

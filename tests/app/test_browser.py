@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from browsing import Page, served
+from browsing import SAID, Page, served
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -140,9 +140,8 @@ def test_a_file_that_is_no_picture_is_one_sentence_and_loses_nothing(page: Page,
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
     page.find("#upload input[type=file]").send_keys(str(broken))
-    said = "return document.querySelector('[data-testid=toast-text]')?.textContent"
-    page.wait(lambda: page.js(said))
-    assert page.js(said).startswith("This file is not a picture we can open")
+    page.wait(lambda: page.js(SAID))
+    assert page.js(SAID).startswith("This file is not a picture we can open")
     page.wait(lambda: page.js("return document.body.dataset.visagist") == "editing")
     assert page.js(TOUCHED) == sliders
     np.testing.assert_array_equal(page.picture, picture)
@@ -280,6 +279,5 @@ def test_a_refinement_can_be_cancelled_and_sliders_work_meanwhile(
     page.wait(lambda: not page.js(RUNS))
     page.wait(lambda: page.js(REFINE) == "fast")
     assert page.js(TOUCHED) == [0, 0.4, 0]
-    said = "return document.querySelector('[data-testid=toast-text]')?.textContent"
-    page.wait(lambda: page.js(said))
-    assert page.js(said).startswith("The refinement was cancelled")
+    page.wait(lambda: page.js(SAID))
+    assert page.js(SAID).startswith("The refinement was cancelled")

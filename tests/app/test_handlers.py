@@ -19,6 +19,7 @@ from PIL import Image
 from app.handlers import Answer, Handlers
 from app.messages import Message
 from app.starts import find_starts
+from app.toasts import GONE
 from app.wiring import Wiring
 from core.engine import Engine
 from core.images import encode_png, open_image, open_photo
@@ -345,15 +346,19 @@ def test_a_photo_without_a_face_changes_nothing(handlers: Handlers, upload: Path
     assert handlers.settle("me", SMILE)["history"] == {"length": 2, "cursor": 1}
 
 
-def test_an_expired_session_says_so_once_and_keeps_the_sliders(
+def test_an_expired_session_says_so_and_keeps_the_sliders(
     handlers: Handlers, upload: Path, photo: np.ndarray
 ) -> None:
     opened(handlers, upload)
     handlers.forget("me")
     assert len(handlers.visits) == 0
-    assert handlers.preview("me", SMILE) is None
-    with pytest.raises(gr.Error, match="open the photo again"):
-        handlers.settle("me", SMILE)
+    message = handlers.preview("me", SMILE)
+    assert message["kind"] == "gone"
+    assert message["sentence"].endswith("open the photo again.")
+    for gesture in (handlers.settle, handlers.undo, handlers.reset):
+        with pytest.raises(gr.Error, match="open the photo again") as failure:
+            gesture("me", SMILE)
+        assert failure.value.title == GONE  # by which the page knows
     upload.write_bytes(encode_png(photo))
     answers = list(handlers.open_file("me", SMILE, str(upload)))
     assert answers[-1][1] == SMILE

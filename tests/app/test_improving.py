@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from app import toasts
 from app.handlers import MAX_VISITORS, Handlers
 from app.live import HAND_SECONDS, Hands
 from app.messages import Message
 from app.ui import LAUNCH
 from core.engine import Engine
-from core.errors import Cancelled
+from core.errors import Cancelled, OutOfMemory
 from core.generators.residual import WeightShift
 from core.images import encode_png, open_image
 from core.session import EditRequest, Portrait, View
@@ -200,12 +201,28 @@ def test_a_hand_of_which_no_pause_is_told_holds_it_up_for_a_moment_only(
 
 
 def test_who_has_left_holds_nothing(handlers: Handlers) -> None:
+    handlers._hands = Hands(lambda: 0.0)
     handlers.preview(ME, SMILE)
     assert handlers._hands.busy(ME)
     handlers.forget(ME)
     assert not handlers._hands.busy(ME)
-    assert handlers.preview(ME, SMILE) is None
+    assert handlers.preview(ME, SMILE)["kind"] == "gone"
     assert not handlers._hands.busy(ME)
+
+
+def test_what_ends_it_too_early_is_told(
+    handlers: Handlers, engine: ImprovingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentences: list[str] = []
+    monkeypatch.setattr(toasts.gr, "Info", sentences.append)
+
+    def fail(*args) -> None:
+        raise OutOfMemory("There is not enough memory.")
+
+    monkeypatch.setattr(engine, "improve", fail)
+    assert [message["kind"] for message in handlers.improve(ME)][-1] == "improving"
+    assert sentences == ["There is not enough memory."]
+    assert handlers.settle(ME, SMILE)["history"]["length"] == 2
 
 
 def test_what_was_refined_meanwhile_stays(handlers: Handlers, engine: ImprovingEngine) -> None:

@@ -295,14 +295,36 @@ def test_two_faces_are_numbered_and_each_can_be_opened(fresh_engine: Engine, pho
     assert abs(first.transform.center[0] - second.transform.center[0]) > 200
 
 
-def test_no_face(tiny_engine: Engine) -> None:
-    with pytest.raises(NoFaceFound, match="No face was found"):
-        tiny_engine.open_portrait(np.full((200, 300, 3), 128, np.uint8))
+@pytest.mark.parametrize(
+    ("level", "words"), [(180, ["turned", "covered", "cut off by the frame"]), (8, ["very dark"])]
+)
+def test_no_face(tiny_engine: Engine, level: int, words: list[str]) -> None:
+    with pytest.raises(NoFaceFound, match="No face was found") as caught:
+        tiny_engine.open_portrait(np.full((200, 300, 3), level, np.uint8))
+    assert not [word for word in words if word not in str(caught.value)]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_photo_that_lies_turned_is_edited_as_it_lies(
+    fresh_engine: Engine, photo: np.ndarray, turns: int
+) -> None:
+    request = EditRequest({"smile": 2.0}, view=View("photo", "photo"))
+    upright, turned = (np.ascontiguousarray(p) for p in (photo[:, :400], np.rot90(photo[:, :400], turns)))
+    portraits = [fresh_engine.open_portrait(picture) for picture in (upright, turned)]
+    # The same face the same way up, though the second photo was turned to find it.
+    assert np.abs(portraits[0].crop.astype(int) - portraits[1].crop).mean() < 12
+    changes = [
+        np.abs(fresh_engine.edit(portrait, request).astype(int) - portrait.photo).max(2) > 2
+        for portrait in portraits
+    ]
+    there, back = changes[0], np.rot90(changes[1], -turns)
+    assert there.any()
+    assert (there & back).sum() > 0.8 * (there | back).sum()
 
 
 @pytest.mark.parametrize("face", [1, -1, 99])
 def test_a_face_number_that_does_not_exist(tiny_engine: Engine, photo: np.ndarray, face: int) -> None:
-    with pytest.raises(NoFaceFound, match=f"no face number {face}; this photo shows one face, number 0"):
+    with pytest.raises(NoFaceFound, match=f"no face number {face + 1}; this photo shows one face"):
         tiny_engine.open_portrait(photo, face)
 
 

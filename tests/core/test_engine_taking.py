@@ -252,7 +252,7 @@ def test_what_cannot_be_resumed(fresh_engine: Engine, portrait: Portrait) -> Non
             resumed(fresh_engine, portrait, residuals={"best": residual})
     with pytest.raises(BadRequest, match="another model"):
         resumed(fresh_engine, portrait, w_plus=np.zeros((18, 512), np.float32))
-    with pytest.raises(NoFaceFound, match="no face number 1"):
+    with pytest.raises(NoFaceFound, match="no face number 2"):
         resumed(fresh_engine, portrait, face=1)
     with pytest.raises(BadImage):
         resumed(fresh_engine, portrait, photo=portrait.photo[..., 0])

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from core.config import FFHQ_TEMPLATE, AlignmentTemplate
-from core.faces.alignment import MAX_FACES, CropTransform, crop, crop_transform, find_faces, to_crop
+from core.faces.alignment import (
+    MAX_FACES,
+    CropTransform,
+    crop,
+    crop_transform,
+    find_faces,
+    to_crop,
+    to_photo,
+)
 
 # A square tighter than FFHQ's.
 TIGHT = AlignmentTemplate(scale=0.54, shift=0.43)
@@ -67,6 +75,7 @@ def test_points_map_by_one_complex_division_and_back(size: int) -> None:
     assert np.allclose(as_complex(mapped.astype(float)), expected, atol=1e-3)
     back = cv2.transform(mapped[None].astype(float), cv2.invertAffineTransform(transform.matrix(size)))[0]
     assert np.allclose(back, points, atol=1e-3)
+    assert np.allclose(to_photo(mapped, transform, size), points, atol=1e-3)
 
 
 @pytest.mark.parametrize("factor", [2.0, 0.3, 1j, np.exp(0.7j), 1.7 * np.exp(-2.1j)])

@@ -43,6 +43,12 @@ def blob(x: float, y: float, radius: float, size: int = SIZE) -> np.ndarray:
     return np.exp(-((u - x) ** 2 + (v - y) ** 2) / (2 * radius**2)).astype(np.float32)[:, :, None]
 
 
+def quarter(transform: CropTransform, width: int) -> CropTransform:
+    """In the photo after np.rot90, which takes (x, y) to (y, width - 1 - x)."""
+    (x, y), (hx, hy) = transform.center, transform.half_side
+    return CropTransform((y, width - 1 - x), (hy, -hx))
+
+
 # --- the mask ----------------------------------------------------------------------------------------
 
 
@@ -359,3 +365,21 @@ def test_no_wall_is_bared_below_a_crown_that_the_crop_cuts() -> None:
     crown = (slice(4, 22), slice(110, 146))
     assert photo[crown].mean() < 100
     assert result[crown].mean() < 125
+
+
+@pytest.mark.parametrize("paste", [paste_change, paste_rendering])
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_photo_that_lies_turned_is_pasted_as_it_lies(
+    photo: np.ndarray, transform: CropTransform, region: np.ndarray, face: np.ndarray, paste, turns: int
+) -> None:
+    base = face.astype(np.float32)
+    edited = base + 40 * blob(30, 40, 6) * (1, 0.5, -0.5)
+    picture = photo[:, 40:]  # not square, so that no turn takes it onto itself
+    turned = CropTransform((transform.center[0] - 40, transform.center[1]), transform.half_side)
+    upright = paste(picture, turned, face, base, edited, region)
+    assert np.abs(upright.astype(int) - picture).max() > 20
+    for _ in range(turns):
+        turned = quarter(turned, picture.shape[1])
+        picture = np.ascontiguousarray(np.rot90(picture))
+    again = np.rot90(paste(picture, turned, face, base, edited, region), -turns)
+    assert np.abs(again.astype(int) - upright).max() <= 1
