@@ -4,6 +4,7 @@
 // 'visagist:said' {sentence, gone}, 'visagist:away' and 'visagist:back'.
 (() => {
   const AGAIN_MS = 1000; // between two looks for the server
+  const IDLE_MS = 5000; // and where nothing is asked: a visitor should know before they move anything
   const LONG_MS = 6000; // an answer that takes longer is looked after
   const UNFORESEEN = "Something failed on our side; nothing you had is lost, so try once more.";
   const UNANSWERED = "The server did not answer; try once more.";
@@ -49,6 +50,7 @@
 
   const look = () => (looking ??= wait());
   window.addEventListener("offline", look);
+  setInterval(() => { if (!document.hidden) look(); }, IDLE_MS);
 
   // Whatever was asked has no answer; whether it is a moment's or the server's absence, a look shows.
   function miss(error) {

@@ -300,7 +300,8 @@ document.addEventListener("dblclick", (event) => {
 
 async function download(format) {
   if (state.phase !== "editing") return;
-  const answer = await server.export({ token: state.token, format, request: state.request });
+  const notes = document.querySelector("[data-keep-notes]").checked;
+  const answer = await server.export({ token: state.token, format, request: state.request, notes });
   // Of a call that failed Gradio makes nothing at all.
   if (!answer || answer.error) { say(answer?.error ?? "The server did not answer; try once more."); return; }
   // The browser's own decoder: a project of a large photo has a hundred million characters.
@@ -310,6 +311,9 @@ async function download(format) {
   link.download = answer.name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  const said = document.querySelector("#export .v-said"); // what the file keeps of the photo's
+  said.textContent = answer.said ?? "";
+  said.hidden = !answer.said;
 }
 
 // ---- gestures and actions -------------------------------------------------------------------

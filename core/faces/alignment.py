@@ -28,10 +28,11 @@ WEAK_SCORE = 0.2
 
 @dataclass(frozen=True)
 class Face:
-    """box: (left, top, right, bottom); landmarks: (68, 2) float32, iBUG order."""
+    """box: (left, top, right, bottom); landmarks: (68, 2) float32, iBUG order; score: HOG's, above 0."""
 
     box: tuple[int, int, int, int]
     landmarks: np.ndarray
+    score: float = 1.0
 
     @property
     def area(self) -> int:
@@ -98,18 +99,26 @@ def find_faces(photo: np.ndarray) -> tuple[Face, ...]:
     # Faces under 80 px need one upsampling; it is cheap exactly when the picture is small.
     boxes = _detect(photo, min(1.0, DETECTION_SIDE / side), upsample=int(side <= 400))
     boxes = boxes or _detect(photo, min(1.0, THOROUGH_SIDE / side), upsample=0)
-    faces = [Face(box, find_landmarks(photo, box)) for box in boxes]
+    faces = [Face(box, find_landmarks(photo, box), score) for box, score in boxes]
     return tuple(sorted(faces, key=lambda face: -face.area)[:MAX_FACES])
 
 
-def _detect(photo: np.ndarray, scale: float, upsample: int) -> list[tuple[int, int, int, int]]:
+def _detect(photo: np.ndarray, scale: float, upsample: int) -> list[tuple[tuple[int, int, int, int], float]]:
     if scale < 1.0:
         small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     else:
         small = photo
     found, scores, _ = _detector().run(np.ascontiguousarray(small), upsample)
     return [
-        (round(r.left() / scale), round(r.top() / scale), round(r.right() / scale), round(r.bottom() / scale))
+        (
+            (
+                round(r.left() / scale),
+                round(r.top() / scale),
+                round(r.right() / scale),
+                round(r.bottom() / scale),
+            ),
+            float(score),
+        )
         for r, score in zip(found, scores, strict=True)
         if score >= min(WEAK_SCORE, max(scores))
     ]

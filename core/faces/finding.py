@@ -6,13 +6,14 @@ Images here are HWC uint8 RGB, [0, 255]; coordinates are (x, y) in photo pixels.
 """
 
 import dataclasses
+import math
 
 import cv2
 import numpy as np
 
 from core.config import AlignmentTemplate
 from core.faces import alignment, yunet
-from core.faces.alignment import MAX_FACES, CropTransform, Face, oriented_square
+from core.faces.alignment import MAX_FACES, CropTransform, Face, crop, oriented_square
 from core.faces.yunet import Sighting
 
 # The second look is at squares of these sides: in the larger one YuNet sees small faces, in the smaller one
@@ -31,13 +32,33 @@ HOG_BOX = AlignmentTemplate(scale=0.55, shift=0.35)
 PATCH = 400
 # YuNet sees it again in the same patch, of such sides, as its points of a face that leans are rough.
 SMALLEST_PATCH, LARGEST_PATCH = 96, 320
+# Upright, faces that were covered, small or cut score above .86, patterns without one up to .75.
+SURE = 0.8
+# Finds of HOG that all score less may be chins of faces upside down; they stay where YuNet sees nothing.
+DOUBTFUL = 0.3
+# From how far on HOG's finds get landmarks of an upright patch: those of its own are right up to there.
+LEANING = math.radians(20)
 # Faces are about as large as the largest of them down to this share of its width: HOG's sizes lie 6/5 apart.
 ALIKE = 0.75
 
 
 def search(photo: np.ndarray) -> tuple[Face, ...]:
     """All faces, at most MAX_FACES, as `numbered`."""
-    return numbered(alignment.find_faces(photo) or second_look(photo))
+    found = alignment.find_faces(photo)
+    if all(face.score < DOUBTFUL for face in found):
+        return numbered(second_look(photo) or found)
+    return numbered(tuple(_stood_up(photo, face) for face in found))
+
+
+def _stood_up(photo: np.ndarray, face: Face) -> Face:
+    """A face of HOG's; of one that leans further than dlib's landmarks follow, they are found upright."""
+    left, top, right, bottom = face.box
+    around = CropTransform(((left + right) / 2, (top + bottom) / 2), (float(right - left), 0.0))
+    seen = _look_at(photo, around)
+    seen = None if seen is None else _seen_again(photo, seen)
+    if seen is None or abs(math.atan2(*_around(seen.points).half_side[::-1])) < LEANING:
+        return face
+    return dataclasses.replace(face, landmarks=_face(photo, seen.points, 1.0).landmarks)
 
 
 def numbered(faces: tuple[Face, ...]) -> tuple[Face, ...]:
@@ -115,7 +136,7 @@ def _seen(copy: np.ndarray, turn: tuple[int, int], border: float) -> list[Sighti
     view = CropTransform(((width - 1) / 2, (height - 1) / 2), (half * turn[0], half * turn[1]))
     found: list[Sighting] = []
     for size in sorted({max(SMALLEST_VIEW, min(longest, LARGEST_VIEW)), SMALLEST_VIEW}):
-        for sighting in yunet.look(alignment.crop(copy, view, size)):
+        for sighting in yunet.look(crop(copy, view, size)):
             points = alignment.to_photo(sighting.points, view, size)
             if ((points >= -0.5) & (points <= (width - 0.5, height - 0.5))).all(1).sum() >= 2:
                 found.append(dataclasses.replace(sighting, points=points))
@@ -130,21 +151,26 @@ def _around(points: np.ndarray) -> CropTransform:
 
 
 def _seen_again(copy: np.ndarray, sighting: Sighting) -> Sighting | None:
-    """The face as YuNet sees it upright by its points, and again by those; None: then it is not seen."""
+    """The face as YuNet sees it upright by its points, and again by those; None: it is hardly seen then."""
     for _ in range(2):
-        around = _around(sighting.points)
-        size = int(np.clip(around.side, SMALLEST_PATCH, LARGEST_PATCH))
-        middle = (size - 1) / 2
-        seen = yunet.look(alignment.crop(copy, around, size))
-        near = [again for again in seen if np.abs(again.points[2] - middle).max() < size / 4]
-        if not near:
+        again = _look_at(copy, _around(sighting.points))
+        if again is None:
             return None
-        sighting = dataclasses.replace(near[0], points=alignment.to_photo(near[0].points, around, size))
-    return sighting
+        sighting = again
+    return sighting if sighting.score >= SURE else None
+
+
+def _look_at(photo: np.ndarray, around: CropTransform) -> Sighting | None:
+    """The surest face whose nose is in the middle half of a square, in the photo's pixels."""
+    size = int(np.clip(around.side, SMALLEST_PATCH, LARGEST_PATCH))
+    for seen in yunet.look(crop(photo, around, size)):
+        if np.abs(seen.points[2] - (size - 1) / 2).max() < size / 4:
+            return dataclasses.replace(seen, points=alignment.to_photo(seen.points, around, size))
+    return None
 
 
 def _different(found: list[Sighting]) -> list[Sighting]:
-    """The surest sighting of each face: others' noses lie nearer than its eyes to its mouth."""
+    """The surest sighting of each face: of the same face are noses less than eye to mouth apart."""
     kept: list[Sighting] = []
     for sighting in sorted(found, key=lambda sighting: -sighting.score):
         nose = sighting.points[2]
@@ -156,7 +182,7 @@ def _different(found: list[Sighting]) -> list[Sighting]:
 def _face(photo: np.ndarray, points: np.ndarray, gain: float) -> Face:
     """dlib's landmarks in an upright patch around YuNet's points (5, 2), and an upright box in the photo."""
     around = _around(points)
-    patch = _brightened(alignment.crop(photo, around, PATCH), gain)
+    patch = _brightened(crop(photo, around, PATCH), gain)
     inner = (PATCH // 4, PATCH // 4, PATCH * 3 // 4, PATCH * 3 // 4)
     landmarks = alignment.to_photo(alignment.find_landmarks(patch, inner), around, PATCH)
     (x, y), half = around.center, around.side / 4

@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 
 FILE = Path(__file__).resolve().parents[2] / "assets" / "yunet" / "face_detection_yunet_2023mar.onnx"
-# Chosen on faces that were turned, shrunk and covered, and on pictures without a face:
-# `python -m training.judging.finding`.
+# Low, since a face that leans or is small scores little until it is seen upright and near.
 LEAST_SCORE = 0.6
 OVERLAP = 0.3
 MOST_FACES = 100

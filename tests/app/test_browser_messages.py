@@ -1,5 +1,9 @@
 """Whatever fails is told where the visitor looks, in headless Chromium; and nothing is lost by it."""
 
+import contextlib
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -8,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import DROP, LASTING, SAID, Page, served
+from browsing import DROP, LASTING, PATIENCE, SAID, Page, served
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from app import handlers, ui
-from app.ui import serve
 from core.engine import Engine
 from core.images import encode_png
 
@@ -238,26 +241,41 @@ def test_what_broke_off_goes_on(
     page.wait(lambda: page.find(".v-finding").is_displayed())
 
 
-def test_a_server_that_stops_and_starts_again(
-    browser: webdriver.Chrome, tiny_engine: Engine, portrait: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    server = serve(tiny_engine, port=None, block=False)
-    page = Page(browser, server.local_url).showing_the_model().open(portrait)
-    smile(page, 0.5)
-    page.wait(lambda: page.entries == ["0", "1"])
-    picture = page.picture
-    server.close()
+@contextmanager
+def launched(bundle: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The app in a process of its own, once it answers."""
+    command = [sys.executable, "launch.py", "--model", str(bundle), "--device", "cpu", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ui.HERE.parent, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(10 * PATIENCE):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_server_that_is_killed_and_starts_again(
+    browser: webdriver.Chrome, tiny_bundle_dir: Path, portrait: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with launched(tiny_bundle_dir, port):
+        page = Page(browser, f"http://127.0.0.1:{port}").showing_the_model().open(portrait)
+        smile(page, 0.5)
+        page.wait(lambda: page.entries == ["0", "1"])
+        picture = page.picture
     page.wait(lambda: away(page))  # nobody touched anything
     assert page.waits
-    server = serve(tiny_engine, port=server.server_port, block=False)
-    page.wait(lambda: page.phase == "gone")  # it is another one, and has no portrait
-    np.testing.assert_array_equal(page.picture, picture)
-    page.open(portrait)
-    page.wait(lambda: page.entries == ["0", "1"])
-    assert page.js(SMILES) == 0.5
-    server.close()
+    with launched(tiny_bundle_dir, port):
+        page.wait(lambda: page.phase == "gone")  # it is another one, and has no portrait
+        np.testing.assert_array_equal(page.picture, picture)
+        page.open(portrait)
+        page.wait(lambda: page.entries == ["0", "1"])
+        assert page.js(SMILES) == 0.5
 
 
 # ---- photos on their way in -----------------------------------------------------------------------
@@ -267,8 +285,8 @@ def test_who_waits_in_line_sees_that_they_wait(
     browser: webdriver.Chrome, address: str, portrait: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the choice of the photo on, however long the server takes to say anything."""
-    begins, open_image = threading.Event(), handlers.open_image
-    monkeypatch.setattr(handlers, "open_image", lambda path: begins.wait(60) and open_image(path))
+    begins, open_photo = threading.Event(), handlers.open_photo
+    monkeypatch.setattr(handlers, "open_photo", lambda *given: begins.wait(60) and open_photo(*given))
     page = Page(browser, address)
     page.find("#upload input[type=file]").send_keys(str(portrait))
     page.wait(lambda: page.phase == "opening")

@@ -61,14 +61,26 @@ def test_a_photo_of_several_is_numbered_left_to_right(photo: np.ndarray) -> None
 # --- the second look ---------------------------------------------------------------------------------
 
 
-def test_the_second_detector_is_not_asked_where_the_first_finds(
+def test_where_the_first_detector_finds_upright_faces_they_stay_as_they_are(
     photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (first,) = find_faces(photo)
-    monkeypatch.setattr(yunet, "look", lambda _: pytest.fail("is asked"))
+    monkeypatch.setattr(finding, "second_look", lambda _: pytest.fail("is asked"))
     (found,) = search(photo)
     assert found.box == first.box
     assert np.array_equal(found.landmarks, first.landmarks)
+
+
+def test_where_the_first_detector_is_doubtful_the_second_one_decides(
+    photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sure, doubtful = (Face((0, 0, 90, 90), np.zeros((68, 2), np.float32), score) for score in (0.9, 0.1))
+    wall = np.full((300, 200, 3), 180, np.uint8)
+    for found, wanted in (((sure, doubtful), 2), ((doubtful,), 1)):
+        monkeypatch.setattr(alignment, "find_faces", lambda _, found=found: found)
+        assert len(search(wall)) == wanted  # nothing else is seen
+    (face,) = search(photo)
+    assert 120 < face.box[0] < 224 < face.box[2] < 330
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
@@ -94,6 +106,15 @@ def test_a_leaning_head(photo: np.ndarray, landmarks: np.ndarray, degrees: int) 
     assert find_faces(turned) == ()
     (found,) = search(turned)
     assert apart(found.landmarks, landmarks @ matrix[:, :2].T + matrix[:, 2]) < 0.1
+
+
+def test_a_leaning_head_that_the_first_detector_finds(photo: np.ndarray, landmarks: np.ndarray) -> None:
+    matrix = cv2.getRotationMatrix2D((225, 115), -30, 1.0)  # hers leans by 15 degrees that way already
+    turned = cv2.warpAffine(photo, matrix, (460, 400), borderMode=cv2.BORDER_REPLICATE)
+    wanted = landmarks @ matrix[:, :2].T + matrix[:, 2]
+    (first,), (found,) = find_faces(turned), search(turned)
+    assert found.box == first.box
+    assert apart(found.landmarks, wanted) < 0.04 < apart(first.landmarks, wanted)
 
 
 def test_a_small_face_in_a_large_photo(photo: np.ndarray, landmarks: np.ndarray) -> None:
