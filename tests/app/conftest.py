@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import chromium
+from browsing import Page, chromium, served
 from selenium import webdriver
 
 from core.checkpoints import Bundle, load_bundle, save_bundle
@@ -25,10 +25,23 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 
 @pytest.fixture(scope="module")
+def address(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of the app on the tiny model."""
+    with served(tiny_engine, tmp_path_factory.mktemp("gradio")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
 def portrait(photo: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photos") / "astronaut.png"
     path.write_bytes(encode_png(photo))
     return path
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, address: str, portrait: Path) -> Page:
+    """A photo is open in the browser."""
+    return Page(browser, address).showing_the_model().open(portrait)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import Page, served
+from browsing import Page
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -17,17 +17,6 @@ pytestmark = pytest.mark.browser
 SMILE, BOX = "#slider-smile input[type=range]", "#slider-smile input[type=number]"
 VALUE = "return Number(document.querySelector(arguments[0]).value)"
 CURRENT = "return document.querySelector('.v-history [aria-current]')?.textContent"
-
-
-@pytest.fixture(scope="module")
-def address(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tiny_engine, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
-
-
-@pytest.fixture
-def page(browser: webdriver.Chrome, address: str, portrait: Path) -> Page:
-    return Page(browser, address).showing_the_model().open(portrait)
 
 
 # ---- one value ------------------------------------------------------------------------------------
@@ -45,6 +34,11 @@ def type_in(page: Page, text: str) -> None:
     box.send_keys(text or Keys.DELETE)
 
 
+def last(asked: list[float]) -> float | None:
+    """The last value that moved the face: the identity meter asks for the unmoved one whenever it likes."""
+    return next((value for value in reversed(asked) if value), None)
+
+
 TYPED = {"": 2, "-": 2, "30": 3, "-99": -3, ".33": 0.35, "1e9": 3, "1.5": 1.5, "0": 0}
 
 
@@ -53,7 +47,7 @@ def test_box_track_and_picture_say_the_same(
     page: Page, tiny_engine: Engine, leave: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
-    edit = tiny_engine.edit
+    edit, untouched = tiny_engine.edit, page.picture
 
     def listen(portrait, request):
         asked.append(request.sliders.get("smile", 0))
@@ -62,11 +56,14 @@ def test_box_track_and_picture_say_the_same(
     monkeypatch.setattr(tiny_engine, "edit", listen)
     for text, value in TYPED.items():
         type_in(page, "2")
-        page.wait(lambda: asked and asked[-1] == 2)
+        page.wait(lambda: last(asked) == 2)
         type_in(page, text)
         page.find(BOX).send_keys(leave)
         page.wait(lambda: values(page) == (value, f"{value:g}"))  # noqa: B023
-        page.wait(lambda: asked[-1] == value)  # noqa: B023
+        if value:
+            page.wait(lambda: last(asked) == value)  # noqa: B023
+        else:
+            page.wait(lambda: np.array_equal(page.picture, untouched))
     on_the_way = {0, 0.3, 1}
     assert set(asked) <= {2, *on_the_way, *TYPED.values()}  # nothing that the slider cannot show
     page.press("r")

@@ -30,12 +30,6 @@ Object.defineProperty(window, "localStorage", {get() { throw new DOMException("n
 """
 
 
-@pytest.fixture(scope="module")
-def address(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tiny_engine, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
-
-
 @pytest.fixture
 def page(browser: webdriver.Chrome, address: str, portrait: Path) -> Iterator[Page]:
     page = Page(browser, address).showing_the_model().open(portrait)

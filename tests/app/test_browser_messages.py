@@ -28,17 +28,6 @@ GENERAL = "Something failed on our side; nothing you had is lost, so try once mo
 CLOSE = ".v-passing [data-action=unsay]"
 
 
-@pytest.fixture(scope="module")
-def address(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tiny_engine, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
-
-
-@pytest.fixture
-def page(browser: webdriver.Chrome, address: str, portrait: Path) -> Page:
-    return Page(browser, address).showing_the_model().open(portrait)
-
-
 @pytest.fixture
 def wall(tmp_path: Path) -> Path:
     """A photo without a face."""
