@@ -15,12 +15,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from core.checkpoints import load_bundle
-from core.inversion.bundled import descents_of
 from core.models.iterative_inverter import Seen
 from training.data.sampled import shard_files
 from training.data.samples import Samples
-from training.loops.iterative_parts import first_inverter, passes_of
+from training.loops.iterative_parts import descending, first_inverter, passes_of
 from training.loops.loop import autocast, pick_device
 
 BATCH = 10
@@ -60,10 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--faces", type=int, default=500, help="of a shard")
     args = parser.parse_args(argv)
     pick_device("cpu")
-    bundle = load_bundle(args.bundle)
-    descents = descents_of(bundle, torch.bfloat16)
-    if descents is None:
-        raise SystemExit("That bundle does not descend.")
+    bundle, descents = descending(args.bundle)
     passes = passes_of(descents, first_inverter(bundle, args.trunk, None).eval())
     args.out.mkdir(parents=True, exist_ok=True)
     for number in range(args.first, args.first + args.shards):

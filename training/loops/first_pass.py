@@ -19,13 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.checkpoints import load_bundle
-from core.inversion.bundled import descents_of
 from core.inversion.descents import Descents
 from core.models.iterative_inverter import IterativeInverter, Seen
 from training.data.aligned import AlignedFaces
 from training.data.seen import read_seen
-from training.loops.iterative_parts import first_inverter, passes_of, save_weights, validate
+from training.loops.iterative_parts import descending, first_inverter, passes_of, save_weights, validate
 from training.loops.loop import Average, Log, Run, autocast, pick_device
 from training.loops.visibility import visible
 
@@ -89,10 +87,7 @@ def take(seen: Seen, rows: Tensor) -> Seen:
 def train(args: argparse.Namespace) -> None:
     pick_device("cpu")
     torch.manual_seed(args.seed)
-    bundle = load_bundle(args.bundle)
-    descents = descents_of(bundle, torch.bfloat16)
-    if descents is None:
-        raise SystemExit("That bundle does not descend; the inverter shall begin where descent goes on.")
+    bundle, descents = descending(args.bundle)
     trainer = Trainer(descents, first_inverter(bundle, args.trunk, 1), args.rate, args.decay)
     coordinates, seen = read_seen(args.seen)
     faces = AlignedFaces.open(args.faces)

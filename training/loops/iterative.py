@@ -27,9 +27,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.checkpoints import Bundle, load_bundle
+from core.checkpoints import Bundle
 from core.images import to_tensor
-from core.inversion.bundled import descents_of
 from core.inversion.descents import Descents
 from core.inversion.losses import OpeningLoss
 from core.models.iterative_inverter import IterativeInverter
@@ -38,7 +37,7 @@ from training.data.batches import MIRROR
 from training.data.sampled import read_codes
 from training.data.samples import Samples
 from training.judging.opened import file_name
-from training.loops.iterative_parts import first_inverter, passes_of, save_weights, validate
+from training.loops.iterative_parts import descending, first_inverter, passes_of, save_weights, validate
 from training.loops.latent_discriminator import LatentAdversary
 from training.loops.loop import Average, Log, Run, autocast, pick_device
 from training.loops.visibility import visible
@@ -229,10 +228,7 @@ class Trainer:
 def train(args: argparse.Namespace) -> None:
     pick_device("cpu")
     torch.manual_seed(args.seed)
-    bundle = load_bundle(args.bundle)
-    descents = descents_of(bundle, torch.bfloat16)
-    if descents is None:
-        raise SystemExit("That bundle does not descend; the inverter is taught by descent's own loss.")
+    bundle, descents = descending(args.bundle)
     inverter = first_inverter(bundle, args.trunk, args.passes).requires_grad_(True)
     inverter.trunk.requires_grad_(not args.frozen_trunk)
     trainer = Trainer(descents, inverter, args.rate, args.latent_adversarial)

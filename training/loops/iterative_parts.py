@@ -8,15 +8,25 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from core.checkpoints import Bundle
+from core.checkpoints import Bundle, load_bundle
 from core.files import replacing
 from core.images import to_tensor
+from core.inversion.bundled import descents_of
 from core.inversion.descents import Descents
 from core.inversion.passes import Passes
 from core.models.iterative_inverter import IterativeInverter
 from core.network_config import IterativeInverterConfig
 from training.data.aligned import AlignedFace
 from training.loops.loop import autocast, sheet
+
+
+def descending(folder: Path) -> tuple[Bundle, Descents]:
+    """A bundle, and its descents in bfloat16. Raises: SystemExit where it opens photos by other means."""
+    bundle = load_bundle(folder)
+    descents = descents_of(bundle, torch.bfloat16)
+    if descents is None:
+        raise SystemExit("That bundle does not open photos by descent, which inverters are taught for.")
+    return bundle, descents
 
 
 def passes_of(descents: Descents, inverter: IterativeInverter) -> Passes:

@@ -29,8 +29,7 @@ def seen(
     """A folder of two shards, made by the command."""
     bundle = SimpleNamespace(generator=tiny_mobile)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "load_bundle", lambda folder: bundle)
-        patch.setattr(store, "descents_of", lambda bundle, dtype: descents)
+        patch.setattr(store, "descending", lambda folder: (bundle, descents))
         patch.setattr(store, "first_inverter", lambda bundle, trunk, passes: inverter)
         words = ["--bundle", "b", "--out", str(tmp_path / "seen"), "--faces", str(FACES)]
         store.main([*words, "--shards", "1"])
@@ -108,8 +107,7 @@ def test_a_run_writes_weights_and_goes_on(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(first_pass, "load_bundle", lambda folder: None)
-    monkeypatch.setattr(first_pass, "descents_of", lambda bundle, dtype: descents)
+    monkeypatch.setattr(first_pass, "descending", lambda folder: (None, descents))
     monkeypatch.setattr(first_pass, "first_inverter", lambda bundle, trunk, passes: inverter)
     monkeypatch.setattr(first_pass.AlignedFaces, "open", lambda path: Faces())
     monkeypatch.setattr(first_pass, "HELD", 4)

@@ -15,7 +15,7 @@ from core.images import to_array, to_tensor
 from core.inversion.descents import Descents
 from core.inversion.losses import OpeningLoss, OpeningWeights
 from core.models.iterative_inverter import IterativeInverter
-from training.loops import iterative
+from training.loops import iterative, iterative_parts
 from training.loops.bundle import with_inverter
 from training.loops.iterative import Batch, Data, Trainer, mirror
 
@@ -165,8 +165,7 @@ def test_a_run_goes_on_and_its_weights_go_into_a_bundle(
         iterative_inverter=inverter.config,
     )
     bundle = Bundle.of(config, tiny_mobile, iterative_inverter=inverter)
-    monkeypatch.setattr(iterative, "load_bundle", lambda folder: bundle)
-    monkeypatch.setattr(iterative, "descents_of", lambda bundle, dtype: descents)
+    monkeypatch.setattr(iterative, "descending", lambda folder: (bundle, descents))
     monkeypatch.setattr(iterative.AlignedFaces, "open", lambda path: Faces())
     monkeypatch.setattr(iterative, "REPORT", 1)
     out = tmp_path / "run"
@@ -186,3 +185,10 @@ def test_a_run_goes_on_and_its_weights_go_into_a_bundle(
     assert made.config.start is None
     for name, tensor in second["average"].items():
         assert torch.equal(made.iterative_inverter.state_dict()[name], tensor.half().float()), name
+
+
+def test_a_bundle_that_does_not_descend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(iterative_parts, "load_bundle", lambda folder: None)
+    monkeypatch.setattr(iterative_parts, "descents_of", lambda bundle, dtype: None)
+    with pytest.raises(SystemExit, match="does not open photos by descent"):
+        iterative_parts.descending(Path("b"))
