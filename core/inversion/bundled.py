@@ -36,6 +36,7 @@ def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
     face_network = DlibFaceNetwork.load(Path(model_file("dlib_face_recognition_resnet_model_v1.dat")))
     if start is not None:
         _check_start(bundle, start.config, face_network, len(whitening.basis))
+        start = start.to(device)
     if iterative is not None:
         _check_iterative(bundle, iterative.config, len(whitening.basis))
     for network in (face_network, bundle.lpips, *(() if iterative is None else (iterative,))):
@@ -44,13 +45,13 @@ def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
     free = bundle.generator.followed(SIZE)
     passes = None
     if iterative is not None:
-        passes = Passes(iterative.to(device), face_network, synthesis, whitening, free)
+        passes = Passes(iterative.to(device), face_network, synthesis, whitening, start, free)
     return Descents(
         synthesis,
         whitening,
         face_network,
         bundle.lpips.to(device),
-        None if start is None else start.to(device),
+        start,
         passes,
         free,
         dtype,

@@ -12,7 +12,7 @@ from core.images import to_tensor
 from core.inversion.descent import Descent, DescentSettings, Synthesis
 from core.inversion.losses import OpeningLoss, OpeningWeights
 from core.inversion.passes import Passes
-from core.inversion.start import Start, start_features
+from core.inversion.start import Start, chip_outputs, start_features
 from core.inversion.whitening import Whitening
 from core.models.lpips import Lpips
 
@@ -24,8 +24,8 @@ SIZE = 256
 class Descents:
     """Makes the descents of one model. Its networks are frozen, on one device; any thread may call.
 
-    synthesis: makes pictures of SIZE px. start, passes: say where to begin, the latter if there are both, the
-    mean if there is neither. dtype: networks compute in it. free: as for `Descent`.
+    synthesis: makes pictures of SIZE px. start, passes: say where to begin, the mean if there is neither;
+    passes begin from a start of their own. dtype: networks compute in it. free: as for `Descent`.
     """
 
     synthesis: Synthesis
@@ -69,5 +69,5 @@ class Descents:
             if self.passes is not None:
                 return self.passes(photo)[0].float()
             assert self.start is not None
-            features = start_features(self.face_network, photo)
+            features = start_features(photo, chip_outputs(self.face_network, photo))
         return self.start(features.float())[0]

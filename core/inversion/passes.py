@@ -1,13 +1,13 @@
 """From a photo to its code in a few passes of an `IterativeInverter`, each of which compares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from core.faces.dlib_network import DlibFaceNetwork
 from core.inversion.descent import Synthesis
-from core.inversion.start import fixed_chips
+from core.inversion.start import Start, chip_outputs, start_features
 from core.inversion.whitening import Whitening
 from core.models.iterative_inverter import IterativeInverter, Seen
 
@@ -21,10 +21,13 @@ class Passes:
         face_network: DlibFaceNetwork,
         synthesis: Synthesis,
         whitening: Whitening,
+        start: Start | None = None,
         free: int | None = None,
     ) -> None:
-        """synthesis: makes pictures of the side that the inverter sees; free: as for `Descent`."""
-        self.inverter, self._face_network = inverter, face_network
+        """synthesis: makes pictures of the side that the inverter sees; start: says what the first pass
+        compares with, None: the mean face; free: as for `Descent`.
+        """
+        self.inverter, self._face_network, self._start = inverter, face_network, start
         self._synthesis, self._whitening, self._free = synthesis, whitening, free
 
     def __call__(self, photos: Tensor) -> Tensor:
@@ -33,19 +36,38 @@ class Passes:
         return last
 
     def steps(self, photos: Tensor, passes: int) -> Iterator[Tensor]:
-        """The coordinates (B, L, K) after each pass; gradients stay within a pass.
-
-        The first pass compares with the mean face, whose code is all zeros.
-        """
-        photo = self.look(photos)
-        v = photos.new_zeros(len(photos), *self._whitening.mean.shape[:1], len(self._whitening.basis))
-        for i in range(passes):
+        """The coordinates (B, L, K) after each pass; gradients stay within a pass."""
+        photo, v = self.begin(photos)
+        for _ in range(passes):
             v = v.detach()
+            v = self._followed(self.inverter(photo, self.look(self.pictures(v)), v))
+            yield v
+
+    def begin(self, photos: Tensor) -> tuple[Seen, Tensor]:
+        """What is seen of photos, and the coordinates (B, L, K) to begin with."""
+        photos = photos.float()  # chips are not cut out of anything narrower
+        with torch.no_grad():
+            outputs = chip_outputs(self._face_network, photos)
+        seen = self.inverter.look(photos, _descriptors(outputs))
+        v = photos.new_zeros(len(photos), len(self._whitening.basis))
+        if self._start is not None:
             # As descent has it: codes and styles are never narrower than float32.
             with torch.no_grad(), torch.autocast(photos.device.type, enabled=False):
-                picture = self._synthesis(self._whitening.codes((v if i else v[:1]).float()))
-            v = self._followed(self.inverter(photo, self.look(picture).expand(len(photos)), v))
-            yield v
+                v = self._start(start_features(photos, outputs).float())
+        return seen, v[:, None].expand(-1, len(self._whitening.mean), -1)
+
+    @torch.no_grad()
+    def pictures(self, v: Tensor) -> Tensor:
+        """Coordinates (B, L, K) -> (B, 3, S, S), nominally [-1, 1]."""
+        with torch.autocast(v.device.type, enabled=False):
+            return self._synthesis(self._whitening.codes(v.float()))
+
+    def look(self, pictures: Tensor) -> Seen:
+        """(B, 3, S, S) in [-1, 1] -> what the inverter is given of them."""
+        pictures = pictures.float()
+        with torch.no_grad():
+            outputs = chip_outputs(self._face_network, pictures)
+        return self.inverter.look(pictures, _descriptors(outputs))
 
     def _followed(self, v: Tensor) -> Tensor:
         """(B, L, K), the codes that are not free at what the free ones share."""
@@ -54,9 +76,7 @@ class Passes:
         free = v[:, : self._free]
         return torch.cat([free, free.mean(1, keepdim=True).expand_as(v[:, self._free :])], 1)
 
-    def look(self, pictures: Tensor) -> Seen:
-        """(B, 3, S, S) in [-1, 1] -> what the inverter is given of them."""
-        pictures = pictures.float()  # chips are not cut out of anything narrower
-        with torch.no_grad():
-            descriptors = [self._face_network(chips)[0] for chips in fixed_chips(pictures)]
-        return self.inverter.look(pictures, torch.cat(descriptors, 1).float())
+
+def _descriptors(outputs: Sequence[tuple[Tensor, Sequence[Tensor]]]) -> Tensor:
+    """Those of all chips, (B, DESCRIPTORS)."""
+    return torch.cat([descriptor for descriptor, _ in outputs], 1).float()

@@ -3,6 +3,7 @@
 Ridge regression in closed form, fitted by `training.loops.start`; only its leading components are kept.
 """
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -19,14 +20,18 @@ MAPS = ((1, 6), (2, 4))
 PICTURE = 24
 
 
-def start_features(network: DlibFaceNetwork, crops: Tensor) -> Tensor:
-    """(B, 3, S, S) aligned crops in [-1, 1] -> (B, F) float32: the picture at PICTURE px, descriptors, maps.
+def chip_outputs(network: DlibFaceNetwork, crops: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
+    """Of two chips of aligned crops (B, 3, S, S) in [-1, 1]: descriptors (B, 128) and maps.
 
-    The chips are fixed squares of the crop, since its alignment has put the face there: the whole, and FACE.
+    The chips are fixed squares of the crop, since its alignment has put the face there: FACE, and the whole.
     """
+    return [network(chips) for chips in fixed_chips(crops)]
+
+
+def start_features(crops: Tensor, outputs: Sequence[tuple[Tensor, Sequence[Tensor]]]) -> Tensor:
+    """(B, 3, S, S) crops, their `chip_outputs` -> (B, F): the picture at PICTURE px, descriptors, maps."""
     found = [F.adaptive_avg_pool2d(crops, PICTURE).flatten(1)]
-    for chips in fixed_chips(crops):
-        descriptor, maps = network(chips)
+    for descriptor, maps in outputs:
         found.append(descriptor)
         found += [F.adaptive_avg_pool2d(maps[i].float(), pooled).flatten(1) for i, pooled in MAPS]
     return torch.cat(found, 1)

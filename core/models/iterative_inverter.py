@@ -35,11 +35,6 @@ class Seen(NamedTuple):
     maps: tuple[Tensor, ...]
     descriptors: Tensor
 
-    def expand(self, count: int) -> "Seen":
-        """Of one picture, as if of so many."""
-        maps = tuple(m.expand(count, -1, -1, -1) for m in self.maps)
-        return Seen(maps, self.descriptors.expand(count, -1))
-
 
 class Level(nn.Module):
     """Of one resolution: the photo's features and how the picture's differ -> (B, D, h, w), with places."""

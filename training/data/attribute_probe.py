@@ -131,7 +131,6 @@ def _of_ffhq(face: dict[str, str]) -> dict[str, float]:
     eyes, lips, beard, moustache = (
         float(face[name]) for name in ("eye_makeup", "lip_makeup", "beard", "moustache")
     )
-    bare = face["hair_invisible"] == "1"
     return {
         "glasses": float(face["glasses"] != "NoGlasses"),
         "sunglasses": float(face["glasses"] == "Sunglasses"),
@@ -142,7 +141,8 @@ def _of_ffhq(face: dict[str, str]) -> dict[str, float]:
         # The numbers run from 0 to .9 in steps; a moustache alone is half a beard.
         "beard": (beard + moustache) / 2,
         "moustache": moustache,
-        **{name: np.nan if bare else float(face[theirs]) for name, theirs in HAIR_COLOURS.items()},
+        # Nothing stands where its hair could not be seen.
+        **{name: float(face[theirs] or "nan") for name, theirs in HAIR_COLOURS.items()},
     }
 
 

@@ -3,18 +3,21 @@
     python -m training.data.seen --bundle checkpoints/portrait1024 --trunk mobilenet_v2-b0353104.pth --out DIR
 
 While the trunk is frozen, a first pass learns many times as fast from these as from pictures. A shard is one
-safetensors file: coordinates (N, L, K), map_0 (N, C, h, w) and on, finest first, descriptors (N, D), all in
-half precision; 80 MB for 500 faces. `--first` lets two processes of one thread each share the work.
+safetensors file: coordinates (N, L, K); those that passes begin from, begun (N, K); of the sample's picture
+and of the begun one's, photo_map_0, picture_map_0 (N, C, h, w) and on, finest first, photo_descriptors and
+picture_descriptors (N, D). All in half precision; 160 MB for 500 faces. `--first` lets two processes of one
+thread each share the work.
 """
 
 import argparse
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
+from core.inversion.passes import Passes
 from core.models.iterative_inverter import Seen
 from training.data.sampled import shard_files
 from training.data.samples import Samples
@@ -24,28 +27,56 @@ from training.loops.loop import autocast, pick_device
 BATCH = 10
 
 
-def shard(samples: Samples, look: Callable[[Tensor], Seen], count: int) -> dict[str, Tensor]:
-    """The tensors of one shard, as the module's docstring says; look: what is seen of (B, 3, S, S)."""
+@dataclass(frozen=True, eq=False)
+class FirstPasses:
+    """What first passes are given of N pictures, and what they are to find, coordinates (N, L, K).
+
+    begun: (N, K), of all codes.
+    """
+
+    coordinates: Tensor
+    begun: Tensor
+    photo: Seen
+    picture: Seen
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    def take(self, rows: Tensor) -> "FirstPasses":
+        """Some of them, in single precision."""
+        photo, picture = (
+            Seen(tuple(m[rows].float() for m in seen.maps), seen.descriptors[rows].float())
+            for seen in (self.photo, self.picture)
+        )
+        return FirstPasses(self.coordinates[rows].float(), self.begun[rows].float(), photo, picture)
+
+
+def shard(samples: Samples, passes: Passes, count: int) -> dict[str, Tensor]:
+    """The tensors of one shard, as the module's docstring says."""
     found: dict[str, list[Tensor]] = {}
     for first in range(0, count, BATCH):
         coordinates, pictures = samples(min(BATCH, count - first))
         with torch.no_grad(), autocast(pictures.device):
-            seen = look(pictures)
-        parts = {f"map_{i}": m for i, m in enumerate(seen.maps)}
-        for name, part in {"coordinates": coordinates, "descriptors": seen.descriptors, **parts}.items():
+            photo, begun = passes.begin(pictures)
+            picture = passes.look(passes.pictures(begun))
+        parts = {"coordinates": coordinates, "begun": begun[:, 0]}
+        for name, seen in (("photo", photo), ("picture", picture)):
+            parts[f"{name}_descriptors"] = seen.descriptors
+            parts |= {f"{name}_map_{i}": m for i, m in enumerate(seen.maps)}
+        for name, part in parts.items():
             found.setdefault(name, []).append(part.half())
     return {name: torch.cat(parts).contiguous() for name, parts in found.items()}
 
 
-def read_seen(folder: Path) -> tuple[Tensor, Seen]:
-    """Of all shards, in half precision: coordinates (N, L, K), and what is seen.
-
-    Raises: ValueError where there is none.
-    """
+def read_seen(folder: Path) -> FirstPasses:
+    """Of all shards, in half precision. Raises: ValueError where there is none."""
     shards = [safetensors.torch.load_file(path) for path in shard_files(folder)]
     whole = {name: torch.cat([part[name] for part in shards]) for name in shards[0]}
-    maps = tuple(whole[f"map_{i}"] for i in range(len(whole) - 2))
-    return whole["coordinates"], Seen(maps, whole["descriptors"])
+    seen = []
+    for name in ("photo", "picture"):
+        levels = sorted(part for part in whole if part.startswith(f"{name}_map_"))
+        seen.append(Seen(tuple(whole[level] for level in levels), whole[f"{name}_descriptors"]))
+    return FirstPasses(whole["coordinates"], whole["begun"], *seen)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -65,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
         path = args.out / f"{number:03d}.safetensors"
         if path.exists():
             continue
-        parts = shard(Samples(descents, bundle.generator, number), passes.look, args.faces)
+        parts = shard(Samples(descents, bundle.generator, number), passes, args.faces)
         temporary = path.with_suffix(".tmp")
         safetensors.torch.save_file(parts, temporary)
         temporary.replace(path)

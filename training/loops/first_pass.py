@@ -4,10 +4,10 @@
     python -m training.loops.first_pass --bundle checkpoints/portrait1024 --trunk TRUNK --seen seen \\
         --faces FACES --out runs/first --minutes 30 [--resume]
 
-TRUNK: torchvision's MobileNetV2 weights. The first pass compares with the mean face, so that with a frozen
+TRUNK: torchvision's MobileNetV2 weights. What the first pass begins from is fixed, so that with a frozen
 trunk nothing that it sees changes. Samples' codes are known: the loss is the error of their coordinates, each
-counted by how much of it shows. OUT holds log.csv, validation.csv (what is explained of codes held back, and
-photos of the validation split), sheets, last.pt, and inverter.safetensors, from which
+counted by how much of it shows. OUT holds log.csv, validation.csv (what is explained of codes held back,
+and photos of the validation split), sheets, last.pt, and inverter.safetensors, from which
 `training.loops.iterative` goes on once `training.loops.bundle --inverter` has put it in a bundle.
 """
 
@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from core.inversion.descents import Descents
-from core.models.iterative_inverter import IterativeInverter, Seen
+from core.models.iterative_inverter import IterativeInverter
 from training.data.aligned import AlignedFaces
-from training.data.seen import read_seen
-from training.loops.iterative_parts import descending, first_inverter, passes_of, save_weights, validate
+from training.data.seen import FirstPasses, read_seen
+from training.loops.iterative_parts import descending, first_inverter, save_weights, validate
 from training.loops.loop import Average, Log, Run, autocast, pick_device
 from training.loops.visibility import visible
 
@@ -42,20 +42,17 @@ class Trainer:
         own = [p for p in inverter.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(own, rate, betas=(0.9, 0.98), weight_decay=decay)
         self.average = Average(inverter)
-        mean = descents.synthesis(descents.whitening.mean[None])
-        with torch.no_grad(), autocast(mean.device):
-            self.mean = passes_of(descents, inverter).look(mean)
 
     @property
     def parts(self) -> dict[str, Any]:
         """What a checkpoint holds."""
         return {"inverter": self.inverter, "average": self.average.module, "optimizer": self.optimizer}
 
-    def step(self, seen: Seen, coordinates: Tensor, number: int, left: float) -> float:
+    def step(self, batch: FirstPasses, number: int, left: float) -> float:
         """One step, counted from 0, and its loss; left: what share of the run is."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * min(1.0, (number + 1) / WARM_UP) * max(0.02, left)
-        error = self.found(self.inverter, seen) - coordinates.float()
+        error = self.found(self.inverter, batch) - batch.coordinates
         loss = (self.counts * error.square()).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -64,24 +61,19 @@ class Trainer:
         self.average.update(self.inverter, number + 1)
         return float(loss.detach())
 
-    def found(self, inverter: IterativeInverter, seen: Seen) -> Tensor:
+    def found(self, inverter: IterativeInverter, batch: FirstPasses) -> Tensor:
         """Coordinates (B, L, K) float32, of one pass."""
-        v = torch.zeros(len(seen.descriptors), *self.counts.shape)
+        v = batch.begun[:, None].expand(-1, *self.counts.shape[:1], -1)
         with autocast(v.device):
-            return inverter(seen, self.mean.expand(len(v)), v).float()
+            return inverter(batch.photo, batch.picture, v).float()
 
     @torch.no_grad()
-    def explained(self, seen: Seen, coordinates: Tensor) -> float:
+    def explained(self, held: FirstPasses) -> float:
         """By the averaged weights, of the coordinates' variance: 1 is all of it, 0 what the mean tells."""
-        inverter, wanted = self.average.module, coordinates.float()
-        parts = [self.found(inverter, take(seen, rows)) for rows in torch.arange(len(wanted)).split(50)]
+        inverter, wanted = self.average.module, held.coordinates.float()
+        parts = [self.found(inverter, held.take(rows)) for rows in torch.arange(len(wanted)).split(50)]
         error = (self.counts * (torch.cat(parts) - wanted).square()).sum()
         return 1 - float(error / (self.counts * (wanted - wanted.mean(0)).square()).sum())
-
-
-def take(seen: Seen, rows: Tensor) -> Seen:
-    """Of some of the pictures, in single precision."""
-    return Seen(tuple(m[rows].float() for m in seen.maps), seen.descriptors[rows].float())
 
 
 def train(args: argparse.Namespace) -> None:
@@ -89,11 +81,11 @@ def train(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     bundle, descents = descending(args.bundle)
     trainer = Trainer(descents, first_inverter(bundle, args.trunk, 1), args.rate, args.decay)
-    coordinates, seen = read_seen(args.seen)
+    seen = read_seen(args.seen)
     faces = AlignedFaces.open(args.faces)
     photos = [faces[name] for name in faces.first(VALIDATED // 4, "val")][:VALIDATED]
-    rows = torch.arange(len(coordinates))
-    known, held = rows[:-HELD], rows[-HELD:]
+    rows = torch.arange(len(seen))
+    known, held = rows[:-HELD], seen.take(rows[-HELD:])
     run = Run(args.out, trainer.parts, args.minutes, args.resume)
     validation = Log(args.out / "validation.csv")
     while True:
@@ -101,7 +93,7 @@ def train(args: argparse.Namespace) -> None:
         if run.clock.due("validation", VALIDATION_SECONDS):
             path = args.out / f"sheet-{run.number:06d}.jpg"
             figures = validate(descents, trainer.average.module, photos, path)
-            explained = trainer.explained(take(seen, held), coordinates[held])
+            explained = trainer.explained(held)
             seconds = run.clock.spent
             validation.write({"step": run.number, "seconds": seconds, "explained": explained, **figures})
         if run.clock.due("checkpoint", CHECKPOINT_SECONDS):
@@ -110,7 +102,7 @@ def train(args: argparse.Namespace) -> None:
         if over:
             break
         batch = known[torch.randint(len(known), (args.batch,))]
-        loss = trainer.step(take(seen, batch), coordinates[batch], run.number, run.left)
+        loss = trainer.step(seen.take(batch), run.number, run.left)
         run.passed({"loss": loss}, REPORT)
 
 

@@ -32,7 +32,7 @@ def descending(folder: Path) -> tuple[Bundle, Descents]:
 def passes_of(descents: Descents, inverter: IterativeInverter) -> Passes:
     """What runs the inverter between the networks of a bundle's descents."""
     d = descents
-    return Passes(inverter, d.face_network, d.synthesis, d.whitening, d.free)
+    return Passes(inverter, d.face_network, d.synthesis, d.whitening, d.start, d.free)
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from core.checkpoints import load_bundle, save_bundle
 from core.faces.alignment import model_file
 from core.faces.dlib_network import DlibFaceNetwork
 from core.generators.family import GeneratorFamily
-from core.inversion.start import Start, group_sizes, start_features
+from core.inversion.start import Start, chip_outputs, group_sizes, start_features
 from core.inversion.whitening import Whitening
 from core.network_config import StartConfig
 from training.data.photo_variation import photo_variation
@@ -42,7 +42,8 @@ def sampled_pairs(
         psi = torch.rand(len(w), 1, 1, generator=random) * (PSI[1] - PSI[0]) + PSI[0]
         w = generator.w_mean + psi * (w - generator.w_mean)
         pictures = torch.cat([generator.synthesis(code[None], size=PREVIEW) for code in w])
-        features.append(start_features(network, photo_variation(pictures, seed + first)))
+        varied = photo_variation(pictures, seed + first)
+        features.append(start_features(varied, chip_outputs(network, varied)))
         coordinates.append(whitening.coordinates(w).mean(1))
         print(f"{first + len(w)} of {count}", flush=True)
     return torch.cat(features), torch.cat(coordinates)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from core.config import StartConfig
 from core.inversion import descents
 from core.inversion.descents import Descents
-from core.inversion.start import Start, group_sizes, start_features
+from core.inversion.start import Start, chip_outputs, group_sizes, start_features
 
 from .conftest import CODES, COORDINATES, SIDE, World
 
@@ -44,7 +44,7 @@ def test_it_begins_where_the_start_says(made: Descents, world: World) -> None:
     begun = made(crop, world.landmarks)
 
     photo = torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 127.5 - 1
-    expected = made.start(start_features(world.face_network, photo))[0]
+    expected = made.start(start_features(photo, chip_outputs(world.face_network, photo)))[0]
     assert float(expected.abs().max()) > 0
     torch.testing.assert_close(begun.coordinates, expected.expand(CODES, -1))
 

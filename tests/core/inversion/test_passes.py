@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.faces.dlib_network import DlibFaceNetwork
 from core.inversion import passes as module
 from core.inversion.passes import Passes
+from core.inversion.start import Start, group_sizes, start_features
 from core.models.iterative_inverter import Seen
-from core.network_config import IterativeInverterConfig
+from core.network_config import IterativeInverterConfig, StartConfig
 
 from .conftest import CODES, COORDINATES, SIDE, World
 
@@ -30,10 +32,13 @@ class Halving(torch.nn.Module):
         return v + self.gain * (wanted - v)
 
 
+def chip_outputs(network: DlibFaceNetwork, crops: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
+    return [network(torch.nn.functional.interpolate(crops, size=(150, 150)))] * 2
+
+
 @pytest.fixture
 def made(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[Passes, Halving]:
-    chips = lambda x: (torch.nn.functional.interpolate(x, size=(150, 150)),) * 2  # noqa: E731
-    monkeypatch.setattr(module, "fixed_chips", chips)
+    monkeypatch.setattr(module, "chip_outputs", chip_outputs)
     halving = Halving()
     return Passes(halving, world.face_network, world.synthesis, world.whitening), halving  # type: ignore[arg-type]
 
@@ -56,6 +61,26 @@ def test_each_pass_sees_the_picture_of_the_last(made: tuple[Passes, Halving], wo
     assert not halving.asked[0][1].any()
     for picture, v in halving.asked:
         torch.testing.assert_close(picture, world.synthesis(world.whitening.codes(v)))
+
+
+@torch.no_grad()
+def test_the_first_pass_compares_with_what_the_start_says(world: World, made: tuple[Passes, Halving]) -> None:
+    """Its features are those of the photo; all codes begin alike."""
+    start = Start(StartConfig(sum(group_sizes(world.face_network)), 2, COORDINATES))
+    for buffer in start.buffers():
+        buffer.copy_(torch.randn(buffer.shape) / 4 + (buffer is start.scale))
+    halving = Halving()
+    passes = Passes(halving, world.face_network, world.synthesis, world.whitening, start)  # type: ignore[arg-type]
+
+    (found,) = passes.steps(photos(), 1)
+
+    begun = start(start_features(photos(), chip_outputs(world.face_network, photos())))
+    assert float(begun.abs().mean()) > 0.01
+    picture, v = halving.asked[0]
+    torch.testing.assert_close(v, begun[:, None].expand(2, CODES, COORDINATES))
+    torch.testing.assert_close(picture, world.synthesis(world.whitening.codes(v)))
+    wanted = torch.tensor([0.8, -0.4])[:, None, None]
+    torch.testing.assert_close(found, (v + wanted) / 2)
 
 
 def test_gradients_stay_within_a_pass(made: tuple[Passes, Halving]) -> None:

@@ -1,6 +1,6 @@
 import torch
 
-from core.inversion.start import Start, group_sizes, start_features
+from core.inversion.start import Start, chip_outputs, group_sizes, start_features
 from core.network_config import StartConfig
 
 from .conftest import World
@@ -18,7 +18,7 @@ def test_features_come_in_the_groups_that_are_told(world: World) -> None:
     crops = torch.rand(2, 3, 64, 64) * 2 - 1
     groups = group_sizes(world.face_network)
 
-    features = start_features(world.face_network, crops)
+    features = start_features(crops, chip_outputs(world.face_network, crops))
 
     assert features.shape == (2, sum(groups))
     picture, *_ = features.split(groups, 1)
@@ -32,7 +32,7 @@ def test_features_see_the_face_apart_from_the_rest(world: World) -> None:
     groups = group_sizes(world.face_network)
 
     (_, *face), (_, *other) = (
-        start_features(world.face_network, x).split(groups, 1) for x in (crops, beside)
+        start_features(x, chip_outputs(world.face_network, x)).split(groups, 1) for x in (crops, beside)
     )
 
     same = [torch.allclose(a, b) for a, b in zip(face, other, strict=True)]

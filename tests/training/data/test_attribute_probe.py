@@ -50,8 +50,8 @@ def test_published_attributes_and_masks_say_what_they_know() -> None:
     assert np.isnan([known["female"], known["beard"], known["makeup"], known["hair_length"]]).all()
     face = {
         "glasses": "Sunglasses", "accessories": "headwear", "eye_makeup": "1", "lip_makeup": "0", "beard":
-        "0.8", "moustache": "0.4", "hair_invisible": "0", "hair_black": "0.1", "hair_blond": "0.2",
-        "hair_red": "0.3", "hair_gray": "0.9",
+        "0.8", "moustache": "0.4", "hair_black": "0.1", "hair_blond": "0.2", "hair_red": "0.3",
+        "hair_gray": "0.9",
     }  # fmt: skip
     row |= {"mask": "0", "gender": "male"}
     known = dict(zip(ATTRIBUTES, published(row, {"x": face}, {}), strict=True))
@@ -59,7 +59,7 @@ def test_published_attributes_and_masks_say_what_they_know() -> None:
     assert (known["sunglasses"], known["eye_makeup"], known["lipstick"]) == (1, 1, 0)
     assert known["beard"] == pytest.approx(0.6)
     assert (known["moustache"], known["grey_hair"], known["black_hair"]) == (0.4, 0.9, 0.1)
-    hidden = {"x": {**face, "hair_invisible": "1"}}
+    hidden = {"x": {**face, "hair_gray": ""}}
     assert np.isnan(dict(zip(ATTRIBUTES, published(row, hidden, {}), strict=True))["grey_hair"])
 
 

@@ -14,7 +14,7 @@ from training.data import seen as store
 from training.data.samples import Samples
 from training.data.seen import read_seen
 from training.loops import first_pass
-from training.loops.first_pass import Trainer, take
+from training.loops.first_pass import Trainer
 from training.loops.iterative_parts import passes_of
 
 from .conftest import Faces
@@ -40,16 +40,20 @@ def seen(
 def test_what_is_kept_is_what_a_pass_would_see(
     seen: Path, descents: Descents, inverter: IterativeInverter, tiny_mobile: MobileGenerator
 ) -> None:
-    coordinates, kept = read_seen(seen)
+    kept = read_seen(seen)
     wanted, pictures = Samples(descents, tiny_mobile, 1)(10)
 
-    assert len(coordinates) == 2 * FACES
-    torch.testing.assert_close(coordinates[FACES : FACES + 10].float(), wanted, rtol=1e-3, atol=1e-3)
+    assert len(kept) == 2 * FACES
+    found = kept.take(torch.arange(FACES, FACES + 10))
+    torch.testing.assert_close(found.coordinates, wanted, rtol=1e-3, atol=1e-3)
+    passes = passes_of(descents, inverter)
     with torch.no_grad():
-        looked = passes_of(descents, inverter).look(pictures)
-    found = take(kept, torch.arange(FACES, FACES + 10))
-    for mine, other in zip((*found.maps, found.descriptors), (*looked.maps, looked.descriptors), strict=True):
-        torch.testing.assert_close(mine, other, rtol=0.05, atol=0.05)
+        looked, begun = passes.begin(pictures)
+        compared = passes.look(passes.pictures(begun))
+    torch.testing.assert_close(found.begun, begun[:, 0], rtol=0.05, atol=0.05)
+    for mine, other in ((found.photo, looked), (found.picture, compared)):
+        for a, b in zip((*mine.maps, mine.descriptors), (*other.maps, other.descriptors), strict=True):
+            torch.testing.assert_close(a, b, rtol=0.05, atol=0.05)
 
 
 def test_a_shard_that_is_there_stays(seen: Path, descents: Descents, tiny_mobile: MobileGenerator) -> None:
@@ -62,15 +66,15 @@ def test_a_shard_that_is_there_stays(seen: Path, descents: Descents, tiny_mobile
 def test_steps_bring_codes_nearer_and_leave_the_trunk(
     seen: Path, descents: Descents, inverter: IterativeInverter
 ) -> None:
-    coordinates, kept = read_seen(seen)
+    kept = read_seen(seen)
     trunk = {name: tensor.clone() for name, tensor in inverter.trunk.state_dict().items()}
     trainer = Trainer(descents, inverter, rate=2e-2, decay=0.0)
-    rows = torch.arange(len(coordinates))
-    told = [trainer.step(take(kept, rows), coordinates, 1000, left=1.0) for _ in range(60)]
+    everything = kept.take(torch.arange(len(kept)))
+    told = [trainer.step(everything, 1000, left=1.0) for _ in range(60)]
 
     assert told[-1] < 0.85 * told[0]
     trainer.average.module.load_state_dict(inverter.state_dict())
-    assert trainer.explained(take(kept, rows), coordinates) > 0.1
+    assert trainer.explained(kept) > 0.1
     for name, tensor in inverter.trunk.state_dict().items():
         assert torch.equal(tensor, trunk[name]), name
 
@@ -78,23 +82,22 @@ def test_steps_bring_codes_nearer_and_leave_the_trunk(
 def test_what_the_mean_tells_explains_nothing(
     seen: Path, descents: Descents, inverter: IterativeInverter
 ) -> None:
-    coordinates, kept = read_seen(seen)
     trainer = Trainer(descents, inverter, rate=0.0, decay=0.0)
-    # A new inverter stays at the mean face.
-    explained = trainer.explained(take(kept, torch.arange(len(coordinates))), coordinates)
+    # A new inverter stays where it begins: these descents have no start.
+    explained = trainer.explained(read_seen(seen))
     assert -1 < explained <= 0
 
 
 def test_a_pass_found_from_what_was_kept_is_the_pass(
     seen: Path, descents: Descents, inverter: IterativeInverter, tiny_mobile: MobileGenerator
 ) -> None:
-    _, kept = read_seen(seen)
+    kept = read_seen(seen)
     trainer = Trainer(descents, inverter, rate=4e-3, decay=0.0)
     for _ in range(5):
-        trainer.step(take(kept, torch.arange(FACES)), read_seen(seen)[0][:FACES], 1000, left=1.0)
+        trainer.step(kept.take(torch.arange(FACES)), 1000, left=1.0)
     _, pictures = Samples(descents, tiny_mobile, 0)(10)
     with torch.no_grad():
-        found = trainer.found(inverter, take(kept, torch.arange(10)))
+        found = trainer.found(inverter, kept.take(torch.arange(10)))
         (wanted,) = passes_of(descents, inverter).steps(pictures, 1)
     assert float(wanted.abs().mean()) > 0.01
     torch.testing.assert_close(found, wanted, rtol=0.1, atol=0.05 * float(wanted.abs().max()))
