@@ -89,14 +89,14 @@ def with_directions(bundle: Bundle, folder: Path) -> Bundle:
 
 
 def with_inverter(bundle: Bundle, path: Path) -> Bundle:
-    """The bundle with the iterative inverter that `training.loops.iterative` wrote, in its start's place."""
+    """The bundle with the iterative inverter that `training.loops.iterative` wrote, beside the start that it begins from."""
     with safe_open(path, "pt") as file:
         config = IterativeInverterConfig(**json.loads(file.metadata()["config"]))
     inverter = IterativeInverter(config)
     inverter.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
-    described = dataclasses.replace(bundle.config, iterative_inverter=config, start=None)
+    described = dataclasses.replace(bundle.config, iterative_inverter=config)
     inverter.eval().requires_grad_(False)
-    return dataclasses.replace(bundle, config=described, iterative_inverter=inverter, start=None)
+    return dataclasses.replace(bundle, config=described, iterative_inverter=inverter)
 
 
 def with_parser(bundle: Bundle, path: Path) -> Bundle:

@@ -12,7 +12,7 @@ from core.generators.registry import build_generator
 from core.inversion import bundled
 from core.inversion.bundled import descents_of
 from core.inversion.descents import Descents
-from core.inversion.start import Start, group_sizes
+from core.inversion.start import Start, chip_outputs, group_sizes, start_features
 from core.models.iterative_inverter import IterativeInverter
 from core.network_config import IterativeInverterConfig, StartConfig
 
@@ -60,15 +60,21 @@ def test_parts_that_go_together_make_descents(bundle: Bundle, world: World) -> N
 
 def test_an_iterative_inverter_says_where_descent_begins(bundle: Bundle) -> None:
     inverter = small_inverter()
-    config = dataclasses.replace(bundle.config, iterative_inverter=inverter.config, start=None)
-    other = dataclasses.replace(bundle, config=config, iterative_inverter=inverter, start=None)
+    config = dataclasses.replace(bundle.config, iterative_inverter=inverter.config)
+    both = dataclasses.replace(bundle, config=config, iterative_inverter=inverter)
 
-    made = descents_of(other, torch.float32)
-
-    assert made is not None
-    assert made.start is None
-    assert made.passes is not None
-    assert made.passes.inverter is inverter
+    for other in (both, dataclasses.replace(both, start=None)):
+        made = descents_of(other, torch.float32)
+        assert made is not None
+        assert made.passes is not None
+        assert made.passes.inverter is inverter
+        photo = torch.zeros(1, 3, SIDE, SIDE)
+        _, begun = made.passes.begin(photo)
+        if other.start is None:
+            assert not begun.any()
+        else:
+            features = start_features(photo, chip_outputs(made.face_network, photo))
+            torch.testing.assert_close(begun[:, -1], other.start(features))
 
 
 @pytest.mark.parametrize("change", [{"input_resolution": 2 * SIDE}, {"w_dim": COORDINATES + 1}])

@@ -182,7 +182,7 @@ def test_a_run_goes_on_and_its_weights_go_into_a_bundle(
     assert list(out.glob("sheet-*.jpg"))
     made = with_inverter(bundle, out / "inverter.safetensors")
     assert made.config.iterative_inverter == dataclasses.replace(inverter.config, passes=1)
-    assert made.config.start is None
+    assert made.config.start is bundle.config.start
     for name, tensor in second["average"].items():
         assert torch.equal(made.iterative_inverter.state_dict()[name], tensor.half().float()), name
 
