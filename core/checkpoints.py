@@ -3,9 +3,9 @@
 A bundle is a folder: `model.json` (the `BundleConfig`, and the SHA-256 of every weight file),
 `generator.safetensors` and, where it has them, `inverter.safetensors`, `classifier.safetensors`,
 `directions.safetensors`, `refiner_one_stage.safetensors`, `refiner_two_stage.safetensors`,
-`reference_editors.safetensors`, `gallery.safetensors`, `start.safetensors`, `lpips.safetensors`; and
-`MODEL_CARD.md`. Where the description names a package, the generator's file holds only what the installed
-package does not.
+`reference_editors.safetensors`, `gallery.safetensors`, `start.safetensors`, `gradient_basis.safetensors`,
+`iterative_inverter.safetensors`, `lpips.safetensors`, `parser.safetensors`; and `MODEL_CARD.md`. Where the
+description names a package, the generator's file holds only what the installed package does not.
 Every failure while finding or loading one is a `BadCheckpoint` with one sentence.
 """
 
@@ -32,6 +32,7 @@ from core.errors import BadCheckpoint, BadRequest
 from core.files import replacing
 from core.generators.family import GeneratorFamily
 from core.generators.registry import build_generator, installed_weights
+from core.inversion.gradient_basis import GradientBasis
 from core.inversion.start import Start
 from core.models.face_parser import FaceParser
 from core.models.inverter import Inverter, build_inverter
@@ -57,7 +58,7 @@ class Bundle:
     linear_directions: (A, L, D), A the classifier's; directions: (F, L, D), the fixed ones.
     refiners: by stage, "one_stage" or "two_stage";
     reference_editors: by attribute, those that the config lists; gallery: (N, L, D), reference faces' codes.
-    start or iterative_inverter, and lpips: what opening by descent needs.
+    start or iterative_inverter, and lpips: what opening by descent needs; gradient_basis: what makes it fast.
     parser: tells the person from the background.
     fingerprint: SHA-256 of all weights, in hexadecimal.
     """
@@ -76,6 +77,7 @@ class Bundle:
     lpips: Lpips | None = None
     parser: FaceParser | None = None
     iterative_inverter: IterativeInverter | None = None
+    gradient_basis: GradientBasis | None = None
 
     @classmethod
     def of(
@@ -93,6 +95,7 @@ class Bundle:
         lpips: Lpips | None = None,
         parser: FaceParser | None = None,
         iterative_inverter: IterativeInverter | None = None,
+        gradient_basis: GradientBasis | None = None,
     ) -> "Bundle":
         """One that was never on disk, and so has no fingerprint; it has no more than is given."""
         none = torch.zeros(0, *generator.w_mean.shape)
@@ -111,6 +114,7 @@ class Bundle:
             lpips,
             parser,
             iterative_inverter,
+            gradient_basis,
         )
 
     def refiner(self, stage: str | None = None) -> RefineStyle | None:
@@ -198,7 +202,7 @@ def file_hash(path: Path, progress: Callable[[int], None] = lambda _: None) -> s
 def _check_parts(bundle: Bundle) -> None:
     config = bundle.config
     editor, inverter, classifier = config.reference_editor, bundle.inverter, bundle.classifier
-    iterative = bundle.iterative_inverter
+    iterative, basis = bundle.iterative_inverter, bundle.gradient_basis
     for what, described, given in (
         ("generator", config.generator, bundle.generator.config),
         ("refiners", sorted(refiner.stage for refiner in config.refiners), sorted(bundle.refiners)),
@@ -211,6 +215,7 @@ def _check_parts(bundle: Bundle) -> None:
         ("LPIPS", config.lpips, bundle.lpips.channels if bundle.lpips else ()),
         ("face parser", config.parser, bundle.parser is not None),
         ("iterative inverter", config.iterative_inverter, iterative and iterative.config),
+        ("gradient basis", config.gradient_basis, basis and basis.config),
     ):
         if given != described:
             raise ValueError(f"The config describes the {what} {described}, given are {given}")
@@ -299,6 +304,7 @@ def _blank(folder: Path, config: BundleConfig) -> Bundle:
                 Lpips(config.lpips) if config.lpips else None,
                 FaceParser() if config.parser else None,
                 IterativeInverter(config.iterative_inverter) if config.iterative_inverter else None,
+                GradientBasis(config.gradient_basis) if config.gradient_basis else None,
             )
     except Exception as error:  # whatever a constructor says to a nonsensical but well-formed description
         reason = _one_line(error)
@@ -316,6 +322,7 @@ def _by_part(bundle: Bundle) -> dict[str, nn.Module]:
         "lpips": bundle.lpips,
         "parser": bundle.parser,
         "iterative_inverter": bundle.iterative_inverter,
+        "gradient_basis": bundle.gradient_basis,
     }
     editors = bundle.reference_editors
     return {
@@ -343,8 +350,8 @@ def _refiner_part(stage: str) -> str:
 
 
 _ALL_PARTS = {
-    "inverter", "classifier", "start", "lpips", "parser", "iterative_inverter", EDITORS, GALLERY, DIRECTIONS,
-    *map(_refiner_part, ("one_stage", "two_stage")),
+    "inverter", "classifier", "start", "lpips", "parser", "iterative_inverter", "gradient_basis",
+    EDITORS, GALLERY, DIRECTIONS, *map(_refiner_part, ("one_stage", "two_stage")),
 }  # fmt: skip
 
 

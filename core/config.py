@@ -12,6 +12,7 @@ from core.generators.mobile.config import MobileConfig
 from core.generators.stylegan2.config import GeneratorConfig, config_f_channels
 from core.network_config import (
     ClassifierConfig,
+    GradientBasisConfig,
     GradualEncoderConfig,
     InverterConfig,
     IterativeInverterConfig,
@@ -114,6 +115,7 @@ class BundleConfig:
     package: PackageConfig | None = None  # where the generator's weights are, if not in the bundle
     start: StartConfig | None = None  # where the descent that opens photos begins, by a linear guess
     iterative_inverter: IterativeInverterConfig | None = None  # where it begins, by passes that compare
+    gradient_basis: GradientBasisConfig | None = None  # directions that its steps take
     parser: bool = False  # whether a face parser comes with it (`core.models.face_parser`)
     lpips: tuple[int, ...] = ()  # channels of the trunk of its LPIPS (`core.models.lpips`); (): it has none
 
@@ -253,6 +255,8 @@ class BundleConfig:
             parts["package"] = _build(PackageConfig, parts["package"])
         if parts.get("start") is not None:
             parts["start"] = _build(StartConfig, parts["start"])
+        if parts.get("gradient_basis") is not None:
+            parts["gradient_basis"] = _build(GradientBasisConfig, parts["gradient_basis"])
         if parts.get("iterative_inverter") is not None:
             parts["iterative_inverter"] = _build(IterativeInverterConfig, parts["iterative_inverter"])
         return _build(cls, parts)

@@ -186,3 +186,22 @@ class StartConfig:
     def __post_init__(self) -> None:
         if min(self.features, self.rank, self.coordinates) < 1:
             raise ValueError("A start has at least one feature, one component and one coordinate")
+
+
+@dataclass(frozen=True)
+class GradientBasisConfig:
+    """Directions that a descent's gradients take (`core.inversion.gradient_basis`).
+
+    groups: one of what codes share, and one for each free code; coordinates: of each; rank: directions.
+    """
+
+    groups: int
+    coordinates: int
+    rank: int
+
+    def __post_init__(self) -> None:
+        if self.groups < 2 or not 1 <= self.rank <= self.coordinates:
+            raise ValueError(
+                f"A gradient basis has two groups or more of at most as many directions as coordinates, not "
+                f"{self.groups} of {self.rank} of {self.coordinates}"
+            )

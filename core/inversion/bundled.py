@@ -13,15 +13,15 @@ from core.inversion.descents import SIZE, Descents
 from core.inversion.passes import Passes
 from core.inversion.start import group_sizes
 from core.inversion.whitening import Whitening
-from core.network_config import IterativeInverterConfig, StartConfig
+from core.network_config import GradientBasisConfig, IterativeInverterConfig, StartConfig
 
 
 def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
     """What makes this bundle's descents, where its generator is; None without a start or iterative inverter.
 
     dtype: what networks compute in.
-    Raises: BadCheckpoint if it has no LPIPS, the generator makes no picture of SIZE px, or start or iterative
-    inverter are of other features, pictures or coordinates.
+    Raises: BadCheckpoint if it has no LPIPS, the generator makes no picture of SIZE px, or start, iterative
+    inverter or gradient basis are of other features, pictures, coordinates or codes.
     """
     start, iterative = bundle.start, bundle.iterative_inverter
     if start is None and iterative is None:
@@ -42,7 +42,10 @@ def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
     for network in (face_network, bundle.lpips, *(() if iterative is None else (iterative,))):
         convert_conv2d_weight_memory_format(network, torch.channels_last)
     face_network, synthesis = face_network.to(device), bundle.generator.descended(SIZE, dtype)
-    free = bundle.generator.followed(SIZE)
+    free, basis = bundle.generator.followed(SIZE), bundle.gradient_basis
+    if basis is not None:
+        _check_basis(bundle, basis.config, 1 + free, len(whitening.basis))
+        basis = basis.to(device)
     passes = None
     if iterative is not None:
         passes = Passes(iterative.to(device), face_network, synthesis, whitening, start, free)
@@ -54,6 +57,7 @@ def descents_of(bundle: Bundle, dtype: torch.dtype) -> Descents | None:
         start,
         passes,
         free,
+        basis,
         dtype,
     )
 
@@ -64,6 +68,14 @@ def _check_start(bundle: Bundle, start: StartConfig, network: DlibFaceNetwork, c
         raise BadCheckpoint(
             f"The model {bundle.config.title} cannot open photos by descent: its start makes "
             f"{start.coordinates} coordinates of {start.features} features, not {coordinates} of {features}."
+        )
+
+
+def _check_basis(bundle: Bundle, config: GradientBasisConfig, groups: int, coordinates: int) -> None:
+    if (config.groups, config.coordinates) != (groups, coordinates):
+        raise BadCheckpoint(
+            f"The model {bundle.config.title} cannot open photos by descent: its gradient basis has "
+            f"{config.groups} groups of {config.coordinates} coordinates, not {groups} of {coordinates}."
         )
 
 

@@ -1,11 +1,13 @@
 """Find a photo's code by descent: Adam on whitened coordinates, a shared part and one of each code's own."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from core.inversion.gradient_basis import Adam, AdamSettings, GradientBasis
 from core.inversion.losses import OpeningLoss
 from core.inversion.whitening import Whitening
 
@@ -17,14 +19,13 @@ Synthesis = Callable[[Tensor], Tensor]
 class DescentSettings:
     """rate, own_rate: first steps, in a sample's standard deviations, of what codes share and of their own.
 
-    falling: after so many steps the rates are half of that, after twice as many a third. betas: Adam's
-    memory (Kingma and Ba 2015), short because steps are few.
+    falling: after so many steps the rates are half of that, after twice as many a third.
     """
 
-    rate: float = 0.08
-    own_rate: float = 0.04
+    rate: float = 0.16
+    own_rate: float = 0.08
     falling: float = 40.0
-    betas: tuple[float, float] = (0.8, 0.95)
+    adam: AdamSettings = field(default_factory=AdamSettings)
 
 
 class Descent:
@@ -38,8 +39,10 @@ class Descent:
         start: Tensor,
         settings: DescentSettings = DescentSettings(),  # frozen
         free: int | None = None,
+        basis: GradientBasis | None = None,
     ) -> None:
-        """start: coordinates (K,) of all codes, or (L, K).
+        """start: coordinates (K,) of all codes, or (L, K). basis: of 1 + `free` groups; None: all directions
+        weigh alike.
 
         free: how many codes, from the first on, find something of their own; None: all of them. The others
         follow what codes share: where pictures only estimate what a code does, descent would take it to
@@ -50,9 +53,14 @@ class Descent:
         self._shared = start.mean(0).requires_grad_()  # (K,)
         own = start - start.mean(0)  # (L, K)
         self._own, self._held = own[:free].clone().requires_grad_(), own[len(own[:free]) :]
-        self._adam = torch.optim.Adam(
-            [{"params": [self._shared]}, {"params": [self._own]}], lr=0.0, betas=settings.betas
-        )
+        groups, width = 1 + len(self._own), start.shape[1]
+        parts = (slice(1), slice(1, groups))
+        if basis is None:
+            none = start.new_zeros(groups, width, 0), start.new_zeros(groups, 0)
+            tables = [(none[0][part], none[1][part]) for part in parts]
+        else:
+            tables = [basis.part(part) for part in parts]
+        self._adam, self._own_adam = (Adam(*table, settings.adam) for table in tables)
         self.steps = 0
 
     @property
@@ -69,22 +77,26 @@ class Descent:
         """(L, K), with gradients to both parts."""
         return self._shared + torch.cat([self._own, self._held])
 
+    def gradients(self) -> tuple[float, Tensor]:
+        """The loss of the codes as they are, and its gradients (1 + F, K): by what codes share, and by the
+        own part of each free one."""
+        v = self._places()[None]  # (1, L, K)
+        terms = self._loss(self._synthesis(self._whitening.codes(v))) | self._loss.pull(v)
+        total = torch.stack(list(terms.values())).sum()
+        shared, own = torch.autograd.grad(total, [self._shared, self._own])
+        return float(total.detach()), torch.cat([shared[None], own])
+
     def step(self) -> float:
         """Judge the codes, then move them. Returns the loss before the move.
 
         A loss that is not finite moves nothing.
         """
-        v = self._places()[None]  # (1, L, K)
-        terms = self._loss(self._synthesis(self._whitening.codes(v))) | self._loss.pull(v)
-        total = torch.stack(list(terms.values())).sum()
-        if not bool(total.isfinite()):
-            return float(total.detach())
-        gradients = torch.autograd.grad(total, [self._shared, self._own])
+        loss, gradients = self.gradients()
+        if not math.isfinite(loss):
+            return loss
         pace = 1 / (1 + self.steps / self._settings.falling)
-        rates = self._settings.rate, self._settings.own_rate
-        for group, gradient, rate in zip(self._adam.param_groups, gradients, rates, strict=True):
-            group["lr"] = rate * pace
-            group["params"][0].grad = gradient
-        self._adam.step()
+        with torch.no_grad():
+            self._shared -= self._settings.rate * pace * self._adam.direction(gradients[:1])[0]
+            self._own -= self._settings.own_rate * pace * self._own_adam.direction(gradients[1:])
         self.steps += 1
-        return float(total.detach())
+        return loss

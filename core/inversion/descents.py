@@ -10,6 +10,7 @@ from torch import Tensor
 from core.faces.dlib_network import DlibFaceNetwork
 from core.images import to_tensor
 from core.inversion.descent import Descent, DescentSettings, Synthesis
+from core.inversion.gradient_basis import GradientBasis
 from core.inversion.losses import OpeningLoss, OpeningWeights
 from core.inversion.passes import Passes
 from core.inversion.start import Start, chip_outputs, start_features
@@ -25,7 +26,7 @@ class Descents:
     """Makes the descents of one model. Its networks are frozen, on one device; any thread may call.
 
     synthesis: makes pictures of SIZE px. start, passes: say where to begin, the mean if there is neither;
-    passes begin from a start of their own. dtype: networks compute in it. free: as for `Descent`.
+    passes begin from a start of their own. dtype: networks compute in it. free, basis: as for `Descent`.
     """
 
     synthesis: Synthesis
@@ -35,6 +36,7 @@ class Descents:
     start: Start | None = None
     passes: Passes | None = None
     free: int | None = None
+    basis: GradientBasis | None = None
     dtype: torch.dtype = torch.float32
     weights: OpeningWeights = OpeningWeights()  # noqa: RUF009  # frozen
     settings: DescentSettings = DescentSettings()  # noqa: RUF009  # frozen
@@ -49,7 +51,7 @@ class Descents:
         points = (landmarks + 0.5) * (SIZE / side) - 0.5
         loss = OpeningLoss(photo, points, self.face_network, self.lpips, self.weights, self.dtype)
         first = self._first(photo, code)
-        return Descent(self.synthesis, self.whitening, loss, first, self.settings, self.free)
+        return Descent(self.synthesis, self.whitening, loss, first, self.settings, self.free, self.basis)
 
     def warm_up(self) -> None:
         """One step on a picture of nothing: the first chooses kernels, which no visitor should wait for."""

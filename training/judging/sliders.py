@@ -15,7 +15,7 @@ MobileFaceNet's cosine to the unedited picture, with its landmarks; found anew w
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,13 +49,14 @@ JUDGED_AS = {
     "gender": "female",
     "surprise": "brows",
     "sad": "-mouth_corners",
-    "angry": "-brow_gap",
+    "angry": "-brows",
     "squint": "-eyes_open",
     "pucker": "-smile",
     "mouth_width": "smile",
     "sunglasses": "eye_shadow",
     "skin_red": "blush",
     "brightness": "exposure",
+    "iris_brightness": "iris",
 }
 TURNS = ("yaw", "pitch")
 # Over these the mean identity is asked for.
@@ -277,10 +278,15 @@ def text_row(name: str, row: dict[str, object]) -> str:
 
 
 def judge_all(
-    judges: Judges, codes: np.ndarray, bundle: Bundle, value: float, published: Path | None
+    judges: Judges,
+    codes: np.ndarray,
+    bundle: Bundle,
+    value: float,
+    published: Path | None,
+    only: Sequence[str] = (),
 ) -> dict[str, dict[str, object]]:
-    """Rows by slider, and by `slider / published name`, printed as they come."""
-    attributes = bundle.config.attributes
+    """Rows by slider, and by `slider / published name`, printed as they come; only: of these sliders."""
+    attributes = [a for a in bundle.config.attributes if not only or a.name in only]
     axes = [bundle.config.directions.index(attribute.name) for attribute in attributes]
     steps = bundle.directions[axes].double().cpu().numpy()  # (A, L, D)
     pictures = judges.render(codes)
@@ -320,6 +326,7 @@ def main() -> None:
     for name in ("identity", "probe", "trunk", "pose"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--published", type=Path, help="directions to compare with")
+    parser.add_argument("--only", nargs="+", metavar="SLIDER", default=[])
     parser.add_argument("--json", type=Path)
     a = parser.parse_args()
     bundle = load_bundle(a.bundle)
@@ -332,9 +339,10 @@ def main() -> None:
         IdentityJudge.load(a.identity),
     )
     codes = sampled_codes(a.faces, a.first, a.last, a.count) if a.faces else opened_codes(a.opened, a.count)
-    rows = judge_all(judges, codes, bundle, a.value, a.published)
+    rows = judge_all(judges, codes, bundle, a.value, a.published, a.only)
     kept = [float(rows[name]["identity"]) for name in KEPT_OVER if name in rows]  # type: ignore[arg-type]
-    print(f"identity over {', '.join(KEPT_OVER)}: {np.mean(kept):.3f}")
+    if len(kept) == len(KEPT_OVER):
+        print(f"identity over {', '.join(KEPT_OVER)}: {np.mean(kept):.3f}")
     if a.json:
         write_whole(a.json, (json.dumps(rows, indent=2) + "\n").encode())
 

@@ -89,7 +89,7 @@ def with_directions(bundle: Bundle, folder: Path) -> Bundle:
 
 
 def with_inverter(bundle: Bundle, path: Path) -> Bundle:
-    """The bundle with the iterative inverter that `training.loops.iterative` wrote, beside the start that it begins from."""
+    """The bundle with what `training.loops.iterative` wrote, beside the start that it begins from."""
     with safe_open(path, "pt") as file:
         config = IterativeInverterConfig(**json.loads(file.metadata()["config"]))
     inverter = IterativeInverter(config)

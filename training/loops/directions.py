@@ -21,19 +21,30 @@ from core.config import AttributeConfig
 from core.files import replacing, write_whole
 from training.data.label_table import LabelTable, load_faces
 from training.loops.direction_fit import LinearLabels, Whitening, fit_labels, holding_step, principal
-from training.loops.slider_table import SLIDERS, Slider
+from training.loops.slider import Slider
+from training.loops.slider_table import SLIDERS
 
 COMPONENTS = 200  # of w: 93 % of its variance
 RIDGE = 0.1
 IDENTITY, SURROUND = 24, 16  # principal components held
 DARK = 0.1  # the share of faces with the darkest eyes
+# Fitted and held as log(this + label). A child's year shows as much as ten of a grown-up's, and most of what
+# networks say of a rare expression lies far below what they say of a clear one.
+LOGARITHMIC = {"age": 1.0, "surprise": 1e-4, "sad": 1e-4, "frown": 1e-4, "pucker": 1e-4}
+
+
+def even_values(table: LabelTable) -> np.ndarray:
+    """(N, A) float64 labels, those that are `LOGARITHMIC` so."""
+    values = table.values.astype(np.float64)
+    for name, offset in LOGARITHMIC.items():
+        column = table.names.index(name)
+        values[:, column] = np.log(offset + values[:, column].clip(0))
+    return values
 
 
 def held_labels(table: LabelTable) -> tuple[np.ndarray, tuple[str, ...]]:
     """(N, A + IDENTITY + SURROUND) float64 labels with the components that must not move, and their names."""
-    values = table.values.astype(np.float64)
-    # A child's year shows as much as ten of a grown-up's: age is fitted and held as log(1 + years).
-    values[:, table.names.index("age")] = np.log1p(values[:, table.names.index("age")])
+    values = even_values(table)
     # Dark glasses are glasses too: left out, so that what the others have in common is a clear pair.
     dark = table.column("eye_shadow") > np.nanquantile(table.column("eye_shadow"), 1 - DARK)
     values[dark, table.names.index("glasses")] = np.nan
@@ -72,7 +83,8 @@ def step_of(slider: Slider, whitening: Whitening, labels: LinearLabels) -> tuple
     component = np.array([" " in name for name in labels.names])
     effects = labels.effects(codes) * np.where(component, labels.deviation, 1.0)[:, None]
     own = labels.index(slider.target)
-    d = holding_step(effects[own], effects, held_weights(slider, labels.names))
+    moved = np.mean([effects[labels.index(name)] for name in (slider.target, *slider.also)], 0)
+    d = holding_step(moved, effects, held_weights(slider, labels.names))
     d = d * slider.step / labels.deviation[own]
     step = np.zeros((labels.profiles.shape[1], len(whitening.mean)))
     step[codes] = whitening.step(d)
@@ -96,11 +108,11 @@ def save_directions(out: Path, steps: np.ndarray, sliders: tuple[Slider, ...]) -
 
 def report(labels: LinearLabels, whitening: Whitening, codes: np.ndarray, table: LabelTable) -> str:
     """Correlation of each label with what is told of it, on faces that the fit has not seen."""
-    told = labels.predict(whitening(codes.astype(np.float64)))
+    told, values = labels.predict(whitening(codes.astype(np.float64))), even_values(table)
     lines = []
     for index, name in enumerate(table.names):
-        known = ~np.isnan(table.values[:, index])
-        r = np.corrcoef(told[known, index], table.values[known, index])[0, 1]
+        known = ~np.isnan(values[:, index])
+        r = np.corrcoef(told[known, index], values[known, index])[0, 1]
         profile = " ".join(f"{100 * share:3.0f}" for share in labels.profiles[index])
         lines.append(f"{name:16} {r:5.2f}  made at codes (%): {profile}")
     return "\n".join(lines)

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from core.inversion.descent import Descent, DescentSettings
+from core.inversion.gradient_basis import AdamSettings, GradientBasis
 from core.inversion.losses import OpeningLoss, OpeningWeights
+from core.network_config import GradientBasisConfig
 
 from .conftest import CODES, COORDINATES, World
 
@@ -15,11 +17,21 @@ def descent(
     photo = world.synthesis(world.whitening.codes(wanted.expand(1, CODES, -1)))
     weights = OpeningWeights(mean=1e-4, equal=1e-3)
     loss = OpeningLoss(photo, world.landmarks, world.face_network, world.lpips, weights)
-    start = torch.zeros(COORDINATES)
+    start, settings = torch.zeros(COORDINATES), settings or DescentSettings()
     return (
-        Descent(synthesis or world.synthesis, world.whitening, loss, start, settings or DescentSettings()),
+        Descent(
+            synthesis or world.synthesis, world.whitening, loss, start, settings, basis=every_coordinate()
+        ),
         wanted,
     )
+
+
+def every_coordinate() -> GradientBasis:
+    """Each of them a direction of its own."""
+    basis = GradientBasis(GradientBasisConfig(1 + CODES, COORDINATES, COORDINATES))
+    basis.vectors.copy_(torch.eye(COORDINATES))
+    basis.shares[0], basis.shares[1:] = 1 / COORDINATES, 1 / COORDINATES / CODES
+    return basis
 
 
 def test_it_finds_the_code_of_a_generated_picture(world: World) -> None:
@@ -84,11 +96,12 @@ def test_codes_that_are_not_free_follow_what_all_share(world: World) -> None:
 
 def test_rates_are_the_size_of_the_first_step_and_fall(world: World) -> None:
     """Adam's first step is its rate in every coordinate; the shared and the own part add up."""
-    search, _ = descent(world, settings=DescentSettings(rate=0.3, own_rate=0.0, falling=1.0))
+    adam = AdamSettings(damping=0.0, prior=0.0)
+    search, _ = descent(world, settings=DescentSettings(rate=0.3, own_rate=0.0, falling=1.0, adam=adam))
     search.step()
     torch.testing.assert_close(search.coordinates.abs(), torch.full((CODES, COORDINATES), 0.3))
 
-    own, _ = descent(world, settings=DescentSettings(rate=0.0, own_rate=0.2, falling=1.0))
+    own, _ = descent(world, settings=DescentSettings(rate=0.0, own_rate=0.2, falling=1.0, adam=adam))
     own.step()
     torch.testing.assert_close(own.coordinates.abs(), torch.full((CODES, COORDINATES), 0.2))
     for _ in range(99):

@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from core.config import AttributeConfig
 from training.data.label import NAMES
 from training.data.label_table import LabelTable
-from training.loops.directions import fit, held_weights, report, save_directions, step_of
-from training.loops.slider_table import SLIDERS, Slider
+from training.loops.directions import LOGARITHMIC, fit, held_weights, report, save_directions, step_of
+from training.loops.slider import Slider
+from training.loops.slider_table import SLIDERS
 
 CODES, WIDTH, COUNT = 6, 80, 1600
 SMILE = Slider(
@@ -40,6 +41,8 @@ def world() -> tuple[np.ndarray, LabelTable, np.ndarray]:
         gradients[NAMES.index(name)] += gradients[NAMES.index("smile")]
     made = w.mean(1)
     values = made @ gradients.T + 0.05 * random.normal(size=(COUNT, len(NAMES)))
+    for name in LOGARITHMIC:
+        values[:, NAMES.index(name)] = np.exp(values[:, NAMES.index(name)])
     who = random.normal(size=(WIDTH, 128)) / WIDTH**0.5
     who[:, 0] = 3 * gradients[NAMES.index("smile")]
     surround = made @ random.normal(size=(WIDTH, 20))
@@ -107,7 +110,7 @@ def test_the_file_holds_unit_directions_and_the_table_their_lengths(tmp_path: Pa
 
 def test_the_sliders_have_names_of_their_own_and_know_their_labels() -> None:
     names = [slider.name for slider in SLIDERS]
-    assert len(set(names)) == len(names) >= 12
+    assert len(set(names)) == len(names) >= 40
     assert {s.codes[1] <= 16 for s in SLIDERS} == {True}
     with pytest.raises(ValueError, match="beauty"):
         Slider("x", "X", "", "", target="beauty", step=1.0, codes=(0, 2))
