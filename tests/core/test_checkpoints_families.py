@@ -16,10 +16,11 @@ from core.errors import BadCheckpoint
 from core.generators.mobile.network import MobileGenerator
 from core.generators.mobile.package import PACKAGE, SHA256, VERSION
 from core.generators.registry import build_generator, installed_weights
+from core.inversion.gradient_basis import GradientBasis
 from core.inversion.start import Start
 from core.models.iterative_inverter import IterativeInverter
 from core.models.lpips import Lpips
-from core.network_config import IterativeInverterConfig, StartConfig
+from core.network_config import GradientBasisConfig, IterativeInverterConfig, StartConfig
 
 PUBLISHED = PackageConfig(PACKAGE, VERSION, dict(SHA256))
 OURS = {"w_mean", "w_basis"}
@@ -78,6 +79,26 @@ def test_an_iterative_inverter_comes_back_as_it_was(
     assert dataclasses.replace(described, start=None).opens_photos
     with pytest.raises(ValueError, match="iterative inverter"):
         save_bundle(tmp_path, dataclasses.replace(with_it, iterative_inverter=None))
+
+
+def test_a_gradient_basis_comes_back_as_it_was(
+    bundle: Bundle, installed: dict[str, Tensor], tmp_path: Path
+) -> None:
+    basis = GradientBasis(GradientBasisConfig(3, 10, 4))
+    for buffer in basis.buffers():
+        buffer.normal_()
+    described = dataclasses.replace(bundle.config, gradient_basis=basis.config)
+    with_it = dataclasses.replace(bundle, config=described, gradient_basis=basis)
+    save_bundle(tmp_path, with_it, torch.float32)
+
+    found = load_bundle(tmp_path)
+
+    assert found.config == described
+    assert found.gradient_basis is not None
+    assert torch.equal(found.gradient_basis.vectors, basis.vectors)
+    assert torch.equal(found.gradient_basis.shares, basis.shares)
+    with pytest.raises(ValueError, match="gradient basis"):
+        save_bundle(tmp_path, dataclasses.replace(with_it, gradient_basis=None))
 
 
 def test_only_what_is_ours_is_in_the_file_and_the_rest_comes_from_the_package(

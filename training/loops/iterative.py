@@ -4,12 +4,13 @@
         --trunk mobilenet_v2-b0353104.pth --out runs/i --minutes 60
     python -m training.loops.iterative ... --resume            (goes on where a run was stopped)
 
-A batch holds generator's samples, whose codes are known, and photos, which are judged by the loss of descent
-itself (`core.inversion.losses`): a pass is taught to do what many descent steps do. --targets adds codes
-that descent found for photos (`training.judging.opened --split train`). Codes are compared in W's own
-units, each direction by how much of it shows; photos also pay descent's pull towards the mean and towards
-equal codes, e4e's principle, and on request e4e's latent discriminator. Every pass is judged; gradients stay
-within one.
+A batch holds generator's samples, whose codes are known, and photos: wherever a pass takes them, descent goes
+on by some steps, and there the pass should have gone. That is the gradient of descent's own loss, with its
+pull towards the mean and towards equal codes, e4e's principle, in the directions in which it is normalised
+(`core.inversion.gradient_basis`): of the plain gradient two directions hold half, and teach nothing else.
+--targets adds codes that descent found for photos (`training.judging.opened --split train`). Codes are
+compared in W's own units, each direction by how much of it shows; on request photos pay e4e's latent
+discriminator too. Every pass is judged; gradients stay within one.
 
 OUT holds log.csv, validation.csv (photos of the validation split after each pass), sheets, last.pt, and the
 averaged weights in half precision, inverter.safetensors, which `training.loops.bundle --inverter` takes.
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 
 from core.checkpoints import Bundle
 from core.images import to_tensor
+from core.inversion.descent import Descent
 from core.inversion.descents import Descents
 from core.inversion.losses import OpeningLoss
 from core.models.iterative_inverter import IterativeInverter
@@ -49,6 +51,8 @@ TRUNK_SHARE = 0.1
 WARM_UP = 200
 CLIP = 1.0
 WALKERS = 2
+# A few steps are short beside the error of a sample's code.
+PHOTOS_WEIGHT = 4.0
 
 
 @dataclass(frozen=True)
@@ -130,9 +134,11 @@ def mirror(face: AlignedFace) -> AlignedFace:
 class Trainer:
     """The inverter with all that one step needs."""
 
-    def __init__(self, descents: Descents, inverter: IterativeInverter, rate: float, latent: float) -> None:
-        """latent: weight of e4e's discriminator; 0: none."""
-        self.descents, self.inverter, self.latent = descents, inverter, latent
+    def __init__(
+        self, descents: Descents, inverter: IterativeInverter, rate: float, latent: float, descended: int = 1
+    ) -> None:
+        """latent: weight of e4e's discriminator; 0: none. descended: by how many steps photos are ahead."""
+        self.descents, self.inverter, self.latent, self.descended = descents, inverter, latent, descended
         self.passes = inverter.config.passes
         trunk = {id(p) for p in inverter.trunk.parameters()}
         others = [p for p in inverter.parameters() if id(p) not in trunk]
@@ -179,9 +185,7 @@ class Trainer:
             # Each code of a sample is W's, or near to it, if not all of them are the same.
             found = v.detach().float()[len(batch.codes) :]
             self.adversary.learn(batch.codes.flatten(0, 1), found.flatten(0, 1))
-        # The photos' term is their gradient's; what they lose is told beside it.
-        shown = {name: value for name, value in terms.items() if not name.startswith("photos")}
-        return {name: float(value.detach()) for name, value in shown.items()}
+        return {name: float(value.detach()) for name, value in terms.items()}
 
     def _loss(self, photo: AlignedFace) -> OpeningLoss:
         d = self.descents
@@ -195,8 +199,7 @@ class Trainer:
         if len(samples):
             terms["codes"] = (self.counts * (samples - batch.codes).square()).mean()
         if losses:
-            surrogate, told = self._photo_terms(photos, losses)
-            terms |= {"photos": surrogate, "told": told}
+            terms["photos"], terms["told"] = self._photo_terms(photos, losses)
         known = [(a, b) for a, b in zip(photos, batch.targets, strict=True) if b is not None]
         if known:
             errors = torch.stack([(a - b).square() for a, b in known])  # (known, L, K)
@@ -206,23 +209,21 @@ class Trainer:
         return terms
 
     def _photo_terms(self, v: Tensor, losses: Sequence[OpeningLoss]) -> tuple[Tensor, Tensor]:
-        """A scalar with the gradient of the photos' mean loss, and that loss.
+        """How far coordinates (P, L, K) are from where descent takes them, weighted; the photos' mean loss.
 
-        The way through generator and losses is walked back at once, photo by photo, so that its maps are not
-        kept beside the inverter's own; two photos at a time, as one alone hardly fills two cores.
+        Photo by photo, so that no maps of the generator are kept beside the inverter's own; two at a time, as
+        one alone hardly fills two cores.
         """
-        walked = [*self._walkers.map(self._walk, v.split(1), losses)]
-        gradients = torch.cat([gradient for gradient, _ in walked])
-        surrogate = (v * gradients).sum() / len(losses)
-        return surrogate - surrogate.detach(), torch.stack([value for _, value in walked]).mean()
+        walked = [*self._walkers.map(self._walk, v.detach(), losses)]
+        ahead = torch.stack([place for place, _ in walked])
+        return PHOTOS_WEIGHT * (v - ahead).square().mean(), torch.tensor([loss for _, loss in walked]).mean()
 
-    def _walk(self, place: Tensor, loss: OpeningLoss) -> tuple[Tensor, Tensor]:
-        """Coordinates (1, L, K) of a photo's code -> its loss' gradient there, and its loss."""
-        leaf = place.detach().clone().requires_grad_()
-        picture = self.descents.synthesis(self.descents.whitening.codes(leaf))
-        value = torch.stack([*(loss(picture) | loss.pull(leaf)).values()]).sum()
-        (gradient,) = torch.autograd.grad(value, leaf)
-        return gradient, value.detach()
+    def _walk(self, place: Tensor, loss: OpeningLoss) -> tuple[Tensor, float]:
+        """Coordinates (L, K) of a photo's code -> where descent takes them, and what they lost before."""
+        d = self.descents
+        descent = Descent(d.synthesis, d.whitening, loss, place, d.settings, d.free, d.basis)
+        lost = [descent.step() for _ in range(self.descended)]
+        return descent.coordinates, lost[0]
 
 
 def train(args: argparse.Namespace) -> None:
@@ -231,7 +232,7 @@ def train(args: argparse.Namespace) -> None:
     bundle, descents = descending(args.bundle)
     inverter = first_inverter(bundle, args.trunk, args.passes).requires_grad_(True)
     inverter.trunk.requires_grad_(not args.frozen_trunk)
-    trainer = Trainer(descents, inverter, args.rate, args.latent_adversarial)
+    trainer = Trainer(descents, inverter, args.rate, args.latent_adversarial, args.descended)
     faces = AlignedFaces.open(args.faces)
     held = [faces[name] for name in faces.first(VALIDATED // 4, "val")][:VALIDATED]
     run = Run(args.out, trainer.parts, args.minutes, args.resume)
@@ -268,6 +269,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--passes", type=int, help="of each photo; else as the bundle's, or two")
     parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--latent-adversarial", type=float, default=0.0, help="weight of e4e's discriminator")
+    parser.add_argument("--descended", type=int, default=1, help="steps of descent that photos are ahead")
     parser.add_argument("--frozen-trunk", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true")

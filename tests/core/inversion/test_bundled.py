@@ -12,9 +12,10 @@ from core.generators.registry import build_generator
 from core.inversion import bundled
 from core.inversion.bundled import descents_of
 from core.inversion.descents import Descents
+from core.inversion.gradient_basis import GradientBasis
 from core.inversion.start import Start, chip_outputs, group_sizes, start_features
 from core.models.iterative_inverter import IterativeInverter
-from core.network_config import IterativeInverterConfig, StartConfig
+from core.network_config import GradientBasisConfig, IterativeInverterConfig, StartConfig
 
 from .conftest import World
 
@@ -84,6 +85,21 @@ def test_an_iterative_inverter_of_other_pictures_or_coordinates(
     inverter = small_inverter(**change)
     with pytest.raises(BadCheckpoint, match=r"sees \d+ px and gives \d+ coordinates, not 32 px and 10\."):
         descents_of(dataclasses.replace(bundle, iterative_inverter=inverter), torch.float32)
+
+
+def test_steps_take_the_directions_of_the_bundle(bundle: Bundle) -> None:
+    groups = 1 + bundle.generator.layout.num_codes
+    basis = GradientBasis(GradientBasisConfig(groups, COORDINATES, 4))
+    made = descents_of(dataclasses.replace(bundle, gradient_basis=basis), torch.float32)
+    assert made is not None
+    assert made.basis is basis
+
+
+@pytest.mark.parametrize(("groups", "coordinates"), [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_directions_of_other_codes_or_coordinates(bundle: Bundle, groups: int, coordinates: int) -> None:
+    config = GradientBasisConfig(1 + bundle.generator.layout.num_codes + groups, COORDINATES + coordinates, 4)
+    with pytest.raises(BadCheckpoint, match=r"has \d+ groups of \d+ coordinates, not 9 of 10\."):
+        descents_of(dataclasses.replace(bundle, gradient_basis=GradientBasis(config)), torch.float32)
 
 
 def test_without_lpips_or_pictures_of_its_size_there_are_none(

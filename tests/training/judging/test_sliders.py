@@ -6,8 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.data.attribute_probe import ATTRIBUTES
 from training.judging.opened import CODES, LINES
-from training.judging.sliders import Judged, figures, judge_published, opened_codes, placed
+from training.judging.slider_measures import COLOUR_MEASURES, POINT_MEASURES
+from training.judging.sliders import (
+    JUDGED_AS,
+    TURNS,
+    Judged,
+    figures,
+    judge_published,
+    opened_codes,
+    placed,
+)
+from training.loops.slider_table import SLIDERS
 
 
 def judged(names: tuple[str, ...], values: list[list[float]], angle: float = 0) -> Judged:
@@ -54,6 +65,11 @@ def test_a_slider_may_be_judged_by_what_falls() -> None:
     assert (row["moved_up"], row["moved_down"]) == (0.5, 1.0)
     assert row["move"] == pytest.approx(1.0)
     assert row["else_sum"] == 0
+
+
+def test_every_slider_has_a_judge() -> None:
+    judges = {*POINT_MEASURES, *COLOUR_MEASURES, *TURNS, *ATTRIBUTES}
+    assert {JUDGED_AS.get(slider.name, slider.name).removeprefix("-") for slider in SLIDERS} <= judges
 
 
 def test_published_directions_are_laid_out_over_the_codes() -> None:

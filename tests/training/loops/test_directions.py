@@ -82,6 +82,18 @@ def test_strict_labels_are_held_ten_times_as_firmly(fitted: tuple) -> None:
     assert (weights["identity 0"], weights["surround 0"]) == (0.5, slider.surround_held)
 
 
+def test_labels_that_move_too_move_as_far(fitted: tuple) -> None:
+    whitening, labels, _ = fitted
+    nothing = {"labels_held": 0.0, "identity_held": 0.0, "surround_held": 0.0, "codes": (0, CODES)}
+    alone, both = (Slider(**{**vars(SMILE), **nothing, "also": also}) for also in ((), ("yaw",)))
+    (_, first), (_, second) = (step_of(slider, whitening, labels) for slider in (alone, both))
+    smile, yaw = labels.index("smile"), labels.index("yaw")
+    assert abs(first[yaw]) < 0.3 * first[smile]
+    assert second[yaw] == pytest.approx(second[smile], rel=0.35)
+    with pytest.raises(ValueError, match="beauty"):
+        Slider(**{**vars(SMILE), "also": ("beauty",)})
+
+
 def test_labels_are_told_of_faces_unseen(fitted: tuple) -> None:
     whitening, labels, _ = fitted
     codes, table, _ = world()
