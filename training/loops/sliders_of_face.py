@@ -44,6 +44,7 @@ FACE = (
         free=("eyes_open", "mouth_open", "frown", "squint"),
         strict=("age", "female", "glasses", "pitch"),
         identity_held=6.0,
+        surround_held=10.0,
     ),
     Slider(
         "sad",
@@ -69,6 +70,7 @@ FACE = (
         free=("brows", "eyes_open", "squint", "brow_tilt"),
         strict=("age", "female", "glasses", "smile", "mouth_width", "pitch"),
         identity_held=6.0,
+        surround_held=10.0,
     ),
     Slider(
         "squint",
@@ -81,6 +83,7 @@ FACE = (
         group="Expression",
         free=("eyes_open", "smile", "frown"),
         strict=("age", "female", "glasses", "mouth_open"),
+        surround_held=10.0,
     ),
     Slider(
         "pucker",
@@ -195,18 +198,6 @@ FACE = (
         identity_held=0.5,
     ),
     Slider(
-        "jaw",
-        "Jaw",
-        "narrow",
-        "wide",
-        target="jaw_width",
-        step=0.0564,
-        codes=(0, 6),
-        group="Age and build",
-        free=("face_width", "chin", "cheekbones"),
-        strict=("pitch", "age", "female", "beard"),
-    ),
-    Slider(
         "cheekbones",
         "Cheekbones",
         "flat",
@@ -216,7 +207,7 @@ FACE = (
         codes=(0, 7),
         group="Age and build",
         free=("jaw_width", "face_width"),
-        strict=("pitch", "age", "female"),
+        strict=("pitch", "age", "female", "hat", "hair_area", "bangs"),
     ),
     Slider(
         "chin",
@@ -228,7 +219,7 @@ FACE = (
         codes=(0, 7),
         group="Age and build",
         free=("jaw_width", "lips"),
-        strict=("pitch", "mouth_open", "age", "beard", "brow_tilt"),
+        strict=("pitch", "mouth_open", "age", "beard", "brow_tilt", "hat", "hair_area", "bangs"),
         identity_held=4.0,
     ),
 )
