@@ -120,12 +120,19 @@ def _sliders(engine: Engine) -> list[gr.Slider]:
     gr.HTML(
         "", html_template=part("groups.html"), js_on_load=script("groups.js"), elem_id="groups",
         apply_default_css=False, groups=[group or "Other" for group in groups],
+        sliders=[{"name": a.name, "words": _words(a)} for a in engine.config.attributes],
     )  # fmt: skip
     made: dict[str, gr.Slider] = {}
     for number, members in enumerate(groups.values()):
         with gr.Column(elem_id=f"group-{number}", elem_classes="v-group"):
             made |= {attribute.name: _slider(attribute) for attribute in members}
     return [made[attribute.name] for attribute in engine.config.attributes]
+
+
+def _words(attribute: AttributeConfig) -> str:
+    """What a slider is found by, in lower case, a space between words."""
+    texts = (attribute.label, attribute.low, attribute.high, attribute.group)
+    return " ".join(" ".join(texts).replace(",", " ").lower().split())
 
 
 def _slider(attribute: AttributeConfig) -> gr.Slider:

@@ -76,3 +76,34 @@ def test_a_slider_moves_whichever_group_it_is_in_and_its_group_is_marked(page: P
     page.press("r")
     page.wait(lambda: abs(page.picture - untouched).max() == 0)
     page.wait(lambda: page.js(MARKED) == [])
+
+
+def test_a_slider_is_found_by_a_word_whatever_its_group(page: Page) -> None:
+    field = page.find(".v-find")
+    page.drag("smile")
+    page.wait(lambda: page.entries == ["0", "1"])
+    said = lambda: page.find(".v-found").text  # noqa: E731
+
+    field.send_keys("You")  # Youth, the beginning of a label
+    assert page.js(SHOWN) == ["slider-young"]
+    assert page.js("return document.querySelectorAll('.v-groups [aria-selected=true]').length") == 0
+    field.send_keys(Keys.BACKSPACE * 3 + "face")  # a kind
+    assert page.js(SHOWN) == ["slider-smile", "slider-male"]
+    field.send_keys(Keys.ARROW_RIGHT)
+    assert page.js("return document.activeElement.className") == "v-find"
+    assert said() == ""
+    field.send_keys(Keys.BACKSPACE * 4 + "ale")  # within a word
+    assert page.js(SHOWN) == []
+    assert said() == "No slider is called that."
+    field.send_keys(Keys.BACKSPACE * 3 + "r")  # no shortcut while it is typed
+    field.send_keys(Keys.ESCAPE)
+    assert page.js(SHOWN) == ["slider-smile", "slider-male"]
+    assert said() == ""
+    assert page.entries == ["0", "1"]
+
+    field.send_keys("male")
+    page.drag("male")
+    page.wait(lambda: page.entries == ["0", "1", "2"])
+    page.find("#show-group-1").click()
+    assert page.js(SHOWN) == ["slider-young"]
+    assert field.get_attribute("value") == ""
