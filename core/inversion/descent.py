@@ -41,8 +41,8 @@ class Descent:
         free: int | None = None,
         basis: GradientBasis | None = None,
     ) -> None:
-        """start: coordinates (K,) of all codes, or (L, K). basis: of 1 + `free` groups; None: all directions
-        weigh alike.
+        """start: coordinates (K,) of all codes, or (L, K). basis: of 1 + `free` groups; None: each coordinate
+        is a direction of its own.
 
         free: how many codes, from the first on, find something of their own; None: all of them. The others
         follow what codes share: where pictures only estimate what a code does, descent would take it to
@@ -56,10 +56,8 @@ class Descent:
         groups, width = 1 + len(self._own), start.shape[1]
         parts = (slice(1), slice(1, groups))
         if basis is None:
-            none = start.new_zeros(groups, width, 0), start.new_zeros(groups, 0)
-            tables = [(none[0][part], none[1][part]) for part in parts]
-        else:
-            tables = [basis.part(part) for part in parts]
+            basis = GradientBasis.plain(groups, width).to(start.device)
+        tables = [basis.part(part) for part in parts]
         self._adam, self._own_adam = (Adam(*table, settings.adam) for table in tables)
         self.steps = 0
 

@@ -38,6 +38,14 @@ class GradientBasis(nn.Module):
         """Vectors and shares of some of the groups."""
         return self.vectors[groups], self.shares[groups]
 
+    @classmethod
+    def plain(cls, groups: int, coordinates: int) -> "GradientBasis":
+        """Where nothing was gathered: each coordinate is a direction, and all are alike."""
+        basis = cls(GradientBasisConfig(groups, coordinates, coordinates))
+        basis.vectors.copy_(torch.eye(coordinates))
+        basis.shares[:1], basis.shares[1:] = 1 / coordinates, 1 / coordinates / (groups - 1)
+        return basis
+
 
 @dataclass(frozen=True)
 class AdamSettings:

@@ -2,9 +2,8 @@ import pytest
 import torch
 
 from core.inversion.descent import Descent, DescentSettings
-from core.inversion.gradient_basis import AdamSettings, GradientBasis
+from core.inversion.gradient_basis import AdamSettings
 from core.inversion.losses import OpeningLoss, OpeningWeights
-from core.network_config import GradientBasisConfig
 
 from .conftest import CODES, COORDINATES, World
 
@@ -18,20 +17,7 @@ def descent(
     weights = OpeningWeights(mean=1e-4, equal=1e-3)
     loss = OpeningLoss(photo, world.landmarks, world.face_network, world.lpips, weights)
     start, settings = torch.zeros(COORDINATES), settings or DescentSettings()
-    return (
-        Descent(
-            synthesis or world.synthesis, world.whitening, loss, start, settings, basis=every_coordinate()
-        ),
-        wanted,
-    )
-
-
-def every_coordinate() -> GradientBasis:
-    """Each of them a direction of its own."""
-    basis = GradientBasis(GradientBasisConfig(1 + CODES, COORDINATES, COORDINATES))
-    basis.vectors.copy_(torch.eye(COORDINATES))
-    basis.shares[0], basis.shares[1:] = 1 / COORDINATES, 1 / COORDINATES / CODES
-    return basis
+    return Descent(synthesis or world.synthesis, world.whitening, loss, start, settings), wanted
 
 
 def test_it_finds_the_code_of_a_generated_picture(world: World) -> None:

@@ -64,6 +64,20 @@ def test_scale_of_the_loss_is_nothing_to_it() -> None:
         torch.testing.assert_close(large.direction(1e3 * g), small.direction(1e-3 * g), rtol=1e-4, atol=1e-5)
 
 
+def test_where_nothing_was_gathered_coordinates_are_the_directions() -> None:
+    """Adam as its authors have it, without damping or prior."""
+    basis = GradientBasis.plain(1 + GROUPS, WIDTH)
+    torch.testing.assert_close(basis.shares[0].sum(), torch.tensor(1.0))
+    torch.testing.assert_close(basis.shares[1:].sum(), torch.tensor(1.0))
+    adam = Adam(*basis.part(slice(1, 1 + GROUPS)), AdamSettings((0.9, 0.99), damping=0.0, prior=0.0))
+    place = torch.zeros(GROUPS, WIDTH, requires_grad=True)
+    theirs = torch.optim.Adam([place], lr=1.0, betas=(0.9, 0.99), eps=0.0)
+    for _ in range(4):
+        before, place.grad = place.detach().clone(), torch.randn(GROUPS, WIDTH)
+        theirs.step()
+        torch.testing.assert_close(adam.direction(place.grad), before - place.detach(), rtol=1e-3, atol=1e-4)
+
+
 def test_without_directions_it_is_one_step_in_all() -> None:
     adam = Adam(torch.zeros(GROUPS, WIDTH, 0), torch.zeros(GROUPS, 0), AdamSettings(damping=0.0))
     g = torch.randn(GROUPS, WIDTH)
