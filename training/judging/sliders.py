@@ -53,7 +53,6 @@ JUDGED_AS = {
     "squint": "-eyes_open",
     "pucker": "-smile",
     "mouth_width": "smile",
-    "sunglasses": "eye_shadow",
     "skin_red": "blush",
     "brightness": "exposure",
     "iris_brightness": "iris",
@@ -70,8 +69,9 @@ NOTHING_TO_TAKE = {
     "mouth_open": 0.03,
     "moustache": 0.2,
     "hat": 0.4,
+    "sunglasses": 0.4,
 }
-NOTHING_TO_GIVE = {"glasses": 0.8, "hat": 0.8}
+NOTHING_TO_GIVE = {"glasses": 0.8, "hat": 0.8, "sunglasses": 0.8}
 PUBLISHED = {
     "smile": "e4e__smile",
     "mouth_open": "STIT__mouth_open",
