@@ -141,6 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         prog="python -m training.judging.orders", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--count", type=int, default=10)
+    parser.add_argument("--only", nargs="+", metavar="LABEL", default=[])
     for name in ("bundle", "classifier", "opened", "identity", "probe", "trunk", "pose"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     a = parser.parse_args(argv)
@@ -156,6 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pictures = judges.render(codes)
     before = judges.judged(pictures)
     fixed, judged_by = fixed_steps(bundle)
+    fixed = {name: step for name, step in fixed.items() if not a.only or name in a.only}
     rows = {}
     for (name, order), steps in all_steps(*load_classifier(a.classifier), fixed, codes).items():
         row = rows[name, order] = walk(judges, codes, before, steps, judged_by[name], pictures)

@@ -26,6 +26,7 @@ from core.models.latent_classifier import LatentClassifier
 from core.network_config import ClassifierConfig
 from training.data.label_table import LabelTable, load_faces
 from training.loops.classifier import fit_linear
+from training.loops.directions import even_values
 from training.loops.loop import pick_device
 from training.loops.slider_table import SLIDERS
 
@@ -36,12 +37,10 @@ BATCH, RATE, DECAY = 128, 1e-3, 0.05
 
 
 def deviations(table: LabelTable, attributes: Sequence[str], of: LabelTable) -> Tensor:
-    """(N, A) labels in deviations from the mean over `of`; NaN where there is none."""
-    columns = []
-    for name in attributes:
-        base = of.column(name)
-        columns.append((table.column(name) - np.nanmean(base)) / np.nanstd(base))
-    return torch.from_numpy(np.stack(columns, 1)).float()
+    """(N, A) `even_values` in deviations from the mean over `of`; NaN where there is none."""
+    columns = [table.names.index(name) for name in attributes]
+    values, base = (even_values(one)[:, columns] for one in (table, of))
+    return torch.from_numpy((values - np.nanmean(base, 0)) / np.nanstd(base, 0)).float()
 
 
 def fit(

@@ -15,6 +15,7 @@ from core.network_config import ClassifierConfig
 from training.data.label import NAMES
 from training.data.label_table import LabelTable
 from training.loops import sampled_classifier
+from training.loops.directions import LOGARITHMIC
 from training.loops.sampled_classifier import attributes_of_sliders, correlations, deviations, fit
 
 L, D = 3, 8
@@ -26,6 +27,8 @@ def world(count: int, seed: int) -> tuple[np.ndarray, LabelTable]:
     random = np.random.default_rng(seed)
     w = 5 + 0.5 * random.normal(size=(count, L, D)).astype(np.float32)
     values = (w.mean(1) - 5) @ axes.T
+    for name in LOGARITHMIC:
+        values[:, NAMES.index(name)] = np.exp(values[:, NAMES.index(name)])
     values[0] = np.nan  # a face that was not found
     values[1, NAMES.index("smile")] = np.nan
     return w, LabelTable(NAMES, values.astype(np.float32), np.zeros((count, 128)), np.zeros((count, 4)))
