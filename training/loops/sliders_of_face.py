@@ -78,7 +78,7 @@ FACE = (
         "wide-eyed",
         "squinting",
         target="squint",
-        step=0.128,
+        step=0.119,
         codes=(2, 9),
         group="Expression",
         free=("eyes_open", "smile", "frown"),
