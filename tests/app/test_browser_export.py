@@ -119,6 +119,24 @@ def test_what_is_chosen_is_what_arrives(desk: Page, downloads: Path) -> None:
     desk.wait((downloads / "Tante Käthe 1.visagist").exists)
 
 
+def test_each_photo_s_own_format_is_offered_first(
+    browser: webdriver.Chrome, address: str, photo: np.ndarray, tmp_path: Path
+) -> None:
+    page, tiff = Page(browser, address), "[name=v-export-format][value=tiff]"
+    own = "return document.querySelector('.v-own').checkVisibility()"
+    for suffix, first, told in ((".tif", "tiff", True), (".webp", "webp", True), (".bmp", "png", False)):
+        path = tmp_path / f"photo{suffix}"
+        Image.fromarray(photo).save(path)
+        painted = page.painted
+        page.open(path)
+        page.wait(lambda: page.painted > painted and page.js(IDLE))  # noqa: B023
+        page.find(BUTTON).click()
+        page.wait(lambda: page.js(CHOSEN, "format") == first)  # noqa: B023
+        assert page.js(SHOWN, tiff) == (first == "tiff")
+        assert page.js(own) == told
+        page.press(Keys.ESCAPE)
+
+
 def test_the_dialog_works_by_keyboard(desk: Page, downloads: Path) -> None:
     desk.js("document.querySelector(arguments[0]).focus()", BUTTON)
     desk.press(Keys.ENTER)
