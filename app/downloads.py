@@ -1,6 +1,7 @@
 """What a visitor takes home: the edited photo at its own resolution, or everything as a project."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from app import messages
 from app.messages import SETTINGS, Message
@@ -9,12 +10,15 @@ from app.toasts import toast
 from app.visits import Visit, parse_request
 from core.engine import Engine
 from core.errors import BadRequest, VisagistError
-from core.exporting import export
+from core.exporting import ExportOrder, export
+from core.pictures.writing import SUFFIXES
 from core.projects.project import Project, save_project
 from core.session import EditRequest, SessionStore
 
 # Files travel to the page as text, of which browsers hold half a gigabyte at once.
 MAX_BYTES = 380 * 10**6
+# As the page says them; beside them "project".
+FORMATS = {kind.lower(): kind for kind in SUFFIXES}
 
 
 class Downloads:
@@ -24,39 +28,46 @@ class Downloads:
         self._engine, self._visits, self._references = engine, visits, references
 
     def export(self, payload: object) -> Message:
-        """The edit on the stage as a file: the whole photo, however much of it the stage shows.
+        """The edit on the stage as a file, however much of it the stage shows.
 
-        payload: {"token", "format": "png", "jpeg" or "project", "request": as in a message},
-        "notes": false where the file is to say nothing of date, rights and camera.
+        payload: {"token", "request": as in a message, "format": "png", "jpeg", "tiff", "webp" or "project"};
+        of a picture also, where it is not the usual, "picture", "quality" and "notes" of an `ExportOrder`.
         """
         try:
             if not isinstance(payload, Mapping) or not isinstance(payload.get("request"), Mapping):
-                raise BadRequest("The download was asked for in an unknown way; reload the page.")
-            asked, kind = payload["request"], payload.get("format")
-            if kind not in ("png", "jpeg", "project"):
-                raise BadRequest(
-                    "A picture is downloaded as PNG or JPEG, all of it as a project; choose one."
-                )
+                raise BadRequest("The export was asked for in an unknown way; reload the page.")
+            order, asked = _order(payload), payload["request"]
             token, sliders = str(payload.get("token")), asked.get("sliders")
             takes = self._references.takes(token, asked.get("takes"))
             settings = {name: asked.get(name) for name in SETTINGS}
             request = parse_request(sliders if isinstance(sliders, Mapping) else {}, takes=takes, **settings)
             visit = self._visits.get(token)
-            if kind == "project":
+            if order is None:
                 return self._project(visit.with_edit(visit.possible(request)))
-            return self._picture(visit, request.seen(output="photo"), kind, payload.get("notes") is not False)
+            return self._picture(visit, request, order)
         except VisagistError as error:
             return {"error": str(error)}
         except Exception as error:
             return {"error": toast(error).message}
 
-    def _picture(self, visit: Visit, request: EditRequest, kind: str, notes: bool) -> Message:
-        exported = export(self._engine, (visit.portrait,), request, visit.original, kind.upper(), notes)
-        if len(exported.data) > MAX_BYTES:
-            raise BadRequest("This picture is too large a file for a browser; download it as JPEG.")
-        return messages.download(exported, kind)
+    def _picture(self, visit: Visit, request: EditRequest, order: ExportOrder) -> Message:
+        made = export(self._engine, (visit.portrait,), request, visit.original, order)
+        if len(made.data) > MAX_BYTES:
+            raise BadRequest("This picture is too large a file for a browser; export it as JPEG.")
+        return messages.exported(made, order, visit.stem)
 
     def _project(self, visit: Visit) -> Message:
         faces = (face.reference for face in visit.faces)
         project = Project.of(self._engine, visit.portrait, visit.history, visit.cursor, faces, visit.original)
-        return messages.file(save_project(project), "portrait.visagist", "application/octet-stream")
+        return messages.file(save_project(project), f"{visit.stem}.visagist", "application/octet-stream")
+
+
+def _order(payload: Mapping[str, Any]) -> ExportOrder | None:
+    """The picture that is ordered; None: a project. Raises: BadRequest."""
+    name = payload.get("format")
+    if name not in [*FORMATS, "project"]:
+        raise BadRequest("An export is a picture as PNG, JPEG, TIFF or WebP, or a project; choose one.")
+    if name == "project":
+        return None
+    wishes = {wish: payload[wish] for wish in ("picture", "quality", "notes") if wish in payload}
+    return ExportOrder(FORMATS[name], **wishes)

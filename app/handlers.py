@@ -21,7 +21,7 @@ from app.messages import Message
 from app.openings import Opening, Openings, let_go
 from app.references import References
 from app.refining import Run, Runs, as_set
-from app.starts import Generated, Start, photo_of
+from app.starts import Start, photo_of, seed_of, stem_of
 from app.toasts import notify, tell, toast, toasted, toasted_stream
 from app.visits import Visit, parse_request
 from core.engine import Engine
@@ -93,28 +93,27 @@ class Handlers:
         finally:
             Path(path).unlink(missing_ok=True)
         if isinstance(opened, Project):
-            yield from self._open_project(token, opened)
+            yield from self._open_project(token, opened, Path(path).stem)
         else:
-            yield from self._open(token, asked, opened, 0)
+            yield from self._open(token, asked, opened, Path(path).stem)
 
     @failing
     def open_example(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:
         """Open one of the example faces, a photo or one that the model makes up."""
         start = self.examples[_index(index, len(self.examples))]
-        seed = start.seed if isinstance(start, Generated) else None
-        yield from self._open(token, asked, photo_of(start), 0, seed)
+        yield from self._open(token, asked, photo_of(start), stem_of(start), seed=seed_of(start))
 
     @failing
     def choose_face(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:
         """Go on with another face of the open photo."""
         visit = self.visits.get(token)
         face = _index(index, len(visit.portrait.faces))
-        yield from self._open(token, asked, Photo(visit.portrait.photo, visit.original), face)
+        yield from self._open(token, asked, Photo(visit.portrait.photo, visit.original), visit.stem, face)
 
     def _open(
-        self, token: str, asked: EditRequest, photo: Photo, face: int, seed: int | None = None
+        self, token: str, asked: EditRequest, photo: Photo, stem: str, face: int = 0, seed: int | None = None
     ) -> Iterator[Answer]:
-        """seed: of the face that the photo is, where the model made it."""
+        """stem: the photo's name; seed: of the face that the photo is, where the model made it."""
         pixels = photo.pixels
 
         def job(progress: Callable[[str], None]) -> Portrait:
@@ -131,13 +130,13 @@ class Handlers:
             portrait = yield from _told(with_steps(job), known)
             portrait, asked = as_set(self.engine, portrait, asked)
             neutral = dataclasses.replace(asked, sliders={}, takes=())
-            visit = Visit.begin(portrait, previewed(self.engine, portrait), neutral, photo.original)
+            visit = Visit.begin(portrait, previewed(self.engine, portrait), neutral, photo.original, stem)
             # After an expired session the widgets still say what the visitor had: take it up again.
             if self._visit(token) is None:
                 visit = visit.with_edit(asked)
             yield self._arrived(token, visit, known, opening, seed is None)
 
-    def _open_project(self, token: str, project: Project) -> Iterator[Answer]:
+    def _open_project(self, token: str, project: Project, stem: str) -> Iterator[Answer]:
         self._leave(token)
         with self._openings.one(token) as opening:
             known = messages.known(project.photo, project.face)
@@ -146,7 +145,7 @@ class Handlers:
             job = functools.partial(opening.project, project)
             restored = yield from _told(with_steps(job), known)
             preview = previewed(self.engine, restored.portrait)
-            visit = Visit.restored(restored, preview, project.original)
+            visit = Visit.restored(restored, preview, project.original, stem)
             yield self._arrived(token, visit, known, opening, not visit.portrait.residuals)
             if restored.notice is not None:
                 tell(restored.notice)
@@ -172,6 +171,7 @@ class Handlers:
             faces=known["faces"],
             face=known["face"],
             token=token,
+            own=messages.own_format(visit.original),
             improves=self.engine.improves and may_gain,
             likeness=kept,
             **messages.state(visit, visit.request),

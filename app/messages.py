@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from app.visits import PREVIEW_SIDE, Visit, shrink
-from core.exporting import Export
+from core.exporting import Export, ExportOrder
 from core.faces.alignment import Face
-from core.images import encode_jpeg
+from core.images import Original, encode_jpeg
+from core.pictures.writing import kind_in
 from core.projects.request_json import request_to_json
 from core.references import Reference
 from core.session import EditRequest, Portrait
@@ -71,7 +72,7 @@ def opening(known: Message, step: str) -> Message:
 
 
 def state(visit: Visit, request: EditRequest) -> Message:
-    """What the stage shows beside the picture of this request, and returns with a download."""
+    """What the stage shows beside the picture of this request, and returns with an export."""
     history = {"length": len(visit.history), "cursor": visit.cursor}
     return {"request": request_dict(request), "history": history}
 
@@ -91,7 +92,7 @@ def befores(visit: Visit) -> dict[str, str]:
 
 
 def request_dict(request: EditRequest) -> dict[str, Any]:
-    """A request as JSON; the stage returns it when the visitor downloads what is on the screen."""
+    """A request as JSON; the stage returns it when the visitor exports what is on the screen."""
     return request_to_json(request)
 
 
@@ -135,10 +136,16 @@ def _around(photo: np.ndarray, face: Face) -> np.ndarray:
     return cut if cut.size else photo
 
 
-def download(exported: Export, kind: str) -> Message:
-    """A picture for the browser to save; kind: "png" or "jpeg". said: what it kept of the photo's file."""
-    name = f"visagist-portrait.{'jpg' if kind == 'jpeg' else 'png'}"
-    return {**file(exported.data, name, f"image/{kind}"), "said": exported.said}
+def own_format(original: Original | None) -> str | None:
+    """What the photo's own file is, as the page says formats: "jpeg"; None: one that is not written."""
+    kind = None if original is None else kind_in(original.data)
+    return None if kind is None else kind.lower()
+
+
+def exported(made: Export, order: ExportOrder, stem: str) -> Message:
+    """A picture for the browser to save; stem: of its name. said: what it kept of the photo's file."""
+    picture = file(made.data, order.file_name(stem), f"image/{order.kind.lower()}")
+    return {**picture, "said": made.said}
 
 
 def file(data: bytes, name: str, kind: str) -> Message:

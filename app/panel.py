@@ -72,7 +72,6 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
     keep_detail = gr.Checkbox(
         True, label="Keep skin detail", elem_id="keep-detail", elem_classes="v-check", visible=photos
     )
-    gr.HTML("", html_template=part("export.html"), elem_id="export", **PLAIN)
     widgets = Widgets(sliders, stack, explored, order, start, refine, strength, output, keep_detail)
     return widgets, gallery
 

@@ -1,7 +1,7 @@
 // The stage: paints what app/messages.py sends, and turns gestures on the picture into events.
 // Runs once inside gr.HTML (js_on_load): element, trigger, props, server and watch are Gradio's.
 // Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'improve', 'cancel'.
-// Its other parts are app/camera.js, app/notices.js, app/opening.js and app/sliders.js.
+// Its other parts are app/camera.js, app/exporting.js, app/notices.js, app/opening.js and app/sliders.js.
 
 const SETTLE_MS = 350; // a pause this long after the last slider event is one entry in the history
 
@@ -61,7 +61,7 @@ function refreshTools() {
   enable("reset", moved);
   enable("hold", true);
   enable("compare", true);
-  document.querySelectorAll("[data-action^=download]").forEach((button) => { button.disabled = !ready; });
+  enable("export", !exporting);
 }
 
 // ---- painting -------------------------------------------------------------------------------
@@ -203,6 +203,7 @@ const onMessage = {
       token: message.token, request: message.request, history: message.history,
       faces: message.faces, face: message.face, befores: message.before, previous: null,
     });
+    exportAs(message.own);
     await paint(message.frame, message.number);
     setPhase("editing");
     showBefore(); showHistory(); showLikeness(message.likeness); showFaces(); markSliders(); applyCompare();
@@ -296,26 +297,6 @@ document.addEventListener("dblclick", (event) => {
   if (label) { event.preventDefault(); resetSlider(label.closest(".v-slider")); }
 });
 
-// ---- download -------------------------------------------------------------------------------
-
-async function download(format) {
-  if (state.phase !== "editing") return;
-  const notes = document.querySelector("[data-keep-notes]").checked;
-  const answer = await server.export({ token: state.token, format, request: state.request, notes });
-  // Of a call that failed Gradio makes nothing at all.
-  if (!answer || answer.error) { say(answer?.error ?? "The server did not answer; try once more."); return; }
-  // The browser's own decoder: a project of a large photo has a hundred million characters.
-  const file = await (await fetch(`data:${answer.type};base64,${answer.data}`)).blob();
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = answer.name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  const said = document.querySelector("#export .v-said"); // what the file keeps of the photo's
-  said.textContent = answer.said ?? "";
-  said.hidden = !answer.said;
-}
-
 // ---- gestures and actions -------------------------------------------------------------------
 
 function hold(on) {
@@ -344,9 +325,10 @@ const actions = {
   cancel: () => trigger("cancel"),
   unsay,
   "stop-webcam": stopWebcam,
-  "download-png": () => download("png"),
-  "download-jpeg": () => download("jpeg"),
-  "download-project": () => download("project"),
+  export: openExport,
+  "export-copy": copyPicture,
+  "export-project": saveProject,
+  "export-close": () => exportDialog.close(),
 };
 
 document.addEventListener("click", (event) => {

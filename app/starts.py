@@ -44,6 +44,16 @@ def photo_of(start: Start) -> Photo:
     return Photo(start.picture) if isinstance(start, Generated) else open_photo(start)
 
 
+def stem_of(start: Start) -> str:
+    """What files made of it are named after."""
+    return f"sampled-face-{start.seed}" if isinstance(start, Generated) else start.stem
+
+
+def seed_of(start: Start) -> int | None:
+    """Of a face that the model makes up."""
+    return start.seed if isinstance(start, Generated) else None
+
+
 def picture(start: Start) -> np.ndarray:
     """The same to show: (H, W, 3) uint8."""
     return photo_of(start).pixels

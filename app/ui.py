@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "assets" / "examples"
 # Not every system knows that the last are pictures.
 PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
-STAGE_PARTS = ("camera", "notices", "opening", "sliders", "stage")
+STAGE_PARTS = ("camera", "exporting", "notices", "opening", "sliders", "stage")
 
 
 def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
@@ -46,7 +46,7 @@ def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
             reference = gr.UploadButton("Add a reference photo", file_types=PHOTOS)
         with gr.Row(elem_id="workspace"):
             stage = gr.HTML(
-                html_template=part("stage.html"),
+                html_template=part("stage.html") + part("export.html"),
                 js_on_load="".join(script(f"{name}.js") for name in STAGE_PARTS),
                 server_functions=[_export(handlers)],
                 examples=[messages.thumbnail(picture(start)) for start in handlers.examples],

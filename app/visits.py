@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from core.images import Original
+from core.names import NAMELESS, safe_stem
 from core.placing import placed
 from core.projects.project import Restored
 from core.references import Reference
@@ -40,7 +41,8 @@ class Visit:
     photo.
     history: every edit at which the visitor paused, oldest first; cursor: the one on the screen.
     faces: the visitor's own to take from, newest first, at most MAX_FACES.
-    original: the file that the photo was opened from, if it was; downloads are made of it.
+    original: the file that the photo was opened from, if it was; exports are made of it.
+    stem: what files made of it are named after.
     """
 
     portrait: Portrait
@@ -49,6 +51,7 @@ class Visit:
     cursor: int = 0
     faces: tuple[KnownFace, ...] = ()
     original: Original | None = None
+    stem: str = NAMELESS
 
     @classmethod
     def begin(
@@ -57,14 +60,18 @@ class Visit:
         preview: Portrait,
         request: EditRequest,
         original: Original | None = None,
+        stem: str = NAMELESS,
     ) -> "Visit":
-        """A fresh visit; `request` is the state to which undo can return."""
-        return cls(portrait, preview, (request,), original=original)
+        """A fresh visit; request: the state to which undo can return; stem: whatever the photo is called."""
+        return cls(portrait, preview, (request,), original=original, stem=safe_stem(stem))
 
     @classmethod
-    def restored(cls, found: Restored, preview: Portrait, original: Original | None) -> "Visit":
+    def restored(
+        cls, found: Restored, preview: Portrait, original: Original | None, stem: str = NAMELESS
+    ) -> "Visit":
         """A visit that a project takes up again."""
-        visit = cls(found.portrait, preview, found.history, found.cursor, original=original)
+        stem = safe_stem(stem)
+        visit = cls(found.portrait, preview, found.history, found.cursor, original=original, stem=stem)
         return visit.with_faces(found.references, "upload")
 
     def after(self, before: "Visit") -> "Visit":

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from cli.options import Effort
 from core.engine import Engine
 from core.errors import BadRequest
-from core.exporting import Export, export
+from core.exporting import Export, ExportOrder, export
 from core.images import Original, Photo, open_photo
 from core.pictures.writing import kind_of
 from core.projects.project import MAX_HISTORY, Project, is_project, open_project, restore
@@ -65,6 +65,10 @@ class Asked:
             view=dataclasses.replace(before.view, output=output, **_given(view)),
             **_given(edit),
         )
+
+    def order_of(self, name: str) -> ExportOrder:
+        """The picture's file, of this name. Raises: BadRequest on an ending that says nothing."""
+        return ExportOrder(kind_of(name), "face" if self.face_only else "photo", notes=self.notes)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON has it; references by their keys."""
@@ -144,7 +148,7 @@ def edited(engine: Engine, given: Photo | Project, asked: Asked, name: str) -> E
 def _edited(engine: Engine, photo: Photo, asked: Asked, name: str) -> Edited:
     request = asked.request()
     portraits = [*_portraits(engine, photo.pixels, asked)]
-    picture = export(engine, portraits, request, photo.original, kind_of(name), asked.notes)
+    picture = export(engine, portraits, request, photo.original, asked.order_of(name))
     portrait = portraits[-1]
     engine.forget(portrait)
     one = asked.chooses or len(portrait.faces) == 1
@@ -177,7 +181,7 @@ def _gone_on(engine: Engine, project: Project, asked: Asked, name: str) -> Edite
         # As in the app: what was undone is gone.
         history = (*history[: cursor + 1], request)[-MAX_HISTORY:]
         cursor = len(history) - 1
-    picture = export(engine, (portrait,), request, project.original, kind_of(name), asked.notes)
+    picture = export(engine, (portrait,), request, project.original, asked.order_of(name))
     engine.forget(portrait)
     known, notice, original = restored.references, restored.notice, project.original
     return Edited(picture, portrait, portrait.face, history, cursor, known, notice, original)

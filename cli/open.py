@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, stdout: TextIO) -> dict[str, Any]:
         check_output(stdout, args.json)
     from cli.editing import boxes
     from core.engine import Engine
-    from core.exporting import export
+    from core.exporting import ExportOrder, export
     from core.pictures.writing import kind_of
     from core.projects.archive import MAX_FILE_BYTES
     from core.projects.project import open_project, restore
@@ -47,10 +47,10 @@ def run(args: argparse.Namespace, stdout: TextIO) -> dict[str, Any]:
     restored = restore(engine, project, seconds=args.seconds)
     if restored.notice is not None:
         say(restored.notice)
-    shown = restored.history[restored.cursor]
-    request = shown.seen(output="face" if args.face_only else "photo")
     kind = kind_of(PICTURE if args.out == STANDARD else args.out)
-    exported = export(engine, (restored.portrait,), request, project.original, kind, args.notes)
+    order = ExportOrder(kind, "face" if args.face_only else "photo", notes=args.notes)
+    shown = restored.history[restored.cursor]
+    exported = export(engine, (restored.portrait,), shown, project.original, order)
     write(stdout, args.out, exported.data)
     width, height = exported.size
     return {

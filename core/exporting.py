@@ -3,21 +3,67 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from core.engine import Engine
+from core.errors import BadRequest
 from core.faces.alignment import CropTransform
 from core.images import Original
 from core.paste.laying import bounds
 from core.pictures import colour
+from core.pictures.limits import MAX_PIXELS
 from core.pictures.native import Box, Native
-from core.pictures.writing import fit, write
+from core.pictures.writing import JPEG_QUALITY, SUFFIXES, Fitted, fit, write
 from core.placing import placed
 from core.session import EditRequest, Portrait
 
 # An edit carries pixels along: around what it may change, so much of the crop's side has to be there too.
 MARGIN = 1 / 8
+
+
+# Of a JPEG: below, blocks show; above, there is nothing.
+QUALITIES = (60, 100)
+# Between before and after, as a share of a half's width, and at least so many pixels.
+GAP, MIN_GAP = 1 / 200, 2
+
+Picture = Literal["photo", "face", "both"]
+_WORDS: dict[Picture, str] = {"photo": "", "face": "-face", "both": "-before-after"}
+
+
+@dataclass(frozen=True)
+class ExportOrder:
+    """What is exported of an edit, and as what.
+
+    kind: "PNG", "JPEG", "TIFF" or "WebP". picture: the whole photo, the face alone, or "both": the photo
+    before and after, side by side. quality: of a JPEG, in QUALITIES. notes: whether date, rights and camera
+    may be in the file.
+    Raises: BadRequest on anything else, with one sentence.
+    """
+
+    kind: str
+    picture: Picture = "photo"
+    quality: int = JPEG_QUALITY
+    notes: bool = True
+
+    def __post_init__(self) -> None:
+        # Lists, since what a stranger sends may have no hash.
+        if self.kind not in [*SUFFIXES]:
+            *most, last = SUFFIXES
+            raise BadRequest(f"A picture is exported as {', '.join(most)} or {last}; choose one.")
+        if self.picture not in [*get_args(Picture)]:
+            raise BadRequest("An export is the whole photo, the face, or before and after; choose one.")
+        low, high = QUALITIES
+        whole = isinstance(self.quality, int) and not isinstance(self.quality, bool)
+        if not (whole and low <= self.quality <= high):
+            raise BadRequest(f"A JPEG's quality is a whole number from {low} to {high}.")
+        if not isinstance(self.notes, bool):
+            raise BadRequest("Date, rights and camera are kept or left out; choose one.")
+
+    def file_name(self, stem: str) -> str:
+        """Of the file; stem: the photo's, as `core.names.safe_stem` gives it."""
+        return f"{stem}-visagist{_WORDS[self.picture]}{SUFFIXES[self.kind]}"
 
 
 @dataclass(frozen=True)
@@ -34,30 +80,59 @@ def export(
     portraits: Sequence[Portrait],
     request: EditRequest,
     original: Original | None,
-    kind: str,
-    notes: bool = True,
+    order: ExportOrder,
 ) -> Export:
-    """The edit as a file of this kind (`core.pictures.writing.KINDS`).
+    """The edit as the file that is ordered, whatever of it the request's view shows.
 
-    A whole photo is the original, of which the edit changes some pixels and no others; a face alone, the last
-    portrait's, is as large as the model makes it, 8 bits, sRGB. portraits: faces of one photo, each of which
-    is edited, one after the other, as the request says. original: the file that the photo was opened from;
-    None: the photo is all there is. notes: whether date, rights and camera may be in the file.
+    A whole photo is the original, of which the edit changes some pixels and no others; beside it, for before
+    and after, the original as it is. A face alone, the last portrait's, is as large as the model makes it, 8
+    bits, sRGB. portraits: faces of one photo, each of which is edited, one after the other, as the request
+    says. original: the file that the photo was opened from; None: the photo is all there is.
     Raises: BadRequest, as `Engine.edit`, or where the format holds no such picture; BadImage.
     """
-    metadata = None if original is None else original.metadata if notes else original.metadata.silent
-    if request.view.output == "face":
-        fitted = fit(Native(engine.edit(portraits[-1], request)), kind)
+    if order.picture == "face":
+        fitted = fit(Native(engine.edit(portraits[-1], request.seen(output="face"))), order.kind)
     else:
-        native = Native(portraits[0].photo) if original is None else original.native()
-        fitted = fit(native, kind)
-        edited, photo = fitted.native, portraits[0].photo
-        for portrait in portraits:
-            # Each face as it was opened, laid on what the others have become.
-            edited, photo = _edited(engine, dataclasses.replace(portrait, photo=photo), request, edited)
-        fitted = dataclasses.replace(fitted, native=edited)
-    written = write(fitted, metadata)
+        fitted = fit(Native(portraits[0].photo) if original is None else original.native(), order.kind)
+        fitted = _whole(engine, portraits, request.seen(output="photo"), fitted, order.picture == "both")
+    metadata = None if original is None else original.metadata if order.notes else original.metadata.silent
+    written = write(fitted, metadata, order.quality)
     return Export(written.data, fitted.native.size, written.said)
+
+
+def _whole(
+    engine: Engine, portraits: Sequence[Portrait], request: EditRequest, before: Fitted, beside: bool
+) -> Fitted:
+    """The photo with the edits in it; beside: to the right of what it was."""
+    (width, height), gap = before.native.size, _gap(before.native)
+    if beside and (2 * width + gap) * height > MAX_PIXELS:
+        raise BadRequest(
+            f"Side by side this photo would have more than {MAX_PIXELS // 10**6} megapixels; export it alone."
+        )
+    edited, photo = before.native, portraits[0].photo
+    for portrait in portraits:
+        # Each face as it was opened, laid on what the others have become.
+        edited, photo = _edited(engine, dataclasses.replace(portrait, photo=photo), request, edited)
+    return dataclasses.replace(before, native=_side_by_side(before.native, edited) if beside else edited)
+
+
+def _gap(native: Native) -> int:
+    return max(MIN_GAP, round(native.size[0] * GAP))
+
+
+def _side_by_side(before: Native, after: Native) -> Native:
+    """Two pictures of one size with a thin gap of bare paper; (H, W, C) each, (H, 2 W + gap, C) together.
+
+    Both stay in the photo's own colours and bits: no number of either half changes.
+    """
+    height, _, channels = before.values.shape
+    paper = 0 if before.mode == "CMYK" else before.white  # where all of it is ink
+    strip = np.full((height, _gap(before), channels), paper, before.values.dtype)
+    values = np.hstack([before.values, strip, after.values])
+    if before.alpha is None or after.alpha is None:
+        return dataclasses.replace(before, values=values)
+    alpha = np.hstack([before.alpha, np.full(strip.shape[:2], before.white, before.alpha.dtype), after.alpha])
+    return dataclasses.replace(before, values=values, alpha=alpha)
 
 
 def _edited(

@@ -21,6 +21,7 @@ FLOORS = (
         "core.generators.mobile.config",
         "core.generators.stylegan2.config",
         "core.keys",
+        "core.names",
         "core.network_config",
         "core.pictures.limits",
         "core.precision",

@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     ".tiff": "TIFF",
     ".webp": "WebP",
 }
+SUFFIXES: Mapping[str, str] = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WebP": ".webp"}
 JPEG_QUALITY = 95
 WEBP_QUALITY = 92
 WEBP_SIDE = 16_383
@@ -66,6 +67,14 @@ def kind_of(name: str | PurePath) -> str:
     return kind
 
 
+def kind_in(data: bytes) -> str | None:
+    """The format of a picture's file, by its first bytes; None: one that is not written."""
+    starts = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    return next((kind for start, kind in starts.items() if data.startswith(start)), None)
+
+
 def fit(native: Native, kind: str) -> Fitted:
     """The picture as a format can hold it: "PNG", "JPEG", "TIFF" or "WebP".
 
@@ -90,15 +99,16 @@ def fit(native: Native, kind: str) -> Fitted:
     return Fitted(native, kind, (*native.lost, *(text for text, true in lost.items() if true)))
 
 
-def write(fitted: Fitted, metadata: Metadata | None = None) -> Written:
+def write(fitted: Fitted, metadata: Metadata | None = None, quality: int = JPEG_QUALITY) -> Written:
     """The picture as a file.
 
-    metadata: what of the photo's file's words is to be in it; None: there was no file.
+    metadata: what of the photo's file's words is to be in it; None: there was no file. quality: of a JPEG, as
+    PIL counts it, whose colours are as fine as its lightness (4:4:4).
     Raises: BadRequest where the format holds no picture of this size.
     """
     native, exif = fitted.native, b"" if metadata is None else metadata.exif
     if fitted.kind == "JPEG":
-        data = _by_pil(native, exif, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+        data = _by_pil(native, exif, "JPEG", quality=quality, subsampling=0)
     elif fitted.kind == "WebP":
         if max(native.size) > WEBP_SIDE:
             raise BadRequest(f"WebP holds pictures of at most {WEBP_SIDE} px a side; choose PNG or JPEG.")

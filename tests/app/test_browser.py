@@ -1,4 +1,4 @@
-"""The app as a visitor meets it, in headless Chromium: open, drag, undo, reset, download, bad files."""
+"""The app as a visitor meets it, in headless Chromium: open, drag, undo, reset, export, bad files."""
 
 import base64
 import time
@@ -83,7 +83,7 @@ def test_arrow_keys_move_a_slider_and_a_double_click_on_its_name_resets_it(page:
     assert page.js(TOUCHED) == [0, 0, 0]
 
 
-def test_the_download_is_the_picture_at_full_quality(
+def test_the_export_is_the_picture_at_full_quality(
     page: Page, tmp_path: Path, tiny_engine: Engine, photo: np.ndarray
 ) -> None:
     folder = {"behavior": "allow", "downloadPath": str(tmp_path)}
@@ -93,7 +93,8 @@ def test_the_download_is_the_picture_at_full_quality(
     page.js("document.querySelector('#output input[value=photo]').click()")
     page.wait(lambda: page.js("return document.querySelector('.v-after img').naturalWidth") == 512)
     page.wait(lambda: np.abs(page.picture[-50:] - photo[-50:]).mean() < 3)
-    page.find("[data-action=download-png]").click()
+    page.find("[data-action=export]").click()
+    page.find("[data-action=export-save]").click()
     page.wait(lambda: list(tmp_path.glob("*.png")))
     (saved,) = tmp_path.glob("*.png")
     time.sleep(0.2)  # the browser renames the finished file; its bytes are complete by then

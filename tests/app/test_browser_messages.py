@@ -115,10 +115,11 @@ def test_a_file_that_is_not_even_sent_is_told(
         page.wait(lambda: page.phase == "empty")
 
 
-def test_a_download_that_fails_is_told(page: Page) -> None:
+def test_an_export_that_fails_is_told(page: Page) -> None:
     page.driver.execute_cdp_cmd("Network.enable", {})
     page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/component_server/*"]})
-    page.find("[data-action=download-png]").click()
+    page.find("[data-action=export]").click()
+    page.find("[data-action=export-save]").click()
     page.wait(lambda: page.js(SAID) == "The server did not answer; try once more.")
     page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
 

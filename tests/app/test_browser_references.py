@@ -234,9 +234,10 @@ def test_a_project_brings_the_stack_back(page: Page, another: Path, tmp_path: Pa
     page.wait(lambda: page.js(STACK) == [[BOTH, "1.25"]])
     settled(page, 0, 1, 2)
     edited, own = page.picture, page.js(OWN)
-    page.find("[data-action=download-project]").click()
+    page.find("[data-action=export]").click()
+    page.find("[data-action=export-project]").click()
     page.wait(lambda: list(tmp_path.glob("*.visagist")))
-    saved = tmp_path / "portrait.visagist"
+    saved = tmp_path / "astronaut.visagist"
 
     page = Page(page.driver, page.driver.current_url)
     data = base64.b64encode(saved.read_bytes()).decode()

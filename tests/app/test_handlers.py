@@ -302,7 +302,50 @@ def test_a_picture_too_large_for_a_browser_is_one_sentence(
     monkeypatch.setattr("app.downloads.MAX_BYTES", 1000)
     token = opened(handlers, upload)["token"]
     answer = handlers.export({"token": token, "request": SMILING, "format": "png"})
-    assert answer == {"error": "This picture is too large a file for a browser; download it as JPEG."}
+    assert answer == {"error": "This picture is too large a file for a browser; export it as JPEG."}
+
+
+@pytest.mark.parametrize(
+    ("picture", "size"), [("photo", (512, 512)), ("both", (1027, 512)), ("face", (32, 32))]
+)
+def test_a_picture_comes_in_the_format_and_with_the_name_that_it_is_asked_for(
+    handlers: Handlers, upload: Path, picture: str, size: tuple[int, int]
+) -> None:
+    message = opened(handlers, upload)
+    assert message["own"] == "png"
+    word = {"photo": "", "both": "-before-after", "face": "-face"}[picture]
+    for name, suffix in (("webp", "webp"), ("jpeg", "jpg"), ("tiff", "tif"), ("png", "png")):
+        payload = {"token": "me", "request": SMILING, "format": name, "picture": picture, "quality": 80}
+        answer = handlers.export(payload)
+        assert (answer["name"], answer["type"]) == (f"astronaut-visagist{word}.{suffix}", f"image/{name}")
+        with Image.open(io.BytesIO(base64.b64decode(answer["data"]))) as image:
+            assert (image.format.lower(), image.size) == (name, size)
+
+
+def test_names_come_from_the_photo_from_the_project_or_from_the_sample(
+    handlers: Handlers, upload: Path, tiny_engine: Engine, bare_engine: Engine, tmp_path: Path
+) -> None:
+    def named(of: Handlers, kind: str) -> str:
+        answer = of.export({"token": "me", "request": SMILING if kind == "project" else {}, "format": kind})
+        return answer["name"]
+
+    called = upload.rename(tmp_path / ".. Ärger: 1? .png")
+    opened(handlers, called)
+    assert named(handlers, "png") == "Ärger- 1-visagist.png"
+    list(handlers.choose_face("me", EditRequest(), 0))
+    assert named(handlers, "jpeg") == "Ärger- 1-visagist.jpg"
+    assert named(handlers, "project") == "Ärger- 1.visagist"
+
+    data = handlers.export({"token": "me", "request": {}, "format": "project"})["data"]
+    project = tmp_path / "taken up.visagist"
+    project.write_bytes(base64.b64decode(data))
+    assert opened(handlers, project)["own"] == "png"
+    assert named(handlers, "png") == "taken up-visagist.png"
+
+    made = Handlers(bare_engine, find_starts(bare_engine, tmp_path))
+    *_, (message, _) = made.open_example("me", EditRequest(), 1)
+    assert message["own"] is None
+    assert named(made, "png") == f"sampled-face-{made.examples[1].seed}-visagist.png"
 
 
 def test_whoever_serves_says_how_large_a_photo_may_be(tiny_engine: Engine, upload: Path) -> None:
@@ -318,6 +361,11 @@ def test_whoever_serves_says_how_large_a_photo_may_be(tiny_engine: Engine, uploa
         [],
         {"request": {}},
         {"format": "svg", "request": {}},
+        {"format": ["png"], "request": {}},
+        {"format": "png", "request": SMILING, "picture": "everything"},
+        {"format": "jpeg", "request": SMILING, "quality": 20},
+        {"format": "jpeg", "request": SMILING, "quality": None},
+        {"format": "jpeg", "request": SMILING, "notes": "no"},
         {"token": "me", "format": "png", "request": {"sliders": {"smile": 1e9}}},
         {
             "token": "me",

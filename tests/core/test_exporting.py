@@ -5,18 +5,20 @@ import io
 import cv2
 import numpy as np
 import pytest
-from picture_files import DISPLAY_P3, in_profile, matrix_profile, png16, saved, srgb_of
+from picture_files import DISPLAY_P3, in_profile, matrix_profile, png16, press_profile, saved, srgb_of
 from PIL import Image
 from PIL.ExifTags import Base
 
 from core.engine import Engine
-from core.exporting import export
+from core.errors import BadRequest
+from core.exporting import ExportOrder, export
 from core.images import Photo, open_photo
 from core.placing import placed
 from core.session import EditRequest, Portrait, View
 
 P3 = matrix_profile(DISPLAY_P3, None, "Display P3")
 WHOLE = View("photo", "photo")
+PNG = ExportOrder("PNG")
 SMILE = EditRequest({"smile": 2.5, "male": 1}, view=WHOLE)
 
 
@@ -27,7 +29,7 @@ def opened(engine: Engine, data: bytes, working: int = 10**6) -> tuple[Portrait,
 
 def exported(engine: Engine, data: bytes, request: EditRequest) -> np.ndarray:
     portrait, photo = opened(engine, data)
-    made = export(engine, (portrait,), request, photo.original, "PNG")
+    made = export(engine, (portrait,), request, photo.original, PNG)
     found = cv2.imdecode(np.frombuffer(made.data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert found.shape[1::-1] == made.size
     return found[:, :, [2, 1, 0, 3][: found.shape[2]]] if found.ndim == 3 else found
@@ -72,7 +74,7 @@ def test_wide_colours_come_back_in_their_own(tiny_engine: Engine, photo: np.ndar
     stored = np.rint(in_profile(photo, DISPLAY_P3, None)).astype(np.uint8)
     data = saved(Image.fromarray(stored), "PNG", icc_profile=P3)
     portrait, opened_photo = opened(tiny_engine, data)
-    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, "PNG")
+    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, PNG)
     with Image.open(io.BytesIO(made.data)) as image:
         assert image.info["icc_profile"] == P3
         shown = srgb_of(P3, np.asarray(image), "RGB").astype(int)
@@ -90,7 +92,7 @@ def test_a_photo_larger_than_what_is_worked_on_is_exported_whole(
     data = saved(Image.fromarray(large), "PNG")
     portrait, opened_photo = opened(tiny_engine, data, working=512 * 512)
     assert portrait.photo.shape == (512, 512, 3)
-    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, "PNG")
+    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, PNG)
     with Image.open(io.BytesIO(made.data)) as image:
         found = np.asarray(image)
     assert made.size == size
@@ -108,7 +110,7 @@ def test_the_part_that_is_worked_on_is_as_the_whole_would_be(tiny_engine: Engine
     cut = np.ascontiguousarray(photo[20:300, 140:480])
     large = cv2.resize(cut, (680, 560), interpolation=cv2.INTER_CUBIC)
     portrait, opened_photo = opened(tiny_engine, saved(Image.fromarray(large), "PNG"), working=340 * 280)
-    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, "PNG")
+    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, PNG)
     wanted = tiny_engine.edit(placed(portrait, large, (680, 560)), SMILE)
     # Only the corner from which positions are counted is another.
     with Image.open(io.BytesIO(made.data)) as image:
@@ -124,15 +126,23 @@ def test_grey_is_exported_as_grey(tiny_engine: Engine, photo: np.ndarray) -> Non
 
 def test_the_face_alone_is_the_model_s_own_size(tiny_engine: Engine, plain: bytes) -> None:
     portrait, photo = opened(tiny_engine, plain)
-    request = SMILE.seen(output="face")
-    made = export(tiny_engine, (portrait,), request, photo.original, "PNG")
+    made = export(tiny_engine, (portrait,), SMILE, photo.original, ExportOrder("PNG", "face"))
     with Image.open(io.BytesIO(made.data)) as image:
-        assert np.array_equal(np.asarray(image), tiny_engine.edit(portrait, request))
+        assert np.array_equal(np.asarray(image), tiny_engine.edit(portrait, SMILE.seen(output="face")))
+
+
+@pytest.mark.parametrize("picture", ["photo", "face"])
+def test_what_the_view_shows_is_nothing_to_an_export(tiny_engine: Engine, plain: bytes, picture: str) -> None:
+    portrait, photo = opened(tiny_engine, plain)
+    shown = (SMILE.seen(output=output) for output in ("photo", "face"))
+    order = ExportOrder("PNG", picture)
+    one, other = (export(tiny_engine, (portrait,), view, photo.original, order).data for view in shown)
+    assert one == other
 
 
 def test_a_face_that_has_no_file_is_exported_as_it_is(tiny_engine: Engine, photo: np.ndarray) -> None:
     portrait = tiny_engine.open_portrait(photo)
-    made = export(tiny_engine, (portrait,), SMILE, None, "PNG")
+    made = export(tiny_engine, (portrait,), SMILE, None, PNG)
     with Image.open(io.BytesIO(made.data)) as image:
         assert np.array_equal(np.asarray(image), tiny_engine.edit(portrait, SMILE))
 
@@ -143,7 +153,122 @@ def test_rights_stay_unless_they_are_not_to(tiny_engine: Engine, photo: np.ndarr
     turned = Image.fromarray(np.rot90(photo).copy())
     portrait, opened_photo = opened(tiny_engine, saved(turned, "JPEG", exif=exif, quality=95))
     for notes, expected in ((True, {Base.Copyright: "Mine", Base.Orientation: 1}), (False, {})):
-        made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, "JPEG", notes)
+        made = export(
+            tiny_engine, (portrait,), SMILE, opened_photo.original, ExportOrder("JPEG", notes=notes)
+        )
         with Image.open(io.BytesIO(made.data)) as image:
             assert dict(image.getexif()) == expected
         assert made.said == ("Kept: rights." if notes else "Left out: rights.")
+
+
+# ---- before and after -----------------------------------------------------------------------------
+
+
+def halves(found: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of (H, 2 W + gap, ...) with W = 512: before, the gap, after."""
+    return found[:, :512], found[:, 512:-512], found[:, -512:]
+
+
+def test_side_by_side_are_the_photo_as_it_was_and_the_whole_export(
+    tiny_engine: Engine, photo: np.ndarray
+) -> None:
+    """Of sixteen bits with transparency and a profile: no number of either half is another."""
+    deep = (photo.astype(np.uint16) * 257).clip(100) + 37
+    given = np.dstack([deep, deep[:, :, 1]])
+    data = cv2.imencode(".png", given[:, :, [2, 1, 0, 3]])[1].tobytes()
+    portrait, opened_photo = opened(tiny_engine, data)
+    together, alone = (
+        export(tiny_engine, (portrait,), SMILE, opened_photo.original, ExportOrder("PNG", picture))
+        for picture in ("both", "photo")
+    )
+    found, wanted = (
+        cv2.imdecode(np.frombuffer(made.data, np.uint8), cv2.IMREAD_UNCHANGED)[:, :, [2, 1, 0, 3]]
+        for made in (together, alone)
+    )
+    before, gap, after = halves(found)
+    assert together.size == found.shape[1::-1] == (512 + 3 + 512, 512)
+    assert found.dtype == np.uint16
+    assert np.array_equal(before, given)
+    assert np.array_equal(after, wanted)
+    assert (after != before).any()
+    assert (gap == 65_535).all()  # white, and not transparent
+    assert together.said == alone.said
+
+
+def test_side_by_side_stays_in_the_photo_s_colours(tiny_engine: Engine, photo: np.ndarray) -> None:
+    data = saved(Image.fromarray(photo).convert("L"), "PNG")
+    portrait, opened_photo = opened(tiny_engine, data)
+    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, ExportOrder("PNG", "both"))
+    with Image.open(io.BytesIO(made.data)) as image:
+        assert image.mode == "L"
+    inked = saved(Image.fromarray(photo).convert("CMYK"), "TIFF", icc_profile=press_profile())
+    portrait, opened_photo = opened(tiny_engine, inked)
+    made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, ExportOrder("TIFF", "both"))
+    with Image.open(io.BytesIO(made.data)) as image:
+        assert image.mode == "CMYK"
+        assert not halves(np.asarray(image))[1].any()  # no ink between them
+
+
+def test_what_would_be_too_large_side_by_side_is_one_sentence(
+    tiny_engine: Engine, plain: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portrait, opened_photo = opened(tiny_engine, plain)
+    monkeypatch.setattr("core.exporting.MAX_PIXELS", 2 * 512 * 512)  # all but the gap
+    with pytest.raises(BadRequest, match="Side by side"):
+        export(tiny_engine, (portrait,), SMILE, opened_photo.original, ExportOrder("PNG", "both"))
+    assert exported(tiny_engine, plain, SMILE).shape == (512, 512, 3)  # alone it is not
+
+
+# ---- what is ordered ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WebP", "TIFF"])
+def test_the_file_is_of_the_kind_and_the_quality_that_is_ordered(
+    tiny_engine: Engine, plain: bytes, kind: str
+) -> None:
+    portrait, opened_photo = opened(tiny_engine, plain)
+    sizes = []
+    for quality in (60, 100):
+        order = ExportOrder(kind, quality=quality)
+        made = export(tiny_engine, (portrait,), SMILE, opened_photo.original, order)
+        with Image.open(io.BytesIO(made.data)) as image:
+            assert (image.format, image.size) == (kind.upper(), (512, 512))
+            if kind == "JPEG":
+                assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3  # 4:4:4
+                least = [np.max(table) for table in image.quantization.values()]
+                assert (max(least) == 1) == (quality == 100)
+        sizes.append(len(made.data))
+    assert (sizes[0] < sizes[1]) == (kind == "JPEG")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "sentence"),
+    [
+        ({"kind": "SVG"}, "PNG, JPEG, TIFF or WebP"),
+        ({"kind": "png"}, "PNG, JPEG, TIFF or WebP"),
+        ({"kind": ["PNG"]}, "PNG, JPEG, TIFF or WebP"),
+        ({"picture": "all"}, "whole photo, the face"),
+        ({"picture": {}}, "whole photo, the face"),
+        ({"quality": 59}, "from 60 to 100"),
+        ({"quality": 101}, "from 60 to 100"),
+        ({"quality": 92.5}, "from 60 to 100"),
+        ({"quality": True}, "from 60 to 100"),
+        ({"quality": "92"}, "from 60 to 100"),
+        ({"quality": None}, "from 60 to 100"),
+        ({"notes": "no"}, "kept or left out"),
+    ],
+)
+def test_what_cannot_be_ordered_is_one_sentence(wishes: dict[str, object], sentence: str) -> None:
+    with pytest.raises(BadRequest, match=sentence) as refused:
+        ExportOrder(**{"kind": "JPEG", **wishes})
+    assert str(refused.value).endswith(".")
+
+
+def test_files_are_named_after_the_photo_and_what_is_in_them() -> None:
+    names = {
+        "holiday-visagist.jpg": ExportOrder("JPEG"),
+        "holiday-visagist-face.png": ExportOrder("PNG", "face"),
+        "holiday-visagist-before-after.webp": ExportOrder("WebP", "both"),
+        "holiday-visagist.tif": ExportOrder("TIFF"),
+    }
+    assert {order.file_name("holiday"): order for order in names.values()} == names

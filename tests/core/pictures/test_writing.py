@@ -13,7 +13,7 @@ from core.errors import BadRequest
 from core.pictures.colour import srgb_profile, to_srgb
 from core.pictures.metadata import Metadata
 from core.pictures.native import Native
-from core.pictures.writing import KINDS, fit, kind_of, write
+from core.pictures.writing import KINDS, SUFFIXES, fit, kind_in, kind_of, write
 
 P3 = matrix_profile(DISPLAY_P3, None, "Display P3")
 
@@ -164,3 +164,19 @@ def test_a_format_goes_by_the_name_s_end() -> None:
 def test_webp_has_no_room_for_a_panorama() -> None:
     with pytest.raises(BadRequest, match="at most 16383 px a side"):
         write(fit(Native(np.zeros((16, 16_384, 3), np.uint8)), "WebP"))
+
+
+@pytest.mark.parametrize("kind", SUFFIXES)
+def test_a_file_says_of_which_kind_it_is(kind: str) -> None:
+    data = write(fit(Native(noise(16, 16, 3)), kind)).data
+    assert kind_in(data) == kind
+    assert kind_of(f"a{SUFFIXES[kind]}") == kind
+    assert kind_in(data[1:]) is None
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "AVIF"])
+def test_a_file_of_a_kind_that_is_not_written_is_none_of_them(kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(noise(16, 16, 3)).save(buffer, kind)
+    assert kind_in(buffer.getvalue()) is None
+    assert kind_in(b"") is None
