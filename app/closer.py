@@ -1,4 +1,4 @@
-"""What a visitor who zooms in is shown: the picture at rest in all its pixels, where a screen showed fewer."""
+"""What a visitor who zooms in is shown: the picture at rest in all its pixels, where the stage had fewer."""
 
 from app.messages import STILL_QUALITY, Message, data_url, message, next_number
 from app.toasts import toasted

@@ -77,7 +77,7 @@ def state(visit: Visit, request: EditRequest) -> Message:
 
 
 def width(visit: Visit, request: EditRequest) -> int:
-    """Of the picture of this request, in pixels, however far it is reduced for the stage: what 100% means there."""
+    """Of the picture of this request, in pixels, however few the stage is sent: what 100% means there."""
     if request.view.output == "photo":
         return int(visit.portrait.photo.shape[1])
     return max(FACE_SIDE, int(visit.portrait.crop.shape[1]))

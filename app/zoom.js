@@ -125,10 +125,13 @@ function begin(event) {
   else if (Math.abs(x - line.left - line.width / 2) <= GRIP_PX) press.kind = "line";
 }
 
-function pinch([[x, y], [u, v]], [[x2, y2], [u2, v2]]) {
-  const from = [(x + u) / 2, (y + v) / 2];
-  zoomAt((place.zoom * Math.hypot(u2 - x2, v2 - y2)) / Math.max(1, Math.hypot(u - x, v - y)), from);
-  pan((x2 + u2) / 2 - from[0], (y2 + v2) / 2 - from[1]);
+const between = ([[x, y], [u, v]]) => ({ reach: Math.max(1, Math.hypot(u - x, v - y)), at: [(x + u) / 2, (y + v) / 2] });
+
+// Fingers arrive one after the other: measured from the first, so that no clamped step is ever added to another.
+function pinch(before, now) {
+  const from = between(before).at, { reach, at } = between(now);
+  zoomAt((press.zoom * reach) / press.reach, from);
+  pan(at[0] - from[0], at[1] - from[1]);
 }
 
 function moveLine(x) {
@@ -136,6 +139,14 @@ function moveLine(x) {
   compare.value = ((x - left) / width) * 100;
   applyCompare();
 }
+
+// The slider beneath a pinch follows its first finger.
+function keepLine() {
+  if (!press?.reach) return;
+  compare.value = press.split;
+  applyCompare();
+}
+element.querySelector(".v-compare").addEventListener("input", keepLine);
 
 // Where the line would be out of sight, it comes to the middle of what is seen.
 function seeLine() {
@@ -149,8 +160,9 @@ well.addEventListener("pointerdown", (event) => {
   fingers.set(event.pointerId, [event.clientX, event.clientY]);
   if (fingers.size === 1) return begin(event);
   clearTimeout(press.held);
-  if (press.kind === "hold") hold(false);
-  press.kind = "pinch";
+  Object.assign(press, { kind: "pinch", zoom: place.zoom, reach: between([...fingers.values()]).reach });
+  hold(false);
+  keepLine();
 });
 
 window.addEventListener("pointermove", ({ pointerId, clientX, clientY }) => {
@@ -181,12 +193,5 @@ well.addEventListener("click", ({ target, timeStamp, clientX, clientY }) => {
   clicked = twice ? null : { timeStamp, clientX, clientY };
   if (twice) toggle([clientX, clientY]);
 });
-
-// With one finger the page scrolls while the picture fits; with two it neither scrolls nor zooms.
-for (const name of ["touchstart", "touchmove"]) well.addEventListener(name, (event) => {
-  if (event.touches.length > 1 && zoomable() && event.cancelable) event.preventDefault();
-}, { passive: false });
-// The slider beneath a pinch follows its first finger.
-element.querySelector(".v-compare").addEventListener("input", ({ target }) => { if (press?.kind === "pinch") target.value = press.split; });
 
 new ResizeObserver(restore).observe(well);
