@@ -21,14 +21,15 @@ let clicked = null; // the last click, until it is half of a double one
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const zoomable = () => state.phase === "editing" || state.phase === "gone";
+const fitted = () => frame.getBoundingClientRect(); // to a fraction of a pixel, of which zoom makes whole ones
 // The zoom at which one pixel of the picture is one of the device.
-const whole = () => state.width / (frame.clientWidth * devicePixelRatio);
+const whole = () => state.width / (fitted().width * devicePixelRatio);
 
 // ---- what is seen -----------------------------------------------------------------------------
 
 // glides: a leap, which an eye follows better when it takes a moment.
 function show({ zoom, x, y }, glides = false) {
-  const [width, height] = [frame.clientWidth, frame.clientHeight];
+  const { width, height } = fitted();
   // What is larger than the stage covers it, what is smaller lies in its middle.
   const bound = (value, size, view) => { const most = Math.max(0, zoom - view / size) / 2; return clamp(value, -most, most); };
   place = Object.freeze({ zoom, x: bound(x, width, well.clientWidth), y: bound(y, height, well.clientHeight) });
@@ -72,13 +73,14 @@ function middle() {
 
 // What lies at the point stays there, as far as the picture's bounds let it.
 function zoomAt(wanted, [x, y] = middle(), glides = false) {
-  const zoom = clamp(wanted, lowest(), highest()), by = zoom / place.zoom, box = frame.getBoundingClientRect();
+  const zoom = clamp(wanted, lowest(), highest()), by = zoom / place.zoom, box = fitted();
   const across = (x - box.left) / box.width - 0.5, down = (y - box.top) / box.height - 0.5;
   show({ zoom, x: across - (across - place.x) * by, y: down - (down - place.y) * by }, glides);
 }
 
 function pan(across, down, glides = false) {
-  show({ zoom: place.zoom, x: place.x + across / frame.clientWidth, y: place.y + down / frame.clientHeight }, glides);
+  const { width, height } = fitted();
+  show({ zoom: place.zoom, x: place.x + across / width, y: place.y + down / height }, glides);
 }
 
 // The level at which a double click looks closer: 100%, unless that is what fits, or less.

@@ -190,7 +190,7 @@ def test_a_double_click_toggles_all_of_it_and_100_per_cent(page: Page) -> None:
     x, y = fit[0] + 0.6 * (fit[2] - fit[0]), fit[1] + 0.3 * (fit[3] - fit[1])
     double_click(page, x, y)
     page.wait(lambda: page.js(LEVEL) == "100%")
-    np.testing.assert_allclose(size(page), SIDE, atol=0.5)  # one of the device's pixels for each
+    np.testing.assert_allclose(size(page), SIDE, atol=0.05)  # one of the device's pixels for each
     np.testing.assert_allclose(within(page, round(x), round(y)), (0.6, 0.3), atol=2e-3)
     double_click(page, x, y)
     page.wait(lambda: np.allclose(box(page), fit, atol=0.1))
