@@ -281,6 +281,19 @@ def test_a_file_that_does_not_open_leaves_it_zoomed(page: Page, tmp_path: Path) 
     page.wait(lambda: page.phase == "editing" and np.allclose(box(page), place, atol=0.1))
 
 
+def test_face_markers_stay_on_their_faces(page: Page) -> None:
+    page.js("document.querySelector('.v-boxes').hidden = false")  # as while a photo opens
+
+    def marked() -> np.ndarray:
+        left, top, right, bottom = box(page, ".v-boxes div")
+        return np.concatenate([within(page, left, top), within(page, right, bottom)])
+
+    place = marked()
+    assert np.all((place > 0) & (place < 1))
+    zoom_in(page)
+    np.testing.assert_allclose(marked(), place, atol=3e-3)
+
+
 # ---- comparing ------------------------------------------------------------------------------------
 
 
