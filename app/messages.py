@@ -74,7 +74,14 @@ def opening(known: Message, step: str) -> Message:
 def state(visit: Visit, request: EditRequest) -> Message:
     """What the stage shows beside the picture of this request, and returns with an export."""
     history = {"length": len(visit.history), "cursor": visit.cursor}
-    return {"request": request_dict(request), "history": history}
+    return {"request": request_dict(request), "history": history, "width": width(visit, request)}
+
+
+def width(visit: Visit, request: EditRequest) -> int:
+    """Of the picture of this request, in pixels, however few the stage is sent: what 100% means there."""
+    if request.view.output == "photo":
+        return int(visit.portrait.photo.shape[1])
+    return max(FACE_SIDE, int(visit.portrait.crop.shape[1]))
 
 
 def improving(reached: Portrait | None) -> Message:

@@ -16,19 +16,21 @@ const mayOpen = () => state.phase !== "opening" && !away;
 function beginOpening() {
   clearTimeout(state.settleTimer);
   state.settleTimer = 0;
-  state.previous = { phase: state.phase, after: [...after.childNodes], aspect: picture.style.getPropertyValue("--aspect"), told: false };
+  state.previous = { phase: state.phase, after: [...after.childNodes], aspect: picture.style.getPropertyValue("--aspect"), place, told: false };
   setPhase("opening");
+  fit();
   applyCompare();
 }
 
 // Nothing came of it: everything is as it was, also where the photo's picture is still being decoded.
 function endOpening() {
   if (!state.previous) return;
-  const { phase, after: nodes, aspect } = state.previous;
+  const { phase, after: nodes, aspect, place: seen } = state.previous;
   state.previous = null;
   after.replaceChildren(...nodes);
   if (aspect) picture.style.setProperty("--aspect", aspect);
   setPhase(phase);
+  show(seen);
   applyCompare();
 }
 document.addEventListener("visagist:failed", endOpening);

@@ -1,7 +1,8 @@
 // The stage: paints what app/messages.py sends, and turns gestures on the picture into events.
 // Runs once inside gr.HTML (js_on_load): element, trigger, props, server and watch are Gradio's.
 // Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'improve', 'cancel'.
-// Its other parts are app/camera.js, app/exporting.js, app/notices.js, app/opening.js and app/sliders.js.
+// Its other parts are app/camera.js, app/closer.js, app/exporting.js, app/notices.js, app/opening.js,
+// app/sliders.js and app/zoom.js.
 
 const SETTLE_MS = 350; // a pause this long after the last slider event is one entry in the history
 
@@ -14,6 +15,7 @@ const shelf = () => document.querySelector("#shelf .v-shelf");
 
 const state = {
   phase: "empty", // empty, opening, editing, gone (the server has the portrait no more)
+  width: 0, // of the picture at rest, in pixels; while the hand moves it has fewer
   token: null, request: null, faces: [], face: 0, befores: null,
   refined: 0, // number of the message that ended the last refinement
   shown: 0, // number of the newest picture on the stage
@@ -37,6 +39,7 @@ function setPhase(phase) {
   waitPanel(phase !== "editing" || away);
   showLasting();
   refreshTools();
+  showLevel();
 }
 
 // Sliders without a portrait, or without a server, would be levers without a machine.
@@ -79,6 +82,7 @@ async function paint(source, number, wanted = () => true) {
   // Swapped whole, once decoded: changing src in place may flash.
   after.replaceChildren(image);
   picture.style.setProperty("--aspect", image.naturalWidth / image.naturalHeight);
+  restore();
   state.painted += 1;
   canvas.dataset.painted = state.painted;
 }
@@ -179,11 +183,12 @@ function showBoxes(faces, chosen) {
 // ---- messages from the server -----------------------------------------------------------------
 
 function showFrame(message) {
+  if (message.request.output !== state.request.output) fit(); // another picture
   state.request = message.request;
   paint(message.frame, message.number);
   showBefore();
   if (!message.history) return;
-  state.history = message.history;
+  Object.assign(state, { history: message.history, width: message.width });
   showHistory();
   showLikeness(message.likeness);
   markSliders();
@@ -200,7 +205,7 @@ const onMessage = {
   },
   async opened(message) {
     Object.assign(state, {
-      token: message.token, request: message.request, history: message.history,
+      token: message.token, request: message.request, history: message.history, width: message.width,
       faces: message.faces, face: message.face, befores: message.before, previous: null,
     });
     exportAs(message.own);
@@ -241,6 +246,7 @@ const onMessage = {
     if (!state.settleTimer && (message.history ? late : !state.settling)) settleSoon();
     refreshTools();
   },
+  closer: showCloser,
   gone: (message) => lose(message.sentence),
   failed: endOpening,
 };
@@ -318,7 +324,7 @@ const actions = {
   undo: () => leap("undo"),
   redo: () => leap("redo"),
   reset: () => leap("reset"),
-  compare: () => { if (state.phase === "editing") { state.comparing = !state.comparing; applyCompare(); } },
+  compare: () => { if (state.phase === "editing") { state.comparing = !state.comparing; applyCompare(); seeLine(); } },
   browse: () => document.querySelector("#upload input[type=file]").click(),
   webcam: () => startWebcam(openFile),
   shoot,
@@ -335,7 +341,6 @@ document.addEventListener("click", (event) => {
   const name = event.target.closest("[data-action]")?.dataset.action;
   if (actions[name]) actions[name]();
 });
-picture.addEventListener("pointerdown", (event) => { if (!state.comparing && event.button === 0) hold(true); });
 const holder = find("[data-action=hold]"), holds = ({ key }) => key === " " || key === "Enter";
 holder.addEventListener("pointerdown", () => hold(true));
 holder.addEventListener("keydown", (event) => { if (holds(event) && !event.repeat) hold(true); });

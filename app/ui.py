@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "assets" / "examples"
 # Not every system knows that the last are pictures.
 PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
-STAGE_PARTS = ("camera", "exporting", "notices", "opening", "sliders", "stage")
+STAGE_PARTS = ("camera", "exporting", "notices", "opening", "sliders", "zoom", "closer", "stage")
 
 
 def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from app import messages
+from app.closer import Closer
 from app.handlers import Answer, Handlers
 from app.leaving import Leaving
 from app.messages import SETTINGS
@@ -59,6 +60,7 @@ class Wiring:
         self._names = [attribute.name for attribute in handlers.engine.config.attributes]
         self._key = secrets.token_bytes(32)
         self._leaving = Leaving(handlers.forget)
+        self._closer = Closer(handlers.engine, handlers.visits)
 
     def connect(self, blocks: gr.Blocks, page: Page, widgets: Widgets) -> None:
         """Register every event; called inside the context of `blocks`."""
@@ -77,6 +79,7 @@ class Wiring:
         )
         # `release` does not fire for arrow keys; the stage sends `settle` a moment after the last input.
         stage.settle(self._settle, values, stage, queue=False, trigger_mode="always_last", **QUIET)
+        stage.closer(self._look, values, stage, queue=False, trigger_mode="always_last", **QUIET)
         for event, step in (
             (stage.undo, self._step(handlers.undo)),
             (stage.redo, self._step(handlers.redo)),
@@ -159,6 +162,10 @@ class Wiring:
     def _settle(self, request: gr.Request, *values: Any) -> Any:
         token = self._here(request)
         return self._handlers.settle(token, self._asked(token, values))
+
+    def _look(self, request: gr.Request, event: gr.EventData, *values: Any) -> Any:
+        token = self._here(request)
+        return self._closer.look(token, self._asked(token, values), _detail(event, "before") is True)
 
     def _refine(self, request: gr.Request, *values: Any) -> Iterator[list[Any]]:
         token = self._here(request)
