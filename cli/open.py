@@ -8,7 +8,7 @@ from cli.photos import check_file
 from cli.places import check_picture
 from cli.streams import PICTURE, STANDARD, check_output, say, standard_input, write
 
-OPENING_SECONDS = 6.0  # of `core.opening`, which is too heavy to ask here
+OPENING_SECONDS = 12.0  # of `core.opening`, which is too heavy to ask here
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,6 @@ from core.session import EditRequest, Portrait
 
 # An edit carries pixels along: around what it may change, so much of the crop's side has to be there too.
 MARGIN = 1 / 8
-
-
 # Of a JPEG: below, blocks show; above, there is nothing.
 QUALITIES = (60, 100)
 # Between before and after, as a share of a half's width, and at least so many pixels.

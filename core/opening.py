@@ -37,7 +37,7 @@ from core.session import Portrait
 # Mean distance, in levels of 255, below which a picture is the generator's own.
 SAME_PICTURE = 1.0
 # How long an opening by descent takes, and of that what the first picture takes, until one was made.
-OPENING_SECONDS = 6.0
+OPENING_SECONDS = 12.0
 FINISHING_SECONDS = 1.0
 # A face that is seen for a moment needs no more pixels, where the model can give fewer.
 PREVIEW_SIDE = 256

@@ -11,12 +11,13 @@ def photo_variation(pictures: Tensor, seed: int) -> Tensor:
     b = len(pictures)
 
     def uniform(low: float, high: float, channels: int = 1) -> Tensor:
-        return torch.rand(b, channels, 1, 1, generator=random) * (high - low) + low
+        drawn = torch.rand(b, channels, 1, 1, generator=random) * (high - low) + low
+        return drawn.to(pictures.device)
 
     x = pictures * uniform(0.75, 1.15) * uniform(0.92, 1.08, channels=3)
     x = x + uniform(-0.12, 0.12) + uniform(-0.05, 0.05, channels=3)
     x = torch.lerp(x, _softened(x), uniform(0.0, 1.0))
-    x = x + uniform(0.0, 0.06) * torch.randn(x.shape, generator=random)
+    x = x + uniform(0.0, 0.06) * torch.randn(x.shape, generator=random).to(x.device)
     return x.clamp(-1, 1)
 
 

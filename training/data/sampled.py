@@ -91,7 +91,7 @@ def draw(
     def offsets(count: int) -> Tensor:
         """(count, D), of mapped normal z from the mean."""
         z = torch.from_numpy(random.standard_normal((count, generator.config.z_dim), np.float32))
-        return generator.mapped(z)[:, 0] - generator.w_mean[0]
+        return generator.mapped(z.to(generator.w_mean.device))[:, 0] - generator.w_mean[0]
 
     found = []
     for i in range(n):
@@ -100,7 +100,7 @@ def draw(
         w = base.expand(length, -1).clone()  # (L, D)
         differs = i % OPENED_EVERY == OPENED_EVERY - 1
         if differs and opened is not None:
-            w += own_part(opened, random)
+            w += own_part(opened, random).to(w.device)
         elif differs:
             share = random.uniform()
             for other in others[: random.integers(1, 3)]:

@@ -84,7 +84,8 @@ class Data:
         """
         self._samples = Samples(descents, bundle.generator, seed, opened)
         self._faces, self._counts, self._targets = faces, counts, targets
-        self._none = torch.zeros(0, len(descents.whitening.mean), len(descents.whitening.basis))
+        mean = descents.whitening.mean
+        self._none, self._device = mean.new_zeros(0, len(mean), len(descents.whitening.basis)), mean.device
         self._random = np.random.default_rng(seed)
         self._names = [row["name"] for row in faces.rows if row["split"] == "train"]
         self._sources = {row["name"]: row["source"] for row in faces.rows}
@@ -111,7 +112,7 @@ class Data:
             photos.append(mirror(face) if mirrored else face)
             # The mirrored face's code is another one, which nobody knows.
             targets.append(None if mirrored else self._target(name))
-        shown = [to_tensor(face.crop) for face in photos]
+        shown = [to_tensor(face.crop).to(self._device) for face in photos]
         pictures = torch.cat(shown if drawn is None else [drawn, *shown])
         return Batch(pictures, codes, tuple(photos), tuple(targets))
 
@@ -121,7 +122,7 @@ class Data:
         path = self._targets / f"{file_name({'source': self._sources[name], 'name': name})}.npy"
         if not path.is_file():
             return None
-        w = torch.from_numpy(np.load(path, allow_pickle=False))
+        w = torch.from_numpy(np.load(path, allow_pickle=False)).to(self._device)
         return self._samples.coordinates(w[None])[0]
 
 
@@ -189,7 +190,7 @@ class Trainer:
 
     def _loss(self, photo: AlignedFace) -> OpeningLoss:
         d = self.descents
-        picture = to_tensor(photo.crop).contiguous(memory_format=torch.channels_last)
+        picture = to_tensor(photo.crop).to(self.counts.device).contiguous(memory_format=torch.channels_last)
         return OpeningLoss(picture, photo.landmarks, d.face_network, d.lpips, d.weights, d.dtype)
 
     def _terms(self, v: Tensor, batch: Batch, losses: Sequence[OpeningLoss]) -> dict[str, Tensor]:
@@ -227,10 +228,10 @@ class Trainer:
 
 
 def train(args: argparse.Namespace) -> None:
-    pick_device("cpu")
+    device = pick_device(args.device)
     torch.manual_seed(args.seed)
-    bundle, descents = descending(args.bundle)
-    inverter = first_inverter(bundle, args.trunk, args.passes).requires_grad_(True)
+    bundle, descents = descending(args.bundle, device)
+    inverter = first_inverter(bundle, args.trunk, args.passes).to(device).requires_grad_(True)
     inverter.trunk.requires_grad_(not args.frozen_trunk)
     trainer = Trainer(descents, inverter, args.rate, args.latent_adversarial, args.descended)
     faces = AlignedFaces.open(args.faces)
@@ -271,6 +272,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--latent-adversarial", type=float, default=0.0, help="weight of e4e's discriminator")
     parser.add_argument("--descended", type=int, default=1, help="steps of descent that photos are ahead")
     parser.add_argument("--frozen-trunk", action="store_true")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args(argv)

@@ -20,9 +20,9 @@ from training.data.aligned import AlignedFace
 from training.loops.loop import autocast, sheet
 
 
-def descending(folder: Path) -> tuple[Bundle, Descents]:
+def descending(folder: Path, device: torch.device | str = "cpu") -> tuple[Bundle, Descents]:
     """A bundle, and its descents in bfloat16. Raises: SystemExit where it opens photos by other means."""
-    bundle = load_bundle(folder)
+    bundle = load_bundle(folder, device)
     descents = descents_of(bundle, torch.bfloat16)
     if descents is None:
         raise SystemExit("That bundle does not open photos by descent, which inverters are taught for.")
@@ -41,7 +41,7 @@ def validate(
 ) -> dict[str, float]:
     """Mean squared error and LPIPS of photos, rms and spread of their codes, after each pass; a sheet too."""
     looking = passes_of(descents, inverter)
-    photos = torch.cat([to_tensor(face.crop) for face in faces])
+    photos = torch.cat([to_tensor(face.crop) for face in faces]).to(descents.whitening.mean.device)
     rows, found = [photos], dict[str, float]()
     with autocast(photos.device):
         made = [v.float() for v in looking.steps(photos, inverter.config.passes)]

@@ -16,14 +16,14 @@ def visible(descents: Descents, seed: int = 0) -> Tensor:
     what counts: fine codes change few pixels, and those are looked at.
     """
     whitening, random = descents.whitening, torch.Generator().manual_seed(seed)
-    length, width = len(whitening.mean), len(whitening.basis)
-    total = torch.zeros(length, width)
+    length, width, device = len(whitening.mean), len(whitening.basis), whitening.mean.device
+    total = torch.zeros(length, width, device=device)
     for _ in range(CODES):
         one = PSI * torch.randn(1, 1, width, generator=random)
-        v = one.expand(1, length, -1).clone().requires_grad_()
+        v = one.to(device).expand(1, length, -1).clone().requires_grad_()
         picture = descents.synthesis(whitening.codes(v))
         for i in range(PROBES):
-            probe = torch.randn(picture.shape, generator=random)
+            probe = torch.randn(picture.shape, generator=random).to(device)
             (gradient,) = torch.autograd.grad(picture, v, probe, retain_graph=i + 1 < PROBES)
             total += gradient[0].square()
     norms = total.sqrt()

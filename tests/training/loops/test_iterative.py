@@ -167,7 +167,7 @@ def test_a_run_goes_on_and_its_weights_go_into_a_bundle(
         iterative_inverter=inverter.config,
     )
     bundle = Bundle.of(config, tiny_mobile, iterative_inverter=inverter)
-    monkeypatch.setattr(iterative, "descending", lambda folder: (bundle, descents))
+    monkeypatch.setattr(iterative, "descending", lambda folder, device: (bundle, descents))
     monkeypatch.setattr(iterative.AlignedFaces, "open", lambda path: Faces())
     monkeypatch.setattr(iterative, "REPORT", 1)
     out = tmp_path / "run"
@@ -190,7 +190,7 @@ def test_a_run_goes_on_and_its_weights_go_into_a_bundle(
 
 
 def test_a_bundle_that_does_not_descend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(iterative_parts, "load_bundle", lambda folder: None)
+    monkeypatch.setattr(iterative_parts, "load_bundle", lambda folder, device: None)
     monkeypatch.setattr(iterative_parts, "descents_of", lambda bundle, dtype: None)
     with pytest.raises(SystemExit, match="does not open photos by descent"):
         iterative_parts.descending(Path("b"))
