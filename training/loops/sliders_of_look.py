@@ -2,6 +2,18 @@
 
 from training.loops.slider import Slider
 
+# What changes with the hair's colour, whichever it is.
+TINTS = (
+    "hair_chroma",
+    "hair_yellow",
+    "hair_red",
+    "hair_brightness",
+    "black_hair",
+    "blond_hair",
+    "grey_hair",
+    "red_hair",
+)
+
 LOOK = (
     Slider(
         "hair_length",
@@ -64,15 +76,7 @@ LOOK = (
         step=0.178,
         codes=(5, 13),
         group="Hair and beard",
-        free=(
-            "hair_chroma",
-            "hair_yellow",
-            "hair_red",
-            "hair_brightness",
-            "blond_hair",
-            "grey_hair",
-            "red_hair",
-        ),
+        free=TINTS,
         strict=("skin_brightness", "age", "beard", "lip_red", "gaze", "eyes_open", "makeup"),
         identity_held=10.0,
         surround_held=10.0,
@@ -86,15 +90,7 @@ LOOK = (
         step=0.158,
         codes=(5, 13),
         group="Hair and beard",
-        free=(
-            "hair_chroma",
-            "hair_yellow",
-            "hair_red",
-            "hair_brightness",
-            "black_hair",
-            "grey_hair",
-            "red_hair",
-        ),
+        free=TINTS,
         strict=("skin_brightness", "age", "female", "lip_red", "gaze", "eyes_open", "makeup"),
         identity_held=10.0,
         surround_held=10.0,
@@ -108,15 +104,7 @@ LOOK = (
         step=0.0824,
         codes=(5, 13),
         group="Hair and beard",
-        free=(
-            "hair_chroma",
-            "hair_yellow",
-            "hair_red",
-            "hair_brightness",
-            "blond_hair",
-            "grey_hair",
-            "black_hair",
-        ),
+        free=TINTS,
         strict=(
             "skin_brightness",
             "skin_red",
@@ -143,15 +131,7 @@ LOOK = (
         step=0.119,
         codes=(5, 13),
         group="Hair and beard",
-        free=(
-            "hair_chroma",
-            "hair_yellow",
-            "hair_red",
-            "hair_brightness",
-            "black_hair",
-            "blond_hair",
-            "red_hair",
-        ),
+        free=TINTS,
         strict=("age", "skin_brightness", "beard", "makeup", "eye_shadow", "frown", "skin_red", "exposure"),
         identity_held=10.0,
         surround_held=10.0,
