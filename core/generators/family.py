@@ -136,6 +136,18 @@ class GeneratorFamily(nn.Module, ABC):
         """
         return lambda w: self.synthesis(w, size=size)
 
+    def tuned(self, size: int, dtype: torch.dtype) -> Callable[[Tensor, Residual], Tensor]:
+        """`synthesis` at `size` px for refinement: codes (B, L, D) and a residual -> (B, 3, S, S) float32.
+
+        Gradients to the residual only, which has no batch. dtype: as for `descended`, elsewhere of autocast.
+        """
+
+        def picture(w: Tensor, residual: Residual) -> Tensor:
+            with torch.autocast(w.device.type, dtype, enabled=dtype != torch.float32):
+                return self.synthesis(w, residual=residual, size=size).float()
+
+        return picture
+
     def followed(self, size: int) -> int:
         """Of how many codes, from the first on, pictures of `size` px show what the full picture shows.
 

@@ -79,7 +79,7 @@ class _InverseHaar(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None]:  # type: ignore[no-untyped-def]
         """The transform is orthogonal: its gradient is the transform itself, of each 2x2 pixels."""
         x, style = ctx.saved_tensors
         gradient = gradient.permute(0, 2, 3, 1).contiguous()
@@ -93,8 +93,15 @@ class _InverseHaar(torch.autograd.Function):
         torch.add(across, below, out=back[:, :, :, 2])
         torch.sub(across, below, out=back[:, :, :, 3])
         back = back.flatten(3).permute(0, 3, 1, 2)  # (1, 4C, H, W)
-        to_style = (back * x).sum((0, 2, 3), dtype=style.dtype) / 2
+        to_style = None
+        if ctx.needs_input_grad[1]:
+            to_style = (back * x).sum((0, 2, 3), dtype=style.dtype) / 2
         return back.mul_((style / 2).to(back.dtype)[:, None, None]), to_style
+
+
+def styled_inverse_haar(x: Tensor, style: Tensor) -> Tensor:
+    """x: (1, 4C, H, W) in four blocks of one band each, style: (4C,) float32 -> (1, C, 2H, 2W)."""
+    return cast(Tensor, _InverseHaar.apply(x, style))
 
 
 class DescendedConv:
@@ -158,7 +165,7 @@ class DescendedMobile:
         x = self._generator.first(self._generator.constant, w[:1])[:, self._first_order]
         x = x.to(self._dtype).contiguous(memory_format=torch.channels_last)
         for i, (weight, bias, conv1, conv2) in enumerate(self._blocks):
-            x = cast(Tensor, _InverseHaar.apply(x, F.linear(w[2 * i + 1], weight, bias)))
+            x = styled_inverse_haar(x, F.linear(w[2 * i + 1], weight, bias))
             x = conv2(conv1(x, w[2 * i + 1]), w[2 * i + 2])
         if self._dtype == w.dtype:
             return self._head(x, w[None])

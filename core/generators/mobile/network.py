@@ -16,6 +16,7 @@ from core.generators.mobile.folded import FoldedMobile
 from core.generators.mobile.gradients import DescendedMobile
 from core.generators.mobile.layers import Block, MappingNetwork, ModulatedConv, ToImage, inverse_haar, joining
 from core.generators.mobile.preview import PreviewHead, preview_heads
+from core.generators.mobile.tuned import TunedMobile
 from core.generators.residual import Residual
 
 # Of the statistics of W, which every copy of the weights gives alike.
@@ -118,6 +119,10 @@ class MobileGenerator(GeneratorFamily):
         if size not in self.config.previews:
             return super().descended(size, dtype)
         return DescendedMobile(self, size, dtype)
+
+    def tuned(self, size: int, dtype: torch.dtype) -> Callable[[Tensor, Residual], Tensor]:
+        """See `GeneratorFamily.tuned`; in fewer passes over memory, at every size."""
+        return TunedMobile(self, size, dtype)
 
     def followed(self, size: int) -> int:
         """See `GeneratorFamily.followed`; what acts after its features, a preview knows by its head alone."""

@@ -111,3 +111,19 @@ def test_only_residuals_of_its_own_kernels_fit(family: GeneratorFamily) -> None:
         LowRank((*low_rank.tokens[:-1], (p[1:], q))),
     )
     assert not any(family.fits(residual) for residual in others)
+
+
+def test_tuned_pictures_are_those_of_synthesis_and_gradients_go_to_the_residual(
+    family: GeneratorFamily,
+) -> None:
+    torch.manual_seed(1)
+    shifts = [(torch.randn_like(kernel) / 10).requires_grad_() for kernel in family.kernels().values()]
+    w, residual = family.sample(1, seed=1), WeightShift(tuple(shifts))
+
+    for size in family.sizes:
+        found = family.tuned(size, torch.float32)(w, residual)
+        torch.testing.assert_close(
+            found, family.synthesis(w, residual=residual, size=size), rtol=1e-4, atol=1e-4
+        )
+    gradients = torch.autograd.grad(found.square().sum(), shifts)
+    assert all(bool(gradient.abs().sum() > 0) for gradient in gradients)
