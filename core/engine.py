@@ -18,6 +18,7 @@ from core.faces.parsing import Parsing
 from core.generators.family import GeneratorFamily
 from core.generators.residual import Residual
 from core.inversion.bundled import descents_of
+from core.inversion.descents import Descents
 from core.inversion.pursuit import Begin
 from core.inversion.seeker import FIRST_STEPS, Seeker
 from core.keys import PortraitKey, content_hash
@@ -80,7 +81,8 @@ class Engine:
         self._generator = bundle.generator.to(self.device)
         self._renderer = Renderer(bundle.generator, self.device)
         self._editor = CodeEditor(bundle, self.device)
-        begin = descent or self._descents(bundle)
+        descents = None if descent else self._descents(bundle)
+        begin = descent or descents
         seeker = None
         if begin is not None:
             # Where passes found the code, the picture of it is the person already.
@@ -90,12 +92,13 @@ class Engine:
         self._parsing = None if bundle.parser is None else Parsing(bundle.parser, self.device, dtype)
         parts = bundle, self._renderer, self._thread, self._editor
         self._opener = Opener(*parts, self._memory, self._precedence, seeker, self._parsing)
-        self._refiner = Refiner(bundle, self._renderer, self._thread, self._memory, refiner, tuning)
+        shared = self._renderer, self._thread, self._memory
+        self._refiner = Refiner(bundle, *shared, refiner, tuning, self._opener.settle, descents)
         self._sampler = Sampler(bundle, self._renderer, self._thread)
         self.fingerprint = bundle.fingerprint
         self.lpips = bundle.lpips  # that comes with the model, if one does
 
-    def _descents(self, bundle: Bundle) -> Begin | None:
+    def _descents(self, bundle: Bundle) -> Descents | None:
         found = descents_of(bundle, gradient_dtype(self.device))
         if found is not None:
             found.warm_up()
@@ -269,7 +272,8 @@ class Engine:
     ) -> Portrait:
         """The portrait with the refinement `mode`, "fast" or "best", computed unless it is there already.
 
-        One best refinement runs at a time, others wait for it; edits and openings do not.
+        One best refinement runs at a time, others wait for it; edits and openings do not. A model that
+        descends comes as near as opening does by the code first, if it is not that near yet.
         progress: is told how far it is. cancelled: is asked several times a second whether to give up.
         preview: is given the portrait with what best has reached so far, now and then.
 

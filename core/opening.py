@@ -29,7 +29,7 @@ from core.models.gradual_encoder import GradualEncoder
 from core.models.inverter import invert
 from core.paste import compositing
 from core.references import Reference
-from core.refinement.running import Precedence
+from core.refinement.running import Precedence, Progress, Watcher
 from core.rendering.device_thread import DeviceThread
 from core.rendering.renderer import Renderer, lay_out
 from core.session import Portrait
@@ -38,6 +38,8 @@ from core.session import Portrait
 SAME_PICTURE = 1.0
 # How long an opening by descent takes, and of that what the first picture takes, until one was made.
 OPENING_SECONDS = 12.0
+# So many steps two idle cores take in that time, or a few more.
+SETTLED_STEPS = 40
 FINISHING_SECONDS = 1.0
 # A face that is seen for a moment needs no more pixels, where the model can give fewer.
 PREVIEW_SIDE = 256
@@ -193,10 +195,27 @@ class Opener:
         assert code is not None
         return code
 
+    def settle(self, portrait: Portrait, watcher: Watcher) -> Portrait:
+        """The portrait after as many steps as opening takes, for what is refined: a residual is for one code.
+
+        Raises: Cancelled.
+        """
+        if self._seeker is None or portrait.residuals:
+            return portrait
+        watcher.progress(Progress("Finding the face"))
+        settled = self.improve(portrait, OPENING_SECONDS, None, watcher.cancelled, SETTLED_STEPS)
+        watcher.check()
+        return settled
+
     def improve(
-        self, portrait: Portrait, seconds: float, better: Shown | None, cancelled: Callable[[], bool]
+        self,
+        portrait: Portrait,
+        seconds: float,
+        better: Shown | None,
+        cancelled: Callable[[], bool],
+        steps: int | None = None,
     ) -> Portrait:
-        """`Engine.improve`."""
+        """`Engine.improve`. steps: of the whole descent, after which it ends, too."""
         if self._seeker is None or portrait.residuals:
             return portrait  # a refinement was made for the code that it has
         found = portrait
@@ -211,7 +230,7 @@ class Opener:
 
         sought = Sought(portrait.key, portrait.crop, portrait.landmarks, portrait.w_plus)
         left = seconds - self._finishing  # for the last picture
-        self._seeker.improve(sought, left, told, cancelled, meanwhile=better is not None)
+        self._seeker.improve(sought, left, told, cancelled, meanwhile=better is not None, most=steps)
         return found
 
     def preview(self, portrait: Portrait) -> Portrait:

@@ -189,7 +189,7 @@ def test_strength_zero_computes_no_refinement(
 def test_an_interrupted_refinement_writes_nothing(
     launch_here, work: Path, refining: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(generator, inverter, image, w_plus, settings, progress, *_):
+    def interrupted(generator, likeness, w_plus, settings, progress, *_):
         progress(1, 300)
         raise KeyboardInterrupt
 

@@ -43,15 +43,28 @@ class Descents:
 
     def __call__(self, crop: np.ndarray, landmarks: np.ndarray, code: Tensor | None = None) -> Descent:
         """crop: (S, S, 3) uint8, aligned; landmarks: (68, 2) in its pixels; code: (L, D) to begin with."""
-        side = crop.shape[0]
-        device = self.whitening.mean.device
-        photo = F.interpolate(to_tensor(crop).to(device), size=(SIZE, SIZE), mode="area")
-        photo = photo.contiguous(memory_format=torch.channels_last)
-        # Pixel centres lie at integers in both pictures.
-        points = (landmarks + 0.5) * (SIZE / side) - 0.5
-        loss = OpeningLoss(photo, points, self.face_network, self.lpips, self.weights, self.dtype)
+        photo = self._photo(crop)
+        loss = self._loss(photo, crop, landmarks, self.weights)
         first = self._first(photo, code)
         return Descent(self.synthesis, self.whitening, loss, first, self.settings, self.free, self.basis)
+
+    def loss(
+        self, crop: np.ndarray, landmarks: np.ndarray, weights: OpeningWeights | None = None
+    ) -> OpeningLoss:
+        """Of pictures of SIZE px to a photo. crop, landmarks: as above; weights: None: those of opening."""
+        return self._loss(self._photo(crop), crop, landmarks, weights or self.weights)
+
+    def _photo(self, crop: np.ndarray) -> Tensor:
+        """(1, 3, SIZE, SIZE) in [-1, 1]."""
+        photo = F.interpolate(to_tensor(crop).to(self.whitening.mean.device), size=(SIZE, SIZE), mode="area")
+        return photo.contiguous(memory_format=torch.channels_last)
+
+    def _loss(
+        self, photo: Tensor, crop: np.ndarray, landmarks: np.ndarray, weights: OpeningWeights
+    ) -> OpeningLoss:
+        # Pixel centres lie at integers in both pictures.
+        points = (landmarks + 0.5) * (SIZE / crop.shape[0]) - 0.5
+        return OpeningLoss(photo, points, self.face_network, self.lpips, weights, self.dtype)
 
     def warm_up(self) -> None:
         """One step on a picture of nothing: the first chooses kernels, which no visitor should wait for."""

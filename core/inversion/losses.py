@@ -68,6 +68,11 @@ class OpeningLoss:
             if weights.lpips:
                 self._features = lpips.features(self._photo)
 
+    @property
+    def side(self) -> int:
+        """S, of the pictures that it compares, in px."""
+        return self._photo.shape[-1]
+
     def __call__(self, picture: Tensor) -> dict[str, Tensor]:
         """Weighted terms, scalars. picture: (1, 3, S, S), nominally [-1, 1]."""
         weights = self._weights

@@ -40,6 +40,7 @@ class Pursuit:
         self._losses: list[float] = []
         self._best: tuple[float, Tensor] = (math.inf, descent.codes)
         self.nbytes = NBYTES
+        self.steps = 0
 
     @property
     def codes(self) -> Tensor:
@@ -66,6 +67,7 @@ class Pursuit:
         """One step; of codes that judge worse than others before nothing is kept."""
         judged = self._descent.codes
         loss = self._descent.step()
+        self.steps += 1
         self._losses = [*self._losses[1 - 2 * WINDOW :], loss]
         if loss < self._best[0]:
             # A tensor without history, for whoever renders it in inference mode or out of it.

@@ -138,12 +138,14 @@ class Seeker:
         better: Better,
         cancelled: Callable[[], bool],
         meanwhile: bool = True,
+        most: int | None = None,
     ) -> None:
         """Up to so many seconds of further steps, while nobody waits for anything; `better` is told codes.
 
         sought: with the code that is known; a descent that begins anew judges it first, so that what is told
-        is better. meanwhile: whether codes before the last are told, too, which the seconds include. Ends
-        when steps gain no more, or when it is cancelled.
+        is better. meanwhile: whether codes before the last are told, too, which the seconds include. most:
+        after how many steps of the whole descent it ends. Ends when steps gain no more, or when it is
+        cancelled.
         """
         watcher = Watcher(cancelled=cancelled)
         pursuit: Pursuit | None = None
@@ -157,7 +159,7 @@ class Seeker:
                             self._pursuits.drop(sought.key)
                         if not math.isfinite(pursuit.loss):
                             telling.told = pursuit.codes  # what is known, to the last bit as it is judged
-                    if pursuit.arrived:
+                    if pursuit.arrived or (most is not None and pursuit.steps >= most):
                         break
                     seconds -= self._step(pursuit)
             except Cancelled:

@@ -25,9 +25,15 @@ from torch import Tensor, nn
 
 from core.generators.family import GeneratorFamily
 from core.generators.residual import WeightShift
-from core.models.inverter import Inverter
-from core.refinement.losses import Lpips
-from core.refinement.optimise import BETAS, KernelAdam, Objective, TuningSettings, half_precision, tune
+from core.refinement.optimise import (
+    BETAS,
+    KernelAdam,
+    Likeness,
+    Objective,
+    TuningSettings,
+    half_precision,
+    tune,
+)
 
 NEGATIVE_SLOPE = 0.2
 EPS = 1e-12
@@ -122,24 +128,22 @@ class ModifiedGradients:
 
 def refine_weights(
     generator: GeneratorFamily,
-    inverter: Inverter,
-    image: Tensor,
+    likeness: Likeness,
     w_plus: Tensor,
     settings: GradientSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     preview: Callable[[WeightShift], None] | None = None,
-    lpips: Lpips | None = None,
 ) -> WeightShift:
     """The correction of the generator's kernels that makes it show this portrait.
 
-    image: (1, 3, R, R) in [-1, 1], the aligned photo; w_plus: (L, D), its code, which stays as it is.
-    progress, cancelled, preview: as in `optimise.tune`; lpips: as in `Objective`. The networks are left
-    untouched, and may be used by other threads meanwhile. Equal arguments give equal bits on a CPU.
+    likeness: of pictures to the photo; w_plus: (L, D), its code, which stays as it is. progress, cancelled,
+    preview: as in `optimise.tune`. The networks are left untouched, and may be used by other threads
+    meanwhile. Equal arguments give equal bits on a CPU.
 
     Raises: Cancelled; RefinementFailed where no step gives finite numbers.
     """
     settings = settings or GradientSettings()
-    objective = Objective(generator, inverter, image, w_plus, settings, lpips)
+    objective = Objective(generator, likeness, w_plus, settings)
     correction = ModifiedGradients(objective.kernels, settings)
     return tune(objective, correction, settings, progress, cancelled, preview)

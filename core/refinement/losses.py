@@ -6,6 +6,7 @@ picture, inverted again; ArcFace does not ship, and dlib's network gives no grad
 features of a face-parsing network, has none and is left out: nothing that ships has learned to parse a face.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from core.models.inverter import Inverter
 from core.models.refine_style import resize
+from core.precision import gradient_dtype
 
 # Where torchvision keeps the AlexNet below LPIPS, in the folder of torch.hub.
 ALEXNET_FILE = "alexnet-owt-7be5be79.pth"
@@ -56,6 +58,18 @@ def find_lpips(device: torch.device) -> Lpips | None:
     return network.eval().requires_grad_(False).to(device)
 
 
+def picture_loss(
+    inverter: Inverter, photo: Tensor, weights: LossWeights, lpips: Lpips | None
+) -> "PictureLoss":
+    """The loss of "best", in half precision where the hardware multiplies in it.
+
+    photo: (1, 3, R, R) in [-1, 1]; lpips: the model's own; None: what `find_lpips` finds.
+    """
+    if lpips is None and weights.perceptual:
+        lpips = find_lpips(photo.device)
+    return PictureLoss(inverter, photo, weights, lpips, dtype=gradient_dtype(photo.device))
+
+
 class PictureLoss:
     """How far a picture is from the photo; what depends on the photo alone is computed once."""
 
@@ -66,31 +80,40 @@ class PictureLoss:
         weights: LossWeights,
         lpips: Lpips | None = None,
         enlargement: float = ENLARGEMENT,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         """photo: (1, 3, R, R) in [-1, 1]; lpips: takes the place of the trunk's features.
 
         enlargement: of the pictures that the trunk is shown, in units of its input, if they have as much.
+        dtype: networks compute in it.
         """
-        self._inverter, self._photo, self._weights, self._lpips = inverter, photo, weights, lpips
+        self._inverter, self._weights, self._lpips, self._dtype = inverter, weights, lpips, dtype
+        self._photo = photo.detach().clone()  # made in inference mode, it could have no part in a gradient
         self._side = min(photo.shape[-1], round(enlargement * inverter.config.input_resolution))
-        with torch.no_grad():
+        with torch.no_grad(), self._precision():
             if weights.perceptual and lpips is None:
-                self._features = [_unit(f) for f in self._trunk(photo)]
+                self._features = [_unit(f) for f in self._trunk(self._photo)]
             if weights.identity:
-                self._codes = inverter(self._small(photo)).float()
+                self._codes = inverter(self._small(self._photo)).float()
 
     def __call__(self, picture: Tensor) -> dict[str, Tensor]:
         """Weighted terms, scalars. picture: (1, 3, R, R) float32."""
         weights, terms = self._weights, {}
         if weights.pixel:
             terms["pixel"] = weights.pixel * F.mse_loss(picture, self._photo)
-        if weights.perceptual:
-            terms["perceptual"] = weights.perceptual * self._perceptual(picture)
-        if weights.identity:
-            codes = self._inverter(self._small(picture)).float()
-            similarity = F.cosine_similarity(codes, self._codes, dim=2)  # (1, L)
-            terms["identity"] = weights.identity * (1 - similarity.mean())
+        with self._precision():
+            if weights.perceptual:
+                terms["perceptual"] = weights.perceptual * self._perceptual(picture)
+            if weights.identity:
+                codes = self._inverter(self._small(picture)).float()
+                similarity = F.cosine_similarity(codes, self._codes, dim=2)  # (1, L)
+                terms["identity"] = weights.identity * (1 - similarity.mean())
         return terms
+
+    def _precision(self) -> contextlib.AbstractContextManager[None]:
+        if self._dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self._photo.device.type, self._dtype)
 
     def _perceptual(self, picture: Tensor) -> Tensor:
         if self._lpips is not None:

@@ -12,9 +12,8 @@ from torch import Tensor
 from core.errors import Cancelled, RefinementFailed
 from core.generators.family import GeneratorFamily
 from core.generators.residual import WeightShift
-from core.models.inverter import Inverter
 from core.precision import gradient_dtype
-from core.refinement.losses import LossWeights, Lpips, PictureLoss, find_lpips
+from core.refinement.losses import LossWeights
 
 # The rate grows over the first steps, and falls to zero over the last share of them.
 WARM_UP_STEPS = 5
@@ -39,6 +38,10 @@ class TuningSettings:
     seed: int = 0
 
 
+# A picture (1, 3, R, R) float32 -> weighted terms, scalars, of how far it is from the photo.
+Likeness = Callable[[Tensor], dict[str, Tensor]]
+
+
 class Correction(Protocol):
     """What turns gradients into a correction of the kernels, one (O, I, k, k) for each."""
 
@@ -57,24 +60,17 @@ class Objective:
     """
 
     def __init__(
-        self,
-        generator: GeneratorFamily,
-        inverter: Inverter,
-        photo: Tensor,
-        w_plus: Tensor,
-        settings: TuningSettings,
-        lpips: Lpips | None = None,
+        self, generator: GeneratorFamily, likeness: Likeness, w_plus: Tensor, settings: TuningSettings
     ) -> None:
-        """photo: (1, 3, R, R) in [-1, 1]; w_plus: (L, D); lpips: None takes what `find_lpips` finds."""
-        self._generator = generator
+        """likeness: of pictures to the photo; w_plus: (L, D)."""
+        self._generator, self._likeness, self._settings = generator, likeness, settings
         self._code = w_plus.detach().clone()[None]  # (1, L, D)
-        self._settings = settings
         self._random = torch.Generator().manual_seed(settings.seed)
-        with half_precision(self._code.device):
-            weights = settings.weights
-            if lpips is None and weights.perceptual:
-                lpips = find_lpips(photo.device)
-            self._likeness = PictureLoss(inverter, photo.detach().clone(), weights, lpips)
+        dtype = gradient_dtype(self._code.device)
+        self._picture = generator.tuned(generator.resolution, dtype)
+        # What happens to other faces shows in small pictures as well.
+        self._small_side = generator.sizes[0]
+        self._small = generator.tuned(self._small_side, dtype)
 
     @property
     def kernels(self) -> list[Tensor]:
@@ -83,23 +79,16 @@ class Objective:
 
     def terms(self, shifts: Sequence[Tensor], step: int) -> dict[str, Tensor]:
         """Weighted terms of the loss. shifts: (O, I, k, k) each; every few steps a code is sampled."""
-        settings = self._settings
-        sampled = settings.weights.locality > 0 and step % settings.locality_every == 0
-        if not sampled:
-            with half_precision(self._code.device):
-                return self._likeness(self._render(self._code, shifts))
+        settings, residual = self._settings, WeightShift(tuple(shifts))
+        terms = self._likeness(self._picture(self._code, residual))
+        if not settings.weights.locality or step % settings.locality_every:
+            return terms
         other = self._sample(step)
-        with half_precision(self._code.device):
-            with torch.no_grad():
-                wanted = self._generator.synthesis(other).float()
-            pictures = self._render(torch.cat([self._code, other]), shifts)
-            terms = self._likeness(pictures[:1])
+        with torch.no_grad():
+            wanted = self._small(other, WeightShift(tuple(torch.zeros_like(shift) for shift in shifts)))
         # Times the steps that it stands for, so that the weight does not depend on how often it is asked.
         weight = settings.weights.locality * settings.locality_every
-        return {**terms, "locality": weight * F.mse_loss(pictures[1:], wanted)}
-
-    def _render(self, w: Tensor, shifts: Sequence[Tensor]) -> Tensor:
-        return self._generator.synthesis(w, residual=WeightShift(tuple(shifts))).float()
+        return {**terms, "locality": weight * F.mse_loss(self._small(other, residual), wanted)}
 
     def _sample(self, step: int) -> Tensor:
         """(1, L, D): in turn a face like those of training, and one on the way there from the portrait."""

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from core.generators.family import GeneratorFamily
 from core.generators.residual import WeightShift
-from core.models.inverter import Inverter
-from core.refinement.optimise import KernelAdam, Objective, TuningSettings, tune
+from core.refinement.optimise import KernelAdam, Likeness, Objective, TuningSettings, tune
 
 
 class PivotalTuning:
@@ -30,8 +29,7 @@ class PivotalTuning:
 
 def tune_weights(
     generator: GeneratorFamily,
-    inverter: Inverter,
-    image: Tensor,
+    likeness: Likeness,
     w_plus: Tensor,
     settings: TuningSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -40,6 +38,6 @@ def tune_weights(
 ) -> WeightShift:
     """Plain tuning, with the arguments and errors of `gradient_modules.refine_weights`."""
     settings = settings or TuningSettings()
-    objective = Objective(generator, inverter, image, w_plus, settings)
+    objective = Objective(generator, likeness, w_plus, settings)
     correction = PivotalTuning(objective.kernels, settings.rate)
     return tune(objective, correction, settings, progress, cancelled, preview)

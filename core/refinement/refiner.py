@@ -10,17 +10,26 @@ from core.checkpoints import Bundle
 from core.errors import BadRequest
 from core.generators.residual import LowRank, Residual, WeightShift
 from core.images import to_tensor
+from core.inversion.descents import Descents
 from core.memory import PortraitMemory
 from core.models.style_transformer import StyleTransformer
 from core.refinement.fast import predict
 from core.refinement.gradient_modules import GradientSettings, refine_weights
+from core.refinement.likeness import SMALL_WEIGHTS, FullLikeness
+from core.refinement.losses import picture_loss
+from core.refinement.optimise import Likeness
 from core.refinement.polish import polish
 from core.refinement.running import Turns, Watcher, memory_errors
+from core.refinement.tokens import find_tokens
 from core.rendering.device_thread import DeviceThread
 from core.rendering.renderer import Renderer, lay_out
 from core.session import Portrait
 
 Preview = Callable[[Portrait], None]
+Settle = Callable[[Portrait, Watcher], Portrait]
+
+# "Best" of a model that opens photos by descent: a minute of two cores at 1024 px. Of the weights, locality.
+BEHIND_DESCENT = GradientSettings(iterations=90, preview_every=8)
 
 
 class Refiner:
@@ -41,8 +50,15 @@ class Refiner:
         memory: PortraitMemory,
         stage: str | None,
         tuning: GradientSettings | None,
+        settle: Settle = lambda portrait, watcher: portrait,
+        descents: Descents | None = None,
     ) -> None:
-        self._generator, self._inverter = bundle.generator, bundle.inverter
+        """settle: finds a portrait's code as well as it is worth to find, before a residual is made for it.
+
+        descents: that open photos of this bundle; None: it opens them by its encoder, if by anything.
+        """
+        self._settle = settle
+        self._generator, self._inverter, self._descents = bundle.generator, bundle.inverter, descents
         self._lpips = None if bundle.lpips is None else bundle.lpips.to(renderer.device)
         self._network = bundle.refiner(stage)
         if self._network is not None:
@@ -53,6 +69,8 @@ class Refiner:
     @property
     def ways(self) -> Mapping[str, str | None]:
         """For "fast" and "best" None where this model has it, else a sentence that says why not."""
+        if self._descents is not None:
+            return {"fast": None, "best": None}
         fast = None if self._network else "This model has no refiner for the fast refinement."
         best = None if self._inverter else "This model has no encoder, by whose features faces are compared."
         return {"fast": fast, "best": best}
@@ -65,9 +83,11 @@ class Refiner:
             raise BadRequest(reason)
         if mode in portrait.residuals:
             return portrait
+        portrait = self._settle(portrait, watcher)
+        watcher = dataclasses.replace(watcher, started=time.monotonic())
         if mode == "fast":
             with memory_errors():
-                return self._kept(portrait, mode, self._fast(portrait))
+                return self._kept(portrait, mode, self._fast(portrait, watcher))
         with self._turns.take(watcher), memory_errors():
             known = self._memory.get(portrait.key)  # whoever went before may have refined the same photo
             if known is not None and mode in known.residuals:
@@ -75,8 +95,9 @@ class Refiner:
             watcher = dataclasses.replace(watcher, started=time.monotonic())
             return self._kept(portrait, mode, self._best(portrait, watcher, preview))
 
-    def _fast(self, portrait: Portrait) -> Residual:
-        assert self._network is not None
+    def _fast(self, portrait: Portrait, watcher: Watcher) -> Residual:
+        if self._network is None:
+            return self._tokens(portrait, watcher)
         assert isinstance(self._inverter, StyleTransformer)  # the config sees to it
         network, inverter = self._network, self._inverter
         image = self._image(portrait)
@@ -91,25 +112,46 @@ class Refiner:
             self._renderer.synthesis, inverter, start, image, portrait.w_plus, network.config.polish
         )
 
+    def _tokens(self, portrait: Portrait, watcher: Watcher) -> LowRank:
+        """What no network predicts, descent finds: in this thread, too."""
+        descents, kernels = self._descents, self._generator.low_rank
+        assert descents is not None
+        assert kernels is not None
+        likeness = descents.loss(portrait.crop, portrait.landmarks)
+        return find_tokens(
+            self._generator.tuned(likeness.side, descents.dtype),
+            kernels,
+            likeness,
+            portrait.w_plus,
+            progress=watcher.count,
+            cancelled=watcher.cancelled,
+        )
+
     def _best(self, portrait: Portrait, watcher: Watcher, preview: Preview | None) -> Residual:
         def shown(residual: WeightShift) -> None:
             if preview is not None:
                 preview(self._with(portrait, "best", residual))
 
-        assert self._inverter is not None
+        tuning = self._tuning or (GradientSettings() if self._descents is None else BEHIND_DESCENT)
         residual = refine_weights(
             self._generator,
-            self._inverter,
-            self._image(portrait),
+            self._likeness(portrait, tuning),
             portrait.w_plus.clone(),  # made in inference mode, of which no gradient may come
-            self._tuning,
+            tuning,
             watcher.count,
             watcher.cancelled,
             shown,
-            self._lpips,
         )
         watcher.check()
         return residual
+
+    def _likeness(self, portrait: Portrait, tuning: GradientSettings) -> Likeness:
+        image, descents = self._image(portrait), self._descents
+        if descents is not None:
+            small = descents.loss(portrait.crop, portrait.landmarks, SMALL_WEIGHTS)
+            return FullLikeness(image, small, descents.lpips, descents.dtype)
+        assert self._inverter is not None
+        return picture_loss(self._inverter, image, tuning.weights, self._lpips)
 
     def _image(self, portrait: Portrait) -> torch.Tensor:
         """The aligned photo: (1, 3, R, R) in [-1, 1], laid out for convolutions."""

@@ -17,6 +17,7 @@ from core.images import to_array, to_tensor
 from core.models.lpips import Lpips
 from core.refinement import refiner as module
 from core.refinement.gradient_modules import GradientSettings
+from core.refinement.losses import PictureLoss
 from core.refinement.polish import FRESH
 from core.refinement.running import Progress
 from core.session import EditRequest, Portrait, View
@@ -47,12 +48,11 @@ class Optimiser:
 
     during: Callable[[int], None] = lambda step: None
     calls: int = 0
-    lpips: Lpips | None = None  # that was given last
+    likeness: PictureLoss | None = None  # that was given last
 
-    def __call__(self, generator, inverter, image, w_plus, settings, progress, cancelled, preview, lpips):
+    def __call__(self, generator, likeness, w_plus, settings, progress, cancelled, preview):
         self.calls += 1
-        self.lpips = lpips
-        assert image.shape == (1, 3, 32, 32)
+        self.likeness = likeness
         assert not w_plus.is_inference()
         shifts = [0.1 * kernel.detach().flip(0) for kernel in generator.kernels().values()]
         # As helperless as the real one: a gradient has to be possible here.
@@ -81,7 +81,7 @@ def test_best_compares_with_the_lpips_of_the_model(
     for own in (Lpips((3, 4, 4, 4, 4)), None):
         engine = Engine(dataclasses.replace(refining_bundle, lpips=own))
         engine.refine(engine.open_portrait(photo), "best")
-        assert optimiser.lpips is own
+        assert optimiser.likeness._lpips is own
 
 
 def request(mode: str, strength: float = 1.0, **kwargs) -> EditRequest:

@@ -26,6 +26,7 @@ from core.faces.judge import IdentityJudge
 from core.files import write_whole
 from core.generators.residual import WeightShift
 from core.refinement.gradient_modules import GradientSettings, refine_weights
+from core.refinement.losses import picture_loss
 from core.refinement.optimise import TuningSettings
 from core.refinement.pivotal import tune_weights
 from core.rendering.renderer import Renderer
@@ -48,7 +49,8 @@ def tuning(bundle: Bundle, tune: Tune, settings: TuningSettings) -> Solver:
     """A solver with other settings than a visitor gets."""
 
     def solve(image: Tensor, inversion: Tensor, codes: Tensor) -> WeightShift:
-        return tune(bundle.generator, inverter_of(bundle), image, codes.clone(), settings)
+        likeness = picture_loss(inverter_of(bundle), image, settings.weights, bundle.lpips)
+        return tune(bundle.generator, likeness, codes.clone(), settings)
 
     return solve
 

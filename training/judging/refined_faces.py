@@ -64,12 +64,17 @@ def solver(bundle: Bundle, renderer: Renderer, name: str) -> Solver:
 
 def _tuning(bundle: Bundle, name: str) -> Solver:
     # Imported here, as in the engine: nothing else needs what belongs to optimising.
-    from core.refinement.gradient_modules import refine_weights
+    from core.refinement.gradient_modules import GradientSettings, refine_weights
+    from core.refinement.losses import picture_loss
+    from core.refinement.optimise import TuningSettings
     from core.refinement.pivotal import tune_weights
 
     def tuned(image: Tensor, inversion: Tensor, codes: Tensor) -> Residual:
-        start = bundle.generator, inverter_of(bundle), image, codes.clone()
-        return refine_weights(*start) if name == "best" else tune_weights(*start)
+        settings = GradientSettings() if name == "best" else TuningSettings()
+        likeness = picture_loss(inverter_of(bundle), image, settings.weights, bundle.lpips)
+        if isinstance(settings, GradientSettings):
+            return refine_weights(bundle.generator, likeness, codes.clone(), settings)
+        return tune_weights(bundle.generator, likeness, codes.clone(), settings)
 
     return tuned
 

@@ -31,7 +31,10 @@ class Fixed(NamedTuple):
 
 
 class _TunedConv(torch.autograd.Function):
-    """x -> depthwise -> pointwise -> + noise + bias -> leaky ReLU, of one picture. Gradients: x, pointwise."""
+    """x -> depthwise -> pointwise -> + noise + bias -> leaky ReLU, of one picture.
+
+    Gradients: x and pointwise.
+    """
 
     @staticmethod
     def forward(ctx, x: Tensor, pointwise: Tensor, fixed: Fixed) -> Tensor:  # type: ignore[no-untyped-def]

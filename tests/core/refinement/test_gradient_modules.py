@@ -8,20 +8,34 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import Bundle
+from core.generators.residual import WeightShift
+from core.generators.stylegan2.network import Generator
 from core.models.inverter import invert
-from core.refinement import gradient_modules, optimise
+from core.models.style_transformer import StyleTransformer
+from core.refinement import gradient_modules, losses, optimise
 from core.refinement.gradient_modules import (
     GradientModules,
     GradientSettings,
     ModifiedGradients,
     refine_weights,
 )
-from core.refinement.losses import LossWeights
+from core.refinement.losses import LossWeights, picture_loss
 from core.refinement.optimise import KernelAdam
 from core.rendering.renderer import Renderer
 
 SHAPES = [torch.Size(s) for s in ((6, 6, 3, 3), (6, 6, 3, 3), (4, 6, 3, 3), (4, 4, 3, 3))]
 QUICK = GradientSettings(iterations=12, preview_every=5)
+
+
+def refine(
+    generator: Generator,
+    inverter: StyleTransformer,
+    photo: Tensor,
+    w_plus: Tensor,
+    settings: GradientSettings = QUICK,
+) -> WeightShift:
+    likeness = picture_loss(inverter, photo, settings.weights, None)
+    return refine_weights(generator, likeness, w_plus, settings)
 
 
 def random_tensors(seed: int, size: float = 1.0) -> list[Tensor]:
@@ -116,7 +130,7 @@ def test_a_refined_portrait_is_nearer_to_the_photo_and_the_networks_are_as_befor
     before = {k: v.clone() for net in (generator, inverter) for k, v in net.state_dict().items()}
     photo = generator.synthesis(generator.sample(1, seed=4)) + 0.3
     w_plus = invert(generator, inverter, photo)[0]
-    found = refine_weights(generator, inverter, photo, w_plus, QUICK)
+    found = refine(generator, inverter, photo, w_plus)
     assert [s.shape for s in found.shifts] == [c.weight.shape for c in generator.convolutions()]
     renderer = Renderer(generator, torch.device("cpu"))
     off, best = (
@@ -136,14 +150,14 @@ def test_equal_arguments_give_equal_bits_and_chance_stays_ours(tiny_bundle: Bund
         photo = generator.synthesis(generator.sample(1, seed=6))
     state, found = torch.random.get_rng_state(), []
     for _ in range(2):
-        residual = refine_weights(generator, inverter, photo, w_plus, QUICK)
+        residual = refine(generator, inverter, photo, w_plus)
         found.append(residual.shifts)
         torch.manual_seed(len(found))
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
     torch.random.set_rng_state(state)
-    refine_weights(generator, inverter, photo, w_plus, dataclasses.replace(QUICK, iterations=2))
+    refine(generator, inverter, photo, w_plus, dataclasses.replace(QUICK, iterations=2))
     assert torch.equal(torch.random.get_rng_state(), state)
-    other = refine_weights(generator, inverter, photo, w_plus, dataclasses.replace(QUICK, seed=1))
+    other = refine(generator, inverter, photo, w_plus, dataclasses.replace(QUICK, seed=1))
     assert not torch.equal(other.shifts[-1], found[0][-1])
 
 
@@ -157,7 +171,7 @@ def test_locality_keeps_other_faces_where_they_were(tiny_bundle: Bundle) -> None
     drifts = []
     for locality in (0.0, 20.0):
         settings = dataclasses.replace(QUICK, weights=LossWeights(locality=locality))
-        residual = refine_weights(generator, inverter, photo, w_plus, settings)
+        residual = refine(generator, inverter, photo, w_plus, settings)
         change = renderer.render(others, residual) - renderer.render(others)
         drifts.append(float(change.square().mean()))
     assert drifts[1] < 0.7 * drifts[0]
@@ -166,10 +180,11 @@ def test_locality_keeps_other_faces_where_they_were(tiny_bundle: Bundle) -> None
 def test_the_objective_works_without_half_precision(
     tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (optimise, gradient_modules):
-        monkeypatch.setattr(module, "half_precision", lambda device: contextlib.nullcontext())
+    for module in (optimise, losses):
+        monkeypatch.setattr(module, "gradient_dtype", lambda device: torch.float32)
+    monkeypatch.setattr(gradient_modules, "half_precision", lambda device: contextlib.nullcontext())
     generator = tiny_bundle.generator
     photo = generator.synthesis(generator.sample(1, seed=4))
     settings = dataclasses.replace(QUICK, iterations=2)
-    found = refine_weights(generator, tiny_bundle.inverter, photo, generator.w_mean, settings)
+    found = refine(generator, tiny_bundle.inverter, photo, generator.w_mean, settings)
     assert all(shift.dtype == torch.float16 for shift in found.shifts)

@@ -12,7 +12,8 @@ from torch.nn.functional import avg_pool2d
 
 from core.checkpoints import Bundle
 from core.models.style_transformer import StyleTransformer
-from core.refinement.losses import ALEXNET_FILE, LossWeights, PictureLoss, find_lpips
+from core.refinement import losses
+from core.refinement.losses import ALEXNET_FILE, LossWeights, PictureLoss, find_lpips, picture_loss
 
 ALL = LossWeights(pixel=3.0, perceptual=5.0, identity=7.0)
 
@@ -89,6 +90,17 @@ def test_lpips_replaces_the_trunk(tiny_bundle: Bundle, pictures: tuple[Tensor, T
 
     terms = PictureLoss(tiny_bundle.inverter, photo, ALL, lpips)(picture)
     assert float(terms["perceptual"]) == 5 * 0.25
+
+
+def test_the_models_own_lpips_is_asked_before_any_other(
+    tiny_bundle: Bundle, pictures: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, picture = pictures
+    monkeypatch.setattr(losses, "find_lpips", lambda device: lambda a, b: torch.full((1,), 0.5))
+    weights = LossWeights(pixel=0, perceptual=3.0)
+    for own, wanted in ((lambda a, b: torch.full((1,), 0.25), 0.75), (None, 1.5)):
+        found = picture_loss(tiny_bundle.inverter, photo, weights, own)(picture)
+        assert {name: float(term) for name, term in found.items()} == {"perceptual": wanted}
 
 
 class Network(torch.nn.Module):

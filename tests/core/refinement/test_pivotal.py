@@ -3,6 +3,7 @@
 import torch
 
 from core.checkpoints import Bundle
+from core.refinement.losses import picture_loss
 from core.refinement.optimise import TuningSettings
 from core.refinement.pivotal import PivotalTuning, tune_weights
 from core.rendering.renderer import Renderer
@@ -27,7 +28,9 @@ def test_a_tuned_portrait_is_nearer_to_the_photo(tiny_bundle: Bundle) -> None:
     generator = tiny_bundle.generator
     photo = generator.synthesis(generator.sample(1, seed=4)) + 0.3
     w_plus = generator.sample(1, seed=5)[0]
-    found = tune_weights(generator, tiny_bundle.inverter, photo, w_plus, TuningSettings(iterations=12))
+    settings = TuningSettings(iterations=12)
+    likeness = picture_loss(tiny_bundle.inverter, photo, settings.weights, None)
+    found = tune_weights(generator, likeness, w_plus, settings)
     renderer = Renderer(generator, torch.device("cpu"))
     off, tuned = (
         float((renderer.render(w_plus[None], residual) - photo).square().mean()) for residual in (None, found)

@@ -159,7 +159,7 @@ def test_the_whole_evaluation_of_a_tiny_model(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def nudge(generator, inverter, image, w_plus, *rest) -> WeightShift:
+    def nudge(generator, likeness, w_plus, *rest) -> WeightShift:
         return WeightShift(tuple(0.3 * c.weight.detach() * c.gain for c in generator.convolutions()))
 
     monkeypatch.setattr(gradient_modules, "refine_weights", nudge)
