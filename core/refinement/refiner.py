@@ -13,23 +13,18 @@ from core.images import to_tensor
 from core.inversion.descents import Descents
 from core.memory import PortraitMemory
 from core.models.style_transformer import StyleTransformer
+from core.refinement.behind_descent import BehindDescent
 from core.refinement.fast import predict
 from core.refinement.gradient_modules import GradientSettings, refine_weights
-from core.refinement.likeness import SMALL_WEIGHTS, FullLikeness
 from core.refinement.losses import picture_loss
-from core.refinement.optimise import Likeness
 from core.refinement.polish import polish
 from core.refinement.running import Turns, Watcher, memory_errors
-from core.refinement.tokens import find_tokens
 from core.rendering.device_thread import DeviceThread
 from core.rendering.renderer import Renderer, lay_out
 from core.session import Portrait
 
 Preview = Callable[[Portrait], None]
 Settle = Callable[[Portrait, Watcher], Portrait]
-
-# "Best" of a model that opens photos by descent: a minute of two cores at 1024 px. Of the weights, locality.
-BEHIND_DESCENT = GradientSettings(iterations=90, preview_every=8)
 
 
 class Refiner:
@@ -58,7 +53,8 @@ class Refiner:
         descents: that open photos of this bundle; None: it opens them by its encoder, if by anything.
         """
         self._settle = settle
-        self._generator, self._inverter, self._descents = bundle.generator, bundle.inverter, descents
+        self._generator, self._inverter = bundle.generator, bundle.inverter
+        self._behind = None if descents is None else BehindDescent(bundle.generator, descents, tuning)
         self._lpips = None if bundle.lpips is None else bundle.lpips.to(renderer.device)
         self._network = bundle.refiner(stage)
         if self._network is not None:
@@ -69,7 +65,7 @@ class Refiner:
     @property
     def ways(self) -> Mapping[str, str | None]:
         """For "fast" and "best" None where this model has it, else a sentence that says why not."""
-        if self._descents is not None:
+        if self._behind is not None:
             return {"fast": None, "best": None}
         fast = None if self._network else "This model has no refiner for the fast refinement."
         best = None if self._inverter else "This model has no encoder, by whose features faces are compared."
@@ -90,14 +86,16 @@ class Refiner:
                 return self._kept(portrait, mode, self._fast(portrait, watcher))
         with self._turns.take(watcher), memory_errors():
             known = self._memory.get(portrait.key)  # whoever went before may have refined the same photo
-            if known is not None and mode in known.residuals:
+            if known is not None and mode in known.residuals and torch.equal(known.w_plus, portrait.w_plus):
                 return portrait.refined(known.residuals, known.bases)
             watcher = dataclasses.replace(watcher, started=time.monotonic())
             return self._kept(portrait, mode, self._best(portrait, watcher, preview))
 
     def _fast(self, portrait: Portrait, watcher: Watcher) -> Residual:
+        # In this thread, all but a prediction: it works on its own tensors, and others' edits go on.
         if self._network is None:
-            return self._tokens(portrait, watcher)
+            assert self._behind is not None
+            return self._behind.fast(portrait.crop, portrait.landmarks, portrait.w_plus, watcher)
         assert isinstance(self._inverter, StyleTransformer)  # the config sees to it
         network, inverter = self._network, self._inverter
         image = self._image(portrait)
@@ -107,24 +105,8 @@ class Refiner:
                 return predict(network, inverter, image, portrait.rendered)
 
         start = self._device.run(predicted)
-        # In this thread: it works on its own tensors, and others' edits go on.
         return polish(
             self._renderer.synthesis, inverter, start, image, portrait.w_plus, network.config.polish
-        )
-
-    def _tokens(self, portrait: Portrait, watcher: Watcher) -> LowRank:
-        """What no network predicts, descent finds: in this thread, too."""
-        descents, kernels = self._descents, self._generator.low_rank
-        assert descents is not None
-        assert kernels is not None
-        likeness = descents.loss(portrait.crop, portrait.landmarks)
-        return find_tokens(
-            self._generator.tuned(likeness.side, descents.dtype),
-            kernels,
-            likeness,
-            portrait.w_plus,
-            progress=watcher.count,
-            cancelled=watcher.cancelled,
         )
 
     def _best(self, portrait: Portrait, watcher: Watcher, preview: Preview | None) -> Residual:
@@ -132,10 +114,13 @@ class Refiner:
             if preview is not None:
                 preview(self._with(portrait, "best", residual))
 
-        tuning = self._tuning or (GradientSettings() if self._descents is None else BEHIND_DESCENT)
+        if self._behind is not None:
+            return self._behind.best(portrait.crop, portrait.landmarks, portrait.w_plus, watcher, shown)
+        assert self._inverter is not None
+        tuning = self._tuning or GradientSettings()
         residual = refine_weights(
             self._generator,
-            self._likeness(portrait, tuning),
+            picture_loss(self._inverter, self._image(portrait), tuning.weights, self._lpips),
             portrait.w_plus.clone(),  # made in inference mode, of which no gradient may come
             tuning,
             watcher.count,
@@ -144,14 +129,6 @@ class Refiner:
         )
         watcher.check()
         return residual
-
-    def _likeness(self, portrait: Portrait, tuning: GradientSettings) -> Likeness:
-        image, descents = self._image(portrait), self._descents
-        if descents is not None:
-            small = descents.loss(portrait.crop, portrait.landmarks, SMALL_WEIGHTS)
-            return FullLikeness(image, small, descents.lpips, descents.dtype)
-        assert self._inverter is not None
-        return picture_loss(self._inverter, image, tuning.weights, self._lpips)
 
     def _image(self, portrait: Portrait) -> torch.Tensor:
         """The aligned photo: (1, 3, R, R) in [-1, 1], laid out for convolutions."""

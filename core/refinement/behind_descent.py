@@ -1,0 +1,63 @@
+"""Both refinements of a model that opens photos by descent: nothing of them was trained."""
+
+from collections.abc import Callable
+
+import numpy as np
+from torch import Tensor
+
+from core.generators.family import GeneratorFamily
+from core.generators.residual import LowRank, WeightShift
+from core.images import to_tensor
+from core.inversion.descents import Descents
+from core.refinement.gradient_modules import GradientSettings, refine_weights
+from core.refinement.likeness import SMALL_WEIGHTS, FullLikeness
+from core.refinement.running import Watcher
+from core.refinement.tokens import TokenSettings, find_tokens
+
+# A minute of two cores at 1024 px. Of the weights, locality: likeness has its own.
+SETTINGS = GradientSettings(iterations=84, locality_every=3, preview_every=8)
+
+
+class BehindDescent:
+    """Finds the residuals of one model's portraits, in the caller's thread. Any thread may call."""
+
+    def __init__(
+        self, generator: GeneratorFamily, descents: Descents, tuning: GradientSettings | None = None
+    ) -> None:
+        """descents: that open photos by this generator; tuning: of best; None: SETTINGS.
+
+        Raises: ValueError where no low-rank residual can join the generator's kernels.
+        """
+        if generator.low_rank is None:
+            raise ValueError("A generator that descends takes low-rank residuals")
+        self._generator, self._kernels, self._descents = generator, generator.low_rank, descents
+        self._tuning = tuning or SETTINGS
+
+    def fast(self, crop: np.ndarray, landmarks: np.ndarray, w_plus: Tensor, watcher: Watcher) -> LowRank:
+        """By the small picture that opened the photo.
+
+        crop: (R, R, 3) uint8, aligned; landmarks: (68, 2) in its pixels; w_plus: (L, D), its code.
+        Raises: Cancelled.
+        """
+        likeness = self._descents.loss(crop, landmarks)
+        picture = self._generator.tuned(likeness.side, self._descents.dtype)
+        told = watcher.count, watcher.cancelled
+        return find_tokens(picture, self._kernels, likeness, w_plus, TokenSettings(), *told)
+
+    def best(
+        self,
+        crop: np.ndarray,
+        landmarks: np.ndarray,
+        w_plus: Tensor,
+        watcher: Watcher,
+        shown: Callable[[WeightShift], None] | None = None,
+    ) -> WeightShift:
+        """By the full picture; shown: is given what was reached, now and then.
+
+        Raises: Cancelled; RefinementFailed where no step gives finite numbers.
+        """
+        descents = self._descents
+        small = descents.loss(crop, landmarks, SMALL_WEIGHTS)
+        likeness = FullLikeness(to_tensor(crop, w_plus.device), small, descents.lpips, descents.dtype)
+        told = watcher.count, watcher.cancelled, shown
+        return refine_weights(self._generator, likeness, w_plus.clone(), self._tuning, *told)
