@@ -17,7 +17,7 @@ from core.session import SLIDER_RANGE, STRENGTH_RANGE
 ORDERS = [("First order", "first"), ("Second order", "second"), ("Linear", "linear")]
 STARTS = [("Inversion", "inversion"), ("Photo", "photo")]
 OUTPUTS = [("Face only", "face"), ("Whole photo", "photo")]
-QUICK_SIDE = 256  # pixels; up to there the refinement "best" takes about a minute
+QUICK_SIDE = 256  # pixels; up to there "best" takes about a minute behind an encoder as well
 
 MIX_HINTS = {
     "coarse": "pose, face shape",
@@ -78,7 +78,8 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
 
 def best_takes(engine: Engine) -> str:
     """How long the refinement "best" takes, in words."""
-    return "a minute" if engine.config.generator.resolution <= QUICK_SIDE else "many minutes"
+    quick = engine.improves or engine.config.generator.resolution <= QUICK_SIDE
+    return "a minute" if quick else "many minutes"
 
 
 def explore_groups(layout: CodeLayout) -> list[dict[str, Any]]:
@@ -155,7 +156,7 @@ def _segments(name: str, label: str, choices: list[tuple[str, str]], **more: Any
 
 
 def _refinement(engine: Engine) -> tuple[gr.Radio, gr.Slider]:
-    """The toggle, at fast where the model has it, and the strength.
+    """The toggle, at fast where the model has it and opens photos at once, and the strength.
 
     Where one way is missing, the toggle says so in its place; where both are, there is neither.
     """
@@ -163,7 +164,7 @@ def _refinement(engine: Engine) -> tuple[gr.Radio, gr.Slider]:
     ways = [("Off", "off"), ("Fast", "fast"), (f"Best, {best_takes(engine)}", "best")]
     choices = [choice for choice in ways if choice[1] not in missing]
     possible = len(choices) > 1
-    value = "off" if "fast" in missing else "fast"
+    value = "off" if "fast" in missing or engine.improves else "fast"
     info = " ".join(missing.values()) or None
     low, high = STRENGTH_RANGE
     return (

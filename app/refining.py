@@ -102,11 +102,15 @@ class Runs:
 
 
 def as_set(engine: Engine, portrait: Portrait, asked: EditRequest) -> tuple[Portrait, EditRequest]:
-    """The portrait refined as the toggle says; but best takes a minute, and begins with a click alone."""
+    """The portrait refined as the toggle says; but best takes a minute, and begins with a click alone.
+
+    So does fast where descent finds the code: a photo opens before it is found well enough to be refined.
+    """
     mode = asked.refine
     if mode == "best" and mode not in portrait.residuals:
         mode = "fast"
-    if engine.refinements.get(mode) is not None:
+    waits = engine.improves and mode not in portrait.residuals
+    if waits or engine.refinements.get(mode) is not None:
         mode = "off"
     try:
         refined = portrait if mode == "off" else engine.refine(portrait, mode)

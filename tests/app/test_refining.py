@@ -11,7 +11,7 @@ import pytest
 
 from app import toasts as module
 from app.handlers import Handlers, Refined
-from app.refining import Run, Runs
+from app.refining import Run, Runs, as_set
 from core.engine import Engine
 from core.errors import BadRequest, Cancelled, OutOfMemory
 from core.generators.residual import WeightShift
@@ -243,7 +243,7 @@ def test_a_new_photo_opens_as_the_toggle_stands(handlers: Handlers, engine: Slow
 def test_a_photo_that_was_refined_before_opens_with_it(
     handlers: Handlers, engine: SlowEngine, upload, photo: np.ndarray
 ) -> None:
-    portrait = engine.open_portrait(photo)
+    portrait = dataclasses.replace(engine.open_portrait(photo), residuals={}, bases={})
     engine.go_on.set()
     refined = engine.refine(portrait, "best", lambda _: None, lambda: False, lambda _: None)
     engine._engine._memory.put(refined)
@@ -334,3 +334,17 @@ def test_a_visitor_has_one_refinement_at_a_time(engine: SlowEngine, photo: np.nd
     assert "best" in second.result().residuals
     assert runs.drop("me")
     assert not runs.drop("me")
+
+
+def test_behind_descent_a_photo_opens_before_it_is_refined(engine: SlowEngine, photo: np.ndarray) -> None:
+    portrait = dataclasses.replace(engine.open_portrait(photo), residuals={}, bases={})
+    refined, asked = as_set(engine, portrait, FAST)  # type: ignore[arg-type]
+    assert (set(refined.residuals), asked.refine) == ({"fast"}, "fast")
+
+    engine.improves = True
+    left, asked = as_set(engine, portrait, FAST)  # type: ignore[arg-type]
+    assert left is portrait
+    assert asked.refine == "off"
+    known, asked = as_set(engine, refined, FAST)  # type: ignore[arg-type]  # opened again, refined already
+    assert known is refined
+    assert asked.refine == "fast"
