@@ -108,6 +108,7 @@ function showRefining(message) {
   // Long waits are guesses: five seconds are as exact as they come.
   const left = seconds === null ? "" : seconds > 100 ? `, ${Math.round(seconds / 60)} min left` : seconds > 20 ? `, ${Math.round(seconds / 5) * 5} s left` : `, ${Math.ceil(seconds)} s left`;
   refining.hidden = false;
+  finding.hidden = true; // what is refined is the face as it was found by then
   find(".v-refining-step").textContent = message.step + left;
   find(".v-refining-track").setAttribute("aria-valuenow", share);
   find(".v-refining-track b").style.width = `${share}%`;

@@ -118,6 +118,11 @@ class GeneratorFamily(nn.Module, ABC):
         """By name, in the order of a `WeightShift`: kernels (O, I, k, k) with their gain, which it shifts."""
 
     @property
+    def refined(self) -> tuple[int, ...]:
+        """Places in `kernels` of those worth correcting for one portrait; others stay as they are."""
+        return tuple(range(len(self.kernels())))
+
+    @property
     @abstractmethod
     def low_rank(self) -> tuple[tuple[int, int], ...] | None:
         """(O, I) of each kernel that a `LowRank` may join, in its order; None: of this family, none."""

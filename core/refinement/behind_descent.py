@@ -11,11 +11,14 @@ from core.images import to_tensor
 from core.inversion.descents import Descents
 from core.refinement.gradient_modules import GradientSettings, refine_weights
 from core.refinement.likeness import SMALL_WEIGHTS, FullLikeness
+from core.refinement.losses import LossWeights
 from core.refinement.running import Watcher
 from core.refinement.tokens import TokenSettings, find_tokens
 
 # A minute of two cores at 1024 px. Of the weights, locality: likeness has its own.
-SETTINGS = GradientSettings(iterations=84, locality_every=3, preview_every=8)
+SETTINGS = GradientSettings(
+    iterations=90, weights=LossWeights(locality=1.0), locality_every=4, preview_every=8
+)
 
 
 class BehindDescent:

@@ -68,6 +68,7 @@ class Objective:
         self._random = torch.Generator().manual_seed(settings.seed)
         dtype = gradient_dtype(self._code.device)
         self._picture = generator.tuned(generator.resolution, dtype)
+        self._all = [kernel.detach() for kernel in generator.kernels().values()]
         # What happens to other faces shows in small pictures as well.
         self._small_side = generator.sizes[0]
         self._small = generator.tuned(self._small_side, dtype)
@@ -75,17 +76,24 @@ class Objective:
     @property
     def kernels(self) -> list[Tensor]:
         """What is corrected: weights with their gains, (O, I, k, k) each."""
-        return [kernel.detach() for kernel in self._generator.kernels().values()]
+        return [self._all[place] for place in self._generator.refined]
+
+    def residual(self, shifts: Sequence[Tensor]) -> WeightShift:
+        """Of all kernels; shifts: of `kernels`."""
+        whole = [torch.zeros_like(kernel) for kernel in self._all]
+        for place, shift in zip(self._generator.refined, shifts, strict=True):
+            whole[place] = shift
+        return WeightShift(tuple(whole))
 
     def terms(self, shifts: Sequence[Tensor], step: int) -> dict[str, Tensor]:
-        """Weighted terms of the loss. shifts: (O, I, k, k) each; every few steps a code is sampled."""
-        settings, residual = self._settings, WeightShift(tuple(shifts))
+        """Weighted terms of the loss. shifts: of `kernels`; every few steps a code is sampled."""
+        settings, residual = self._settings, self.residual(shifts)
         terms = self._likeness(self._picture(self._code, residual))
         if not settings.weights.locality or step % settings.locality_every:
             return terms
         other = self._sample(step)
         with torch.no_grad():
-            wanted = self._small(other, WeightShift(tuple(torch.zeros_like(shift) for shift in shifts)))
+            wanted = self._small(other, self.residual([torch.zeros_like(shift) for shift in shifts]))
         # Times the steps that it stands for, so that the weight does not depend on how often it is asked.
         weight = settings.weights.locality * settings.locality_every
         return {**terms, "locality": weight * F.mse_loss(self._small(other, residual), wanted)}
@@ -156,10 +164,10 @@ def tune(
         if progress is not None:
             progress(step + 1, total)
         if preview is not None and (step + 1) % settings.preview_every == 0:
-            preview(_stored(good))
+            preview(_stored(objective.residual(good)))
     if good is None:
         raise RefinementFailed("The refinement found no way to improve this face; the picture is as it was.")
-    return _stored(good)
+    return _stored(objective.residual(good))
 
 
 def pace(step: int, total: int) -> float:
@@ -167,5 +175,5 @@ def pace(step: int, total: int) -> float:
     return min(1.0, (step + 1) / WARM_UP_STEPS, (total - step - 1) / (FALLING_SHARE * total))
 
 
-def _stored(shifts: Sequence[Tensor]) -> WeightShift:
-    return WeightShift(tuple(shift.detach().half() for shift in shifts))
+def _stored(residual: WeightShift) -> WeightShift:
+    return WeightShift(tuple(shift.detach().half() for shift in residual.shifts))

@@ -106,6 +106,11 @@ class MobileGenerator(GeneratorFamily):
         return named  # type: ignore[return-value]  # Parameters are Tensors
 
     @property
+    def refined(self) -> tuple[int, ...]:
+        """The pointwise ones: the dense kernel has more numbers than all of them, and acts on 16 pixels."""
+        return tuple(range(1, len(self.kernels())))
+
+    @property
     def low_rank(self) -> tuple[tuple[int, int], ...]:
         """(out, in) of each of `kernels`, all of which a low-rank residual may join."""
         return tuple((kernel.shape[0], kernel.shape[1]) for kernel in self.kernels().values())

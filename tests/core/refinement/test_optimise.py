@@ -9,6 +9,9 @@ from torch import Tensor
 
 from core.checkpoints import Bundle
 from core.errors import Cancelled, RefinementFailed
+from core.generators.mobile.config import MobileConfig
+from core.generators.mobile.network import MobileGenerator
+from core.generators.residual import WeightShift
 from core.generators.stylegan2.network import Generator
 from core.refinement import optimise
 from core.refinement.losses import LossWeights, PictureLoss
@@ -93,6 +96,17 @@ def test_without_correction_there_is_no_drift(
     assert float(objective.terms(none, 0)["locality"]) < 1e-8
 
 
+def test_what_is_not_worth_correcting_stays() -> None:
+    generator = MobileGenerator(MobileConfig(32, (8, 8, 4), w_dim=6, z_dim=6, mapping_layers=1))
+    objective = Objective(generator.requires_grad_(False), lambda picture: {}, generator.w_mean, PIXEL)
+    every = list(generator.kernels().values())
+
+    assert [kernel.shape for kernel in objective.kernels] == [kernel.shape for kernel in every[1:]]
+    dense, *others = objective.residual([kernel + 1 for kernel in objective.kernels]).shifts
+    assert not dense.any()
+    assert all(torch.equal(a, b + 1) for a, b in zip(others, every[1:], strict=True))
+
+
 class Stub:
     """A loss of sum |shift - 1|^2, and a correction that walks towards 1 by tenths; `bad` steps give NaN."""
 
@@ -108,6 +122,9 @@ class Stub:
 
     def shifts(self) -> list[Tensor]:
         return [self.value.clone()]
+
+    def residual(self, shifts: Sequence[Tensor]) -> WeightShift:
+        return WeightShift(tuple(shifts))
 
     def learn(self, gradients: Sequence[Tensor], pace: float) -> None:
         assert torch.allclose(gradients[0], 2 * (self.value - 1))
