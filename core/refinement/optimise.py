@@ -145,18 +145,23 @@ def tune(
 ) -> WeightShift:
     """Run the loop; returns what was reached, float16.
 
-    progress: is told how many steps of how many are done. cancelled: is asked before every step. preview: is
-    given what was reached, now and then. A loss that is not finite ends the loop with the last correction
+    progress: is told how many steps of how many are done. cancelled: is asked twice in every step. preview:
+    is given what was reached, now and then. A loss that is not finite ends the loop with the last correction
     whose loss was; the last step of all changes nothing, so that whatever is returned was judged.
 
     Raises: Cancelled; RefinementFailed if not even the first step was finite.
     """
-    total, good = settings.iterations, None
-    for step in range(total):
+
+    def check() -> None:
         if cancelled is not None and cancelled():
             raise Cancelled("The refinement was cancelled; the picture is as it was.")
+
+    total, good = settings.iterations, None
+    for step in range(total):
+        check()
         shifts = [shift.requires_grad_() for shift in correction.shifts()]
         loss = torch.stack(list(objective.terms(shifts, step).values())).sum()
+        check()  # a step may take longer than whoever cancels wants to wait
         if not bool(loss.isfinite()):
             break
         good = shifts

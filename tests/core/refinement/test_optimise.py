@@ -172,6 +172,19 @@ def test_cancelling_ends_the_loop_before_the_next_step() -> None:
     assert len(stub.paces) == 2
 
 
+def test_cancelling_does_not_wait_for_the_gradient() -> None:
+    asked = []
+
+    def cancelled() -> bool:
+        asked.append(True)
+        return len(asked) == 4  # in the midst of the second step
+
+    stub = Stub()
+    with pytest.raises(Cancelled):
+        run(stub, cancelled=cancelled)
+    assert len(stub.paces) == 1
+
+
 def test_a_lack_of_memory_is_the_callers_to_tell() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         run(Stub(error=torch.OutOfMemoryError("CUDA out of memory")))
