@@ -19,8 +19,9 @@ import cv2
 import numpy as np
 
 from core.faces.alignment import CropTransform
-from core.paste.detail import ANALYSIS_SIDE, Bands, People, bands, enlarged, reduced, smooth_step
+from core.paste.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, smooth_step
 from core.paste.laying import Layers, lay
+from core.paste.letting_go import Fresh, Seen, cleared, fresh
 from core.paste.motion import mean_square
 
 # Lengths of the mask in units of the distance from the eyes to the mouth, so that it fits any template.
@@ -31,6 +32,10 @@ FEATHER = 0.45
 # eye finds corners and straight edges at once. Width in units of half the side.
 ROUNDNESS = 8
 BORDER = 0.2
+# Where the photo is let go anyway, what is cut is the rendering, and it may come closer.
+NARROW = 0.04
+# Where locks end in the border's fade, by how much they differ in that, and over how much of it each ends.
+TIPS = (0.35, 0.25, 0.2)
 # Root mean square change, in grey levels, that nobody notices and that everybody does; and the neighbourhood
 # it is measured in, as a share of the crop's side.
 UNNOTICED = (4.0, 16.0)
@@ -65,7 +70,7 @@ def paste_change(
     edited: np.ndarray,
     region: np.ndarray,
     keep_detail: bool = True,
-    people: People | None = None,
+    seen: Seen | None = None,
 ) -> np.ndarray:
     """A copy of the photo with the edit laid on its own pixels, which go where the edit moves them.
 
@@ -75,8 +80,10 @@ def paste_change(
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     where = reach(base, edited, region)
-    parts = bands(crop, base, edited, region, where, people)
-    return lay(photo, transform, *_laid_on(parts, edited, where, keep_detail))
+    parts = bands(crop, base, edited, region, where, seen.people if seen else None)
+    new = None if seen is None else fresh(seen, edited, parts)
+    laid = _laid_on(parts, edited, where, keep_detail, new, _ending(edited))
+    return lay(photo, transform, *laid, _bared(photo, transform, seen, new))
 
 
 def paste_rendering(
@@ -87,7 +94,7 @@ def paste_rendering(
     edited: np.ndarray,
     region: np.ndarray,
     keep_detail: bool = True,
-    people: People | None = None,
+    seen: Seen | None = None,
 ) -> np.ndarray:
     """A copy of the photo with the edited rendering as its face, in the photo's colours at the rim.
 
@@ -96,13 +103,14 @@ def paste_rendering(
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     where = reach(base, edited, region)
-    parts = bands(crop, base, edited, region, where, people)
-    outside, mask = _laid_on(parts, edited, where, keep_detail)
+    parts = bands(crop, base, edited, region, where, seen.people if seen else None)
+    new = None if seen is None else fresh(seen, edited, parts)
+    outside, mask = _laid_on(parts, edited, where, keep_detail, new, _ending(edited))
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
     inside = Layers(
         edited + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
     )
-    return lay(photo, transform, _mixed(outside, inside, region), mask)
+    return lay(photo, transform, _mixed(outside, inside, region), mask, _bared(photo, transform, seen, new))
 
 
 def change_face(
@@ -111,14 +119,15 @@ def change_face(
     edited: np.ndarray,
     region: np.ndarray,
     keep_detail: bool = True,
-    people: People | None = None,
+    seen: Seen | None = None,
 ) -> np.ndarray:
     """The face alone, (S, S, 3) uint8, edited as `paste_change` edits it in the photo, up to its border."""
     size = crop.shape[0]
     everywhere = np.ones((size, size), np.float32)
-    parts = bands(crop, base, edited, region, everywhere, people)
+    parts = bands(crop, base, edited, region, everywhere, seen.people if seen else None)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
-    return lay(crop, whole, *_laid_on(parts, edited, everywhere, keep_detail))
+    new = None if seen is None else fresh(seen, edited, parts)
+    return lay(crop, whole, *_laid_on(parts, edited, everywhere, keep_detail, new, everywhere))
 
 
 def _at_photo_scale(transform: CropTransform, *images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -130,21 +139,53 @@ def _at_photo_scale(transform: CropTransform, *images: np.ndarray) -> tuple[np.n
 
 
 def _laid_on(
-    parts: Bands, edited: np.ndarray, where: np.ndarray, keep_detail: bool
+    parts: Bands,
+    edited: np.ndarray,
+    where: np.ndarray,
+    keep_detail: bool,
+    new: Fresh | None,
+    window: np.ndarray,
 ) -> tuple[Layers, np.ndarray]:
-    """The photo with the edit on it where (S, S) it may change, and the mask to lay it by."""
+    """The photo with the edit on it where (S, S) it may change, and the mask to lay it by.
+
+    new: what is shown where the photo's pixels are let go, and where that is all, as far as the window goes.
+    """
     share = where * parts.person
     base = parts.low - parts.colour - parts.features
     # Line by line where the model draws what the photo shows, elsewhere in tone, along the photo's edges.
     change = parts.tone + parts.drawn[:, :, None] * (edited - base - parts.tone)
-    on_photo = parts.low + share[:, :, None] * _room(parts.low, base, change) * change
     kept = 1 - share * (1 - parts.kept)
-    laid = edited + parts.colour
-    laid += kept[:, :, None] * (on_photo - laid)
-    keep = kept if keep_detail else kept * (1 - share * _step(_size_of(change), *UNNOTICED))
+    detail = np.ones_like(share) if keep_detail else 1 - share * _step(_size_of(change), *UNNOTICED)
+    change *= share[:, :, None] * _room(parts.low, base, change)
+    on_photo = Layers(change + (1 - detail)[:, :, None] * parts.low, detail, parts.flow)
     # Where nothing is changed or moved the layers are the photo, so the mask may end at once.
     mask = ((share > 0) | parts.flow.any(2)).astype(np.float32) * (_window(len(share)) > 0)
-    return Layers(laid - keep[:, :, None] * parts.low, keep, parts.flow), mask
+    if new is None:
+        shown = Layers(edited + parts.colour, np.zeros_like(share), parts.flow)
+        return _mixed(shown, on_photo, kept), mask
+    return _mixed(new.layers, on_photo, kept * (1 - new.share)), mask + new.share * (window - mask)
+
+
+def _bared(
+    photo: np.ndarray, transform: CropTransform, seen: Seen | None, new: Fresh | None
+) -> np.ndarray | None:
+    """The photo that is to be around the crop, if it is another one."""
+    return None if seen is None or new is None else cleared(photo, transform, seen, new.bared)
+
+
+def _ending(edited: np.ndarray) -> np.ndarray:
+    """(S, S): how far a rendering (S, S, 3) goes where it is all that is shown.
+
+    Close to the border: a crown that fades is a ghost. But hair that is cut below ends in tips, lock by lock.
+    """
+    size = len(edited)
+    window = _window(size, NARROW)
+    below = size // 2
+    locks = cv2.GaussianBlur(edited[-size // 4 :].mean((0, 2))[None], (0, 0), size / 512)[0]
+    locks = locks - cv2.GaussianBlur(locks[None], (0, 0), size / 32)[0]
+    locks = TIPS[0] + TIPS[1] * np.tanh(locks / max(float(locks.std()), 1e-3))
+    tips = smooth_step((_window(size)[below:] - locks) / TIPS[2])
+    return np.vstack([window[:below], np.minimum(window[below:], tips)]).astype(np.float32)
 
 
 def _room(photo: np.ndarray, base: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -181,10 +222,10 @@ def _step(value: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def _window(size: int) -> np.ndarray:
+def _window(size: int, border: float = BORDER) -> np.ndarray:
     """(size, size) float32: 1 inside, exactly 0 along the border of the crop."""
     across = np.linspace(-1, 1, size) ** ROUNDNESS
     radius = (across[:, None] + across) ** (1 / ROUNDNESS)
-    window: np.ndarray = smooth_step((1 - radius) / BORDER).astype(np.float32)
+    window: np.ndarray = smooth_step((1 - radius) / border).astype(np.float32)
     window.setflags(write=False)
     return window

@@ -40,6 +40,7 @@ ENLARGED = (1.5, 3.0)
 DOUBT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 # That far from an outline it is left behind.
 OUTLINE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (23, 23))
+BESIDE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 # Motion in pixels that leaves lines where they are, and that carries them away.
 MOVING = (0.5, 2.5)
 # That far from where the border cuts the person no wall is bared.
@@ -70,6 +71,7 @@ class Bands:
     kept: (S, S), 1 where the edit keeps the base's structure, 0 where it shows something else.
     drawn: (S, S), 1 where the model draws the photo's own lines, 0 where it makes up strands of its own.
     true: (S, S), 1 where the base shows what the photo shows.
+    error, change: (s, s, 3), at the analysis' side: what the photo is off the base by, and what the edit changed.
     person: (S, S), 1 where the edited face or the photo has the person, 0 on what is background in both, and
     on what the edit would bare beside a cut.
     """
@@ -83,6 +85,8 @@ class Bands:
     kept: np.ndarray
     drawn: np.ndarray
     true: np.ndarray
+    error: np.ndarray
+    change: np.ndarray
     person: np.ndarray
 
 
@@ -105,19 +109,21 @@ def bands(
     )
     found = people or guessed(small_crop, small_edited, small_region)
     ours, theirs = (enlarged(person, len(small_base)) for person in found)
+    near = _near(np.maximum(ours, theirs), told=people is not None)
     flow, here, photo, ours, drawn = _followed(
-        small_crop, small_base, small_edited, small_region, small_mask, ours, theirs
+        small_crop, small_base, small_edited, small_region, small_mask, ours, near
     )
     error, true = photo - here, _true(photo, here)
-    same = _agreement(_soft(small_edited, AWAY), _soft(here, AWAY), AWAY)
+    same = _agreement(soft(small_edited, AWAY), soft(here, AWAY), AWAY)
     same += drawn * (_agreement(small_edited, here) - same)
     strange = _strange(small_crop, small_base, small_region)
-    kept = _soft(np.maximum(same * _not_smeared(flow), strange), NEIGHBOURHOOD)
+    kept = soft(np.maximum(same * _not_smeared(flow), strange), NEIGHBOURHOOD)
     # The wall has its own error: hair that grows over it takes the hair's.
     colour = mean_around(error, kept * theirs * ours, COLOUR)
     wall = mean_around(error, kept * (1 - theirs) * (1 - ours), COLOUR)
     colour += (1 - theirs)[:, :, None] * (wall - colour)
-    gain, offset = _along_edges(small_edited - here, photo)
+    change = small_edited - here
+    gain, offset = _along_edges(change, photo)
 
     flow = enlarged(flow, size) * np.float32(size / len(small_base))
     colour = enlarged(colour, size)
@@ -132,6 +138,8 @@ def bands(
         kept=enlarged(kept, size),
         drawn=enlarged(drawn, size),
         true=enlarged(true, size),
+        error=error,
+        change=change,
         person=enlarged(_changeable(ours, theirs), size),
     )
 
@@ -148,13 +156,13 @@ def _followed(
     region: np.ndarray,
     mask: np.ndarray,
     ours: np.ndarray,
-    theirs: np.ndarray,
+    near: np.ndarray,
 ) -> tuple[np.ndarray, ...]:
     """Motion; base, photo and the photo's person by it; where lines are the photo's."""
     drawn = _drawn(crop, base, region)
     flow = _steady(motion(base, edited), drawn)
     # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
-    flow *= (mask * _near(np.maximum(ours, theirs)))[:, :, None]
+    flow *= (mask * near)[:, :, None]
     here, photo = moved(base, flow), moved(crop, flow)
     # Of lines that are followed, what is left in the change is how inexactly they were.
     drawn = np.maximum(_true(photo, here), moved(drawn, flow) * _resting(flow))
@@ -187,13 +195,13 @@ def _agreement(a: np.ndarray, b: np.ndarray, neighbourhood: float = 0) -> np.nda
 
 def _true(photo: np.ndarray, base: np.ndarray) -> np.ndarray:
     """(S, S): 1 where the base shows what the photo shows. Doubt spreads: half an eye of each is no eye."""
-    return _soft(cv2.erode(_agreement(photo, base), DOUBT), 2 * NEIGHBOURHOOD)
+    return soft(cv2.erode(_agreement(photo, base), DOUBT), 2 * NEIGHBOURHOOD)
 
 
 def _drawn(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndarray:
     """(S, S): 1 inside the face, and beside it where the base is true to the photo."""
     inner = cv2.erode((region > 0.99).astype(np.float32), OUTLINE)
-    return np.maximum(_soft(inner, 2 * NEIGHBOURHOOD), _true(photo, base))
+    return np.maximum(soft(inner, 2 * NEIGHBOURHOOD), _true(photo, base))
 
 
 def _strange(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndarray:
@@ -201,7 +209,7 @@ def _strange(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndar
 
     What an edit makes of such a thing is no news of the photo.
     """
-    apart = np.sqrt(mean_square(_soft(photo - base, AWAY)))
+    apart = np.sqrt(mean_square(soft(photo - base, AWAY)))
     return smooth_step((apart - UNLIKE[0]) / (UNLIKE[1] - UNLIKE[0])) * (1 - region)
 
 
@@ -212,14 +220,17 @@ def _changeable(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """
     rim = ours.copy()
     rim[1:-1, 1:-1] = 0
-    cut = _soft(cv2.dilate(rim, BESIDE_CUT), COLOUR)
+    cut = soft(cv2.dilate(rim, BESIDE_CUT), COLOUR)
     everywhere, inside = np.maximum(ours, theirs), cv2.erode(theirs, DOUBT)
     return everywhere + cut * (inside - everywhere)
 
 
-def _near(person: np.ndarray) -> np.ndarray:
-    """(S, S): 1 on the person and close by, falling to 0: walls do not turn with a head."""
-    return _soft(cv2.dilate(person, OUTLINE), COLOUR)
+def _near(person: np.ndarray, told: bool) -> np.ndarray:
+    """(S, S): 1 on the person and close by, falling to 0: walls do not turn with a head.
+
+    told: by a parser, to a pixel or two; a guess may be further off.
+    """
+    return soft(cv2.dilate(person, BESIDE), 1) if told else soft(cv2.dilate(person, OUTLINE), COLOUR)
 
 
 def _resting(flow: np.ndarray) -> np.ndarray:
@@ -240,7 +251,8 @@ def _not_smeared(flow: np.ndarray) -> np.ndarray:
     return smooth_step((area - low) / (high - low))
 
 
-def _soft(weight: np.ndarray, sigma: float) -> np.ndarray:
+def soft(weight: np.ndarray, sigma: float) -> np.ndarray:
+    """A field or picture, blurred."""
     return cv2.GaussianBlur(weight, (0, 0), sigma)
 
 

@@ -31,9 +31,19 @@ class Layers:
     flow: np.ndarray
 
 
-def lay(photo: np.ndarray, transform: CropTransform, layers: Layers, mask: np.ndarray) -> np.ndarray:
-    """A copy of the photo that shows the layers where `mask` (S, S) is 1, and is untouched where it is 0."""
-    result = photo.copy()
+def lay(
+    photo: np.ndarray,
+    transform: CropTransform,
+    layers: Layers,
+    mask: np.ndarray,
+    onto: np.ndarray | None = None,
+) -> np.ndarray:
+    """A copy of the photo that shows the layers where `mask` (S, S) is 1, and is untouched where it is 0.
+
+    onto: the photo as it is to be there, where that is another than the one whose pixels are moved.
+    """
+    under = photo if onto is None else onto
+    result = under.copy()
     left, top, right, bottom = bounds(transform, photo.shape)
     if left >= right:
         return result
@@ -47,12 +57,14 @@ def lay(photo: np.ndarray, transform: CropTransform, layers: Layers, mask: np.nd
         end = min(row + STRIP, bottom)
         box = (left, row, right, end)
         field = at_photo(fields, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        if not field[:, :, 3].any():
+            continue
         # Replicating keeps the cubic kernel from mixing in black; the mask alone says where the crop ends.
         fresh = at_photo(add, transform, box, kernel, cv2.BORDER_REPLICATE)
         own = _displaced(photo, box, field[:, :, :2]).astype(np.float32)
         own *= field[:, :, 2:3]
         fresh += own
-        old = photo[row:end, left:right]
+        old = under[row:end, left:right]
         cv2.subtract(fresh, old, dst=fresh, dtype=cv2.CV_32F)
         fresh *= field[:, :, 3:]
         # Adding into 8 bits rounds and saturates.

@@ -1,0 +1,198 @@
+"""Where an edit shows another thing than the photo, the photo is let go: a ghost of its hair is no hair.
+
+A face parser says of photo and edited picture what is where. Where hair, hat, glasses or skin came to lie on
+something else, the rendering is shown, in the photo's colours; where the person gave way, the wall as it goes
+on behind, which is the photo's own. What is background in both is none of this module's business.
+
+Pictures are (S, S, 3) float32 in 0..255.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from core.faces.alignment import CropTransform
+from core.faces.kinds import PERSON, Kind
+from core.paste.detail import AWAY, COLOUR, Bands, People, enlarged, reduced, smooth_step, soft
+from core.paste.laying import Layers, lay
+from core.paste.motion import mean_around, mean_square
+from core.paste.scene import SIDE, WIDE, Scene, spread, wider
+
+# Lengths are in pixels of the analysis. A difference thinner than the first is an outline's own, one thicker
+# than the second another thing, and what is let go begins that far beyond it.
+THIN, THICK = 1.0, 3.0
+BEYOND = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))
+# Single hairs, which no parser sees, are let go that far from the others.
+FRIZZ = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (25, 25))
+# A person ends that much farther out: an outline belongs to what it encloses.
+RIM, SOFT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), 1.5
+# What the edit changed by fewer grey levels, seen from away, is the parser's mood; from the second on its own.
+UNCHANGED = (8.0, 20.0)
+# Hair beyond the crop goes with what is bared that near to it, all of it if that much of it is cut off.
+NEAR = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31))
+CUT_OFF = (0.45, 0.55)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a parser saw: the photo's scene, and the kinds (S, S) of the edited picture."""
+
+    scene: Scene
+    kinds: np.ndarray
+
+    @property
+    def people(self) -> People:
+        """Where photo and edited picture show the person."""
+        return _outlined(self.scene.kinds), _outlined(self.kinds)
+
+
+@dataclass(frozen=True, eq=False)
+class Fresh:
+    """The edited rendering in the photo's colours, before the photo's wall.
+
+    layers: what is shown of it. share: (S, S) in [0, 1], where nothing else is. bared: (s, s) in [0, 1],
+    where hair gave way to what is behind, or to a hat.
+    """
+
+    layers: Layers
+    share: np.ndarray
+    bared: np.ndarray
+
+
+def fresh(seen: Seen, edited: np.ndarray, parts: Bands) -> Fresh:
+    """Of an edited rendering (S, S, 3) and what `detail.bands` made of it."""
+    size, side = len(edited), len(parts.error)
+    ours, theirs = (_at(kinds, side) for kinds in (seen.scene.kinds, seen.kinds))
+    came = _moved(ours, reduced(parts.flow) * np.float32(side / size))
+    changed = cv2.dilate(np.sqrt(mean_square(soft(parts.change, AWAY))), RIM)
+    changed = smooth_step((changed - UNCHANGED[0]) / (UNCHANGED[1] - UNCHANGED[0]))
+    bare = changed * _thick(_bared(ours, theirs) | _bared(came, theirs))
+    grown = changed * _thick(_grown(came, theirs))
+    inside = soft((theirs >= PERSON).astype(np.float32), 1)
+    share = np.maximum(cv2.dilate(np.maximum(bare, grown), BEYOND), cv2.dilate(bare, FRIZZ) * (1 - inside))
+    loose = _loose(ours) & ~(theirs == Kind.HAIR)
+    return Fresh(
+        _in_place(seen.scene, edited, parts, ours, came, theirs),
+        enlarged(soft(share.astype(np.float32), SOFT), size),
+        np.maximum(bare, grown) * loose,
+    )
+
+
+def _in_place(
+    scene: Scene, edited: np.ndarray, parts: Bands, ours: np.ndarray, came: np.ndarray, theirs: np.ndarray
+) -> Layers:
+    """The edited person in the photo's colours, around it the photo's wall, its own where it shows that."""
+    size, side = len(edited), len(ours)
+    rim = _outlined(theirs)
+    inside = soft((theirs >= PERSON).astype(np.float32), 1)[:, :, None]
+    wall = _within(scene.wall, side)
+    behind = spread(reduced(edited), 1 - cv2.dilate((theirs >= PERSON).astype(np.float32), BEYOND))
+    colour = inside * _colour(parts.error, came, theirs) + (1 - inside) * (wall - behind)
+    somebody = cv2.dilate((ours >= PERSON).astype(np.float32), FRIZZ)
+    own = (1 - rim) * (1 - soft(somebody, SOFT))
+    add = enlarged(rim[:, :, None] * colour + (1 - rim - own)[:, :, None] * wall, size)
+    add += enlarged(rim, size)[:, :, None] * edited
+    return Layers(add, enlarged(own, size), parts.flow)
+
+
+def cleared(photo: np.ndarray, transform: CropTransform, seen: Seen, bared: np.ndarray) -> np.ndarray:
+    """A copy of the photo without the hair that went on beyond the crop from where the edit `bared` it."""
+    if not bared.any():
+        return photo
+    hair = _loose(seen.scene.around)
+    gone = _beyond(soft(_gone(seen.kinds, bared), SOFT))
+    strands = soft(cv2.dilate(hair.astype(np.float32), FRIZZ), SOFT)
+    mask = strands * np.maximum(gone, _cut_off(hair, gone))
+    nothing = np.zeros((SIDE, SIDE, 2), np.float32)
+    return lay(photo, wider(transform), Layers(seen.scene.wall, nothing[:, :, 0], nothing), mask)
+
+
+def _gone(kinds: np.ndarray, bared: np.ndarray) -> np.ndarray:
+    """(s, s): 1 by what was bared, unless the edited picture has hair there that may go on."""
+    hair = cv2.dilate((_at(kinds, len(bared)) == Kind.HAIR).astype(np.uint8), RIM)
+    return cv2.dilate(bared.astype(np.float32), NEAR) * (hair == 0)
+
+
+def _beyond(field: np.ndarray) -> np.ndarray:
+    """(SIDE, SIDE): a field (s, s) of the crop in the wider square; the crop's border holds on beyond it."""
+    scale = len(field) * WIDE / SIDE
+    middle = (len(field) - 1) / 2 - scale * (SIDE - 1) / 2
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    matrix = np.array([[scale, 0, middle], [0, scale, middle]])
+    return cv2.warpAffine(field, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _cut_off(hair: np.ndarray, gone: np.ndarray) -> np.ndarray:
+    """(SIDE, SIDE): of tufts of hair beyond the crop, how much of what they hang on is gone."""
+    edge = round(SIDE * (1 - 1 / WIDE) / 2)
+    beyond = hair.astype(np.uint8)
+    beyond[edge:-edge, edge:-edge] = 0
+    tufts = cv2.connectedComponents(beyond)[1]
+    ring = np.zeros_like(hair)
+    ring[edge - 1 : 1 - edge, edge - 1 : 1 - edge] = True
+    roots = np.where(ring, tufts, 0).ravel()
+    count = np.bincount(roots, minlength=tufts.max() + 1)
+    share = np.bincount(roots, gone.ravel(), minlength=len(count)) / np.maximum(count, 1)
+    share[0] = 0
+    share = smooth_step((share - CUT_OFF[0]) / (CUT_OFF[1] - CUT_OFF[0]))
+    return cv2.dilate(share[tufts].astype(np.float32), FRIZZ)
+
+
+def _outlined(kinds: np.ndarray) -> np.ndarray:
+    """(S, S) float32: 1 on the person."""
+    return soft(cv2.dilate((kinds >= PERSON).astype(np.float32), RIM), SOFT)
+
+
+def _loose(kinds: np.ndarray) -> np.ndarray:
+    """(S, S) bool: what an edit may take off."""
+    return (kinds == Kind.HAIR) | (kinds == Kind.HAT)
+
+
+def _bared(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """(S, S) bool: the person gave way to background, or hair to clothes; a neck in a collar does not."""
+    return ((ours >= PERSON) & (theirs == Kind.BACKGROUND)) | (_loose(ours) & (theirs == Kind.CLOTHES))
+
+
+def _grown(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """(S, S) bool: hair, hat, glasses or skin on what was something else; a neck on clothes is a neckline."""
+    return (theirs >= PERSON) & (ours != theirs) & ((theirs != Kind.SKIN) | (ours != Kind.CLOTHES))
+
+
+def _thick(where: np.ndarray) -> np.ndarray:
+    """(S, S) in [0, 1]: 1 about the middle of what is THICK, 0 where it is THIN."""
+    deep = cv2.distanceTransform(where.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    core = smooth_step((deep - THIN) / (THICK - THIN)).astype(np.float32)
+    return cv2.dilate(core, RIM) * where
+
+
+def _colour(error: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """(S, S, 3): what the photo's colours are off by, of hair learnt on hair, of all else on the rest."""
+    hair = theirs == Kind.HAIR
+    known = (ours == theirs) & (theirs >= PERSON)
+    fields = [mean_around(error, (known & which).astype(np.float32), COLOUR) for which in (hair, ~hair)]
+    share = soft(hair.astype(np.float32), 1)[:, :, None]
+    return fields[1] + share * (fields[0] - fields[1])
+
+
+def _within(wall: np.ndarray, side: int) -> np.ndarray:
+    """(side, side, 3): of the wider square's picture what lies in the crop."""
+    scale = SIDE / (WIDE * side)
+    middle = (SIDE - 1) / 2 - scale * (side - 1) / 2
+    matrix = np.array([[scale, 0, middle], [0, scale, middle]])
+    return cv2.warpAffine(wall, matrix, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
+def _at(kinds: np.ndarray, side: int) -> np.ndarray:
+    """Kinds at another side, the nearest."""
+    return (
+        kinds if len(kinds) == side else cv2.resize(kinds, (side, side), interpolation=cv2.INTER_NEAREST)
+    )
+
+
+def _moved(kinds: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Kinds (S, S) read at x + flow (S, S, 2), the nearest."""
+    y, x = np.mgrid[: len(kinds), : len(kinds)].astype(np.float32)
+    return cv2.remap(
+        kinds, x + flow[:, :, 0], y + flow[:, :, 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+    )
