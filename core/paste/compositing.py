@@ -163,7 +163,8 @@ def _laid_on(
     if new is None:
         shown = Layers(edited + parts.colour, np.zeros_like(share), parts.flow)
         return _mixed(shown, on_photo, kept), mask
-    return _mixed(new.layers, on_photo, kept * (1 - new.share)), mask + new.share * (window - mask)
+    mask = (mask + new.share * (window - mask)) * new.window
+    return _mixed(new.layers, on_photo, kept * (1 - new.share)), mask
 
 
 def _bared(

@@ -30,8 +30,13 @@ RIM, SOFT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), 1.5
 # What the edit changed by fewer grey levels, seen from away, is the parser's mood; from the second on its own.
 UNCHANGED = (8.0, 20.0)
 # Hair beyond the crop goes with what is bared that near to it, all of it if that much of it is cut off.
-NEAR = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31))
-CUT_OFF = (0.45, 0.55)
+NEAR = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
+CUT_OFF = (0.31, 0.35)
+# A crown that the crop's upper border cuts ends in an arc, that high for its width, which goes on sinking so
+# many half widths from its middle; over so many pixels.
+ARC, ARC_ENDS, ARC_SOFT = 0.12, 1.6, 4.0
+# Grey levels between person and wall below which an outline is where the parser says.
+ALIKE = 25.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +56,14 @@ class Seen:
 class Fresh:
     """The edited rendering in the photo's colours, before the photo's wall.
 
-    layers: what is shown of it. share: (S, S) in [0, 1], where nothing else is. bared: (s, s) in [0, 1],
-    where hair gave way to what is behind, or to a hat.
+    layers: what is shown of it. share: (S, S) in [0, 1], where nothing else is. window: (S, S) in [0, 1], 0
+    where a crown that the crop cuts has to end. bared: (s, s) in [0, 1], where hair gave way to what is
+    behind, or to a hat.
     """
 
     layers: Layers
     share: np.ndarray
+    window: np.ndarray
     bared: np.ndarray
 
 
@@ -71,10 +78,11 @@ def fresh(seen: Seen, edited: np.ndarray, parts: Bands) -> Fresh:
     grown = changed * _thick(_grown(came, theirs))
     inside = soft((theirs >= PERSON).astype(np.float32), 1)
     share = np.maximum(cv2.dilate(np.maximum(bare, grown), BEYOND), cv2.dilate(bare, FRIZZ) * (1 - inside))
-    loose = _loose(ours) & ~(theirs == Kind.HAIR)
+    loose = _loose(ours) & _off(theirs)
     return Fresh(
         _in_place(seen.scene, edited, parts, ours, came, theirs),
         enlarged(soft(share.astype(np.float32), SOFT), size),
+        enlarged(_arc(theirs), size),
         np.maximum(bare, grown) * loose,
     )
 
@@ -84,16 +92,26 @@ def _in_place(
 ) -> Layers:
     """The edited person in the photo's colours, around it the photo's wall, its own where it shows that."""
     size, side = len(edited), len(ours)
-    rim = _outlined(theirs)
-    inside = soft((theirs >= PERSON).astype(np.float32), 1)[:, :, None]
-    wall = _within(scene.wall, side)
-    behind = spread(reduced(edited), 1 - cv2.dilate((theirs >= PERSON).astype(np.float32), BEYOND))
-    colour = inside * _colour(parts.error, came, theirs) + (1 - inside) * (wall - behind)
-    somebody = cv2.dilate((ours >= PERSON).astype(np.float32), FRIZZ)
+    small, person = reduced(edited), (theirs >= PERSON).astype(np.float32)
+    rim, wall = _outlined(theirs), _within(scene.wall, side)
+    behind = spread(small, 1 - cv2.dilate(person, BEYOND))
+    cover = _cover(small, behind, person)[:, :, None]
+    colour = cover * _colour(parts.error, came, theirs) + (1 - cover) * (wall - behind)
+    somebody = cv2.dilate((ours >= PERSON).astype(np.float32), FRIZZ) * (ours != Kind.CLOTHES)
     own = (1 - rim) * (1 - soft(somebody, SOFT))
     add = enlarged(rim[:, :, None] * colour + (1 - rim - own)[:, :, None] * wall, size)
     add += enlarged(rim, size)[:, :, None] * edited
     return Layers(add, enlarged(own, size), parts.flow)
+
+
+def _cover(picture: np.ndarray, behind: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """(S, S) float32 in [0, 1]: how much of a pixel the person covers, by its colour between the two sides'."""
+    sure = cv2.erode(person, BEYOND)
+    apart = spread(picture, sure) - behind
+    along = ((picture - behind) * apart).sum(2) + ALIKE**2 * soft(person, 1)
+    cover = np.clip(along / ((apart * apart).sum(2) + ALIKE**2), 0, 1)
+    found: np.ndarray = np.maximum(cover * soft(cv2.dilate(person, RIM), 1), soft(sure, 1))
+    return found
 
 
 def cleared(photo: np.ndarray, transform: CropTransform, seen: Seen, bared: np.ndarray) -> np.ndarray:
@@ -102,7 +120,8 @@ def cleared(photo: np.ndarray, transform: CropTransform, seen: Seen, bared: np.n
         return photo
     hair = _loose(seen.scene.around)
     gone = _beyond(soft(_gone(seen.kinds, bared), SOFT))
-    strands = soft(cv2.dilate(hair.astype(np.float32), FRIZZ), SOFT)
+    strands = cv2.dilate(hair.astype(np.float32), FRIZZ) * (seen.scene.around != Kind.CLOTHES)
+    strands = soft(np.maximum(strands, cv2.dilate(hair.astype(np.float32), RIM)), SOFT)
     mask = strands * np.maximum(gone, _cut_off(hair, gone))
     nothing = np.zeros((SIDE, SIDE, 2), np.float32)
     return lay(photo, wider(transform), Layers(seen.scene.wall, nothing[:, :, 0], nothing), mask)
@@ -110,8 +129,16 @@ def cleared(photo: np.ndarray, transform: CropTransform, seen: Seen, bared: np.n
 
 def _gone(kinds: np.ndarray, bared: np.ndarray) -> np.ndarray:
     """(s, s): 1 by what was bared, unless the edited picture has hair there that may go on."""
-    hair = cv2.dilate((_at(kinds, len(bared)) == Kind.HAIR).astype(np.uint8), RIM)
-    return cv2.dilate(bared.astype(np.float32), NEAR) * (hair == 0)
+    theirs = _at(kinds, len(bared))
+    hair = cv2.dilate((theirs == Kind.HAIR).astype(np.uint8), RIM)
+    return cv2.dilate(bared.astype(np.float32), NEAR) * ((hair == 0) & _off(theirs))
+
+
+def _off(kinds: np.ndarray) -> np.ndarray:
+    """(S, S) bool: hair is off there, what was beyond the crop too; above a neck's skin it may be on a chest."""
+    off = kinds != Kind.HAIR
+    off[len(kinds) // 2 :] &= kinds[len(kinds) // 2 :] != Kind.SKIN
+    return off
 
 
 def _beyond(field: np.ndarray) -> np.ndarray:
@@ -137,6 +164,18 @@ def _cut_off(hair: np.ndarray, gone: np.ndarray) -> np.ndarray:
     share[0] = 0
     share = smooth_step((share - CUT_OFF[0]) / (CUT_OFF[1] - CUT_OFF[0]))
     return cv2.dilate(share[tufts].astype(np.float32), FRIZZ)
+
+
+def _arc(kinds: np.ndarray) -> np.ndarray:
+    """(S, S) float32: 1, but 0 above an arc over the columns in which a person touches the upper border."""
+    columns = np.flatnonzero(kinds[0] >= PERSON)
+    if not len(columns):
+        return np.ones(kinds.shape, np.float32)
+    middle, half = (columns[0] + columns[-1]) / 2, (columns[-1] - columns[0] + 1) / 2
+    y, x = np.ogrid[: len(kinds), : len(kinds)]
+    above = 2 * half * ARC * np.minimum(np.abs(x - middle) / half, ARC_ENDS) ** 2
+    window: np.ndarray = smooth_step((y - above) / ARC_SOFT).astype(np.float32)
+    return window
 
 
 def _outlined(kinds: np.ndarray) -> np.ndarray:
