@@ -19,8 +19,8 @@ from core.pictures.writing import JPEG_QUALITY, SUFFIXES, Fitted, fit, write
 from core.placing import placed
 from core.session import EditRequest, Portrait
 
-# An edit carries pixels along: around what it may change, so much of the crop's side has to be there too.
-MARGIN = 1 / 8
+# An edit carries pixels along and takes hair away around the crop: so many times as wide a square is needed.
+REACH = 1.6
 # Of a JPEG: below, blocks show; above, there is nothing.
 QUALITIES = (60, 100)
 # Between before and after, as a share of a half's width, and at least so many pixels.
@@ -156,6 +156,6 @@ def _edited(
 def _around(transform: CropTransform, size: tuple[int, int]) -> Box:
     """What of a picture (width, height) an edit of this crop may change or move, and at least one pixel."""
     x, y = transform.half_side
-    wider = dataclasses.replace(transform, half_side=(x * (1 + 2 * MARGIN), y * (1 + 2 * MARGIN)))
+    wider = dataclasses.replace(transform, half_side=(x * REACH, y * REACH))
     left, top, right, bottom = bounds(wider, size[::-1])
     return (left, top, max(right, 1), max(bottom, 1))

@@ -14,14 +14,16 @@ or what it changed is background.
 
 import functools
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from core.faces.alignment import CropTransform
+from core.paste.clearing import cleared
 from core.paste.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, smooth_step
 from core.paste.laying import Layers, lay
-from core.paste.letting_go import Fresh, Seen, cleared, fresh
+from core.paste.letting_go import Fresh, Seen, fresh
 from core.paste.motion import mean_square
 
 # Lengths of the mask in units of the distance from the eyes to the mouth, so that it fits any template.
@@ -126,7 +128,8 @@ def change_face(
     everywhere = np.ones((size, size), np.float32)
     parts = bands(crop, base, edited, region, everywhere, seen.people if seen else None)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
-    new = None if seen is None else fresh(seen, edited, parts)
+    # The picture ends where the crop does, so that nothing has to end before.
+    new = None if seen is None else replace(fresh(seen, edited, parts), window=everywhere)
     return lay(crop, whole, *_laid_on(parts, edited, everywhere, keep_detail, new, everywhere))
 
 

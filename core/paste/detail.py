@@ -71,7 +71,7 @@ class Bands:
     kept: (S, S), 1 where the edit keeps the base's structure, 0 where it shows something else.
     drawn: (S, S), 1 where the model draws the photo's own lines, 0 where it makes up strands of its own.
     true: (S, S), 1 where the base shows what the photo shows.
-    error, change: (s, s, 3), at the analysis' side: what the photo is off the base by, and what the edit changed.
+    error, change: (s, s, 3), at the analysis' side: what the photo is off the base by; what the edit changed.
     person: (S, S), 1 where the edited face or the photo has the person, 0 on what is background in both, and
     on what the edit would bare beside a cut.
     """

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from core.faces.alignment import CropTransform
 from core.faces.kinds import PERSON, Kind
 from core.paste.detail import AWAY, COLOUR, Bands, People, enlarged, reduced, smooth_step, soft
-from core.paste.laying import Layers, lay
+from core.paste.laying import Layers
 from core.paste.motion import mean_around, mean_square
-from core.paste.scene import SIDE, WIDE, Scene, spread, wider
+from core.paste.scene import SIDE, WIDE, Scene, spread
 
 # Lengths are in pixels of the analysis. A difference thinner than the first is an outline's own, one thicker
 # than the second another thing, and what is let go begins that far beyond it.
@@ -27,11 +26,8 @@ BEYOND = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))
 FRIZZ = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (25, 25))
 # A person ends that much farther out: an outline belongs to what it encloses.
 RIM, SOFT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), 1.5
-# What the edit changed by fewer grey levels, seen from away, is the parser's mood; from the second on its own.
+# A change of fewer grey levels, seen from away, is the parser's mood; from the second on it is the edit's.
 UNCHANGED = (8.0, 20.0)
-# Hair beyond the crop goes with what is bared that near to it, all of it if that much of it is cut off.
-NEAR = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
-CUT_OFF = (0.31, 0.35)
 # A crown that the crop's upper border cuts ends in an arc, that high for its width, which goes on sinking so
 # many half widths from its middle; over so many pixels.
 ARC, ARC_ENDS, ARC_SOFT = 0.12, 1.6, 4.0
@@ -70,7 +66,7 @@ class Fresh:
 def fresh(seen: Seen, edited: np.ndarray, parts: Bands) -> Fresh:
     """Of an edited rendering (S, S, 3) and what `detail.bands` made of it."""
     size, side = len(edited), len(parts.error)
-    ours, theirs = (_at(kinds, side) for kinds in (seen.scene.kinds, seen.kinds))
+    ours, theirs = (at_side(kinds, side) for kinds in (seen.scene.kinds, seen.kinds))
     came = _moved(ours, reduced(parts.flow) * np.float32(side / size))
     changed = cv2.dilate(np.sqrt(mean_square(soft(parts.change, AWAY))), RIM)
     changed = smooth_step((changed - UNCHANGED[0]) / (UNCHANGED[1] - UNCHANGED[0]))
@@ -78,12 +74,11 @@ def fresh(seen: Seen, edited: np.ndarray, parts: Bands) -> Fresh:
     grown = changed * _thick(_grown(came, theirs))
     inside = soft((theirs >= PERSON).astype(np.float32), 1)
     share = np.maximum(cv2.dilate(np.maximum(bare, grown), BEYOND), cv2.dilate(bare, FRIZZ) * (1 - inside))
-    loose = _loose(ours) & _off(theirs)
     return Fresh(
         _in_place(seen.scene, edited, parts, ours, came, theirs),
         enlarged(soft(share.astype(np.float32), SOFT), size),
         enlarged(_arc(theirs), size),
-        np.maximum(bare, grown) * loose,
+        np.maximum(bare, grown) * (loose(ours) & off(theirs)),
     )
 
 
@@ -105,65 +100,13 @@ def _in_place(
 
 
 def _cover(picture: np.ndarray, behind: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """(S, S) float32 in [0, 1]: how much of a pixel the person covers, by its colour between the two sides'."""
+    """(S, S) float32 in [0, 1]: the person's share of a pixel, by its colour between the two sides'."""
     sure = cv2.erode(person, BEYOND)
     apart = spread(picture, sure) - behind
     along = ((picture - behind) * apart).sum(2) + ALIKE**2 * soft(person, 1)
     cover = np.clip(along / ((apart * apart).sum(2) + ALIKE**2), 0, 1)
     found: np.ndarray = np.maximum(cover * soft(cv2.dilate(person, RIM), 1), soft(sure, 1))
     return found
-
-
-def cleared(photo: np.ndarray, transform: CropTransform, seen: Seen, bared: np.ndarray) -> np.ndarray:
-    """A copy of the photo without the hair that went on beyond the crop from where the edit `bared` it."""
-    if not bared.any():
-        return photo
-    hair = _loose(seen.scene.around)
-    gone = _beyond(soft(_gone(seen.kinds, bared), SOFT))
-    strands = cv2.dilate(hair.astype(np.float32), FRIZZ) * (seen.scene.around != Kind.CLOTHES)
-    strands = soft(np.maximum(strands, cv2.dilate(hair.astype(np.float32), RIM)), SOFT)
-    mask = strands * np.maximum(gone, _cut_off(hair, gone))
-    nothing = np.zeros((SIDE, SIDE, 2), np.float32)
-    return lay(photo, wider(transform), Layers(seen.scene.wall, nothing[:, :, 0], nothing), mask)
-
-
-def _gone(kinds: np.ndarray, bared: np.ndarray) -> np.ndarray:
-    """(s, s): 1 by what was bared, unless the edited picture has hair there that may go on."""
-    theirs = _at(kinds, len(bared))
-    hair = cv2.dilate((theirs == Kind.HAIR).astype(np.uint8), RIM)
-    return cv2.dilate(bared.astype(np.float32), NEAR) * ((hair == 0) & _off(theirs))
-
-
-def _off(kinds: np.ndarray) -> np.ndarray:
-    """(S, S) bool: hair is off there, what was beyond the crop too; above a neck's skin it may be on a chest."""
-    off = kinds != Kind.HAIR
-    off[len(kinds) // 2 :] &= kinds[len(kinds) // 2 :] != Kind.SKIN
-    return off
-
-
-def _beyond(field: np.ndarray) -> np.ndarray:
-    """(SIDE, SIDE): a field (s, s) of the crop in the wider square; the crop's border holds on beyond it."""
-    scale = len(field) * WIDE / SIDE
-    middle = (len(field) - 1) / 2 - scale * (SIDE - 1) / 2
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    matrix = np.array([[scale, 0, middle], [0, scale, middle]])
-    return cv2.warpAffine(field, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _cut_off(hair: np.ndarray, gone: np.ndarray) -> np.ndarray:
-    """(SIDE, SIDE): of tufts of hair beyond the crop, how much of what they hang on is gone."""
-    edge = round(SIDE * (1 - 1 / WIDE) / 2)
-    beyond = hair.astype(np.uint8)
-    beyond[edge:-edge, edge:-edge] = 0
-    tufts = cv2.connectedComponents(beyond)[1]
-    ring = np.zeros_like(hair)
-    ring[edge - 1 : 1 - edge, edge - 1 : 1 - edge] = True
-    roots = np.where(ring, tufts, 0).ravel()
-    count = np.bincount(roots, minlength=tufts.max() + 1)
-    share = np.bincount(roots, gone.ravel(), minlength=len(count)) / np.maximum(count, 1)
-    share[0] = 0
-    share = smooth_step((share - CUT_OFF[0]) / (CUT_OFF[1] - CUT_OFF[0]))
-    return cv2.dilate(share[tufts].astype(np.float32), FRIZZ)
 
 
 def _arc(kinds: np.ndarray) -> np.ndarray:
@@ -183,14 +126,20 @@ def _outlined(kinds: np.ndarray) -> np.ndarray:
     return soft(cv2.dilate((kinds >= PERSON).astype(np.float32), RIM), SOFT)
 
 
-def _loose(kinds: np.ndarray) -> np.ndarray:
+def off(kinds: np.ndarray) -> np.ndarray:
+    """(S, S) bool: no hair is there, so none may go on from there; below a neck it may lie on a chest."""
+    below = np.arange(len(kinds))[:, None] >= len(kinds) // 2
+    return (kinds != Kind.HAIR) & ~(below & (kinds == Kind.SKIN))
+
+
+def loose(kinds: np.ndarray) -> np.ndarray:
     """(S, S) bool: what an edit may take off."""
     return (kinds == Kind.HAIR) | (kinds == Kind.HAT)
 
 
 def _bared(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """(S, S) bool: the person gave way to background, or hair to clothes; a neck in a collar does not."""
-    return ((ours >= PERSON) & (theirs == Kind.BACKGROUND)) | (_loose(ours) & (theirs == Kind.CLOTHES))
+    return ((ours >= PERSON) & (theirs == Kind.BACKGROUND)) | (loose(ours) & (theirs == Kind.CLOTHES))
 
 
 def _grown(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -222,11 +171,9 @@ def _within(wall: np.ndarray, side: int) -> np.ndarray:
     return cv2.warpAffine(wall, matrix, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 
-def _at(kinds: np.ndarray, side: int) -> np.ndarray:
+def at_side(kinds: np.ndarray, side: int) -> np.ndarray:
     """Kinds at another side, the nearest."""
-    return (
-        kinds if len(kinds) == side else cv2.resize(kinds, (side, side), interpolation=cv2.INTER_NEAREST)
-    )
+    return kinds if len(kinds) == side else cv2.resize(kinds, (side, side), interpolation=cv2.INTER_NEAREST)
 
 
 def _moved(kinds: np.ndarray, flow: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What a photo shows in a crop and around it, and what may be behind: found once, when it is opened."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -24,7 +25,7 @@ ENOUGH = 4.0
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """kinds: (S, S) uint8, numbers of `Kind`, of the crop; around: the same (SIDE, SIDE) of the square WIDE as wide.
+    """kinds: (SIDE, SIDE) uint8, numbers of `Kind`, of the crop; around: the same of the square WIDE as wide.
 
     wall: (SIDE, SIDE, 3) float32, 0..255, of that square: the photo without the person.
     """
@@ -45,16 +46,20 @@ def wider(transform: CropTransform) -> CropTransform:
     return CropTransform(transform.center, (WIDE * x, WIDE * y))
 
 
-def scene(photo: np.ndarray, transform: CropTransform, kinds: np.ndarray, around: np.ndarray) -> Scene:
-    """Of (H, W, 3) uint8, what a parser says of the crop (S, S) and of the square around it (SIDE, SIDE)."""
+def scene(photo: np.ndarray, transform: CropTransform, kinds_of: Callable[[np.ndarray], np.ndarray]) -> Scene:
+    """Of (H, W, 3) uint8, the crop placed by `transform`.
+
+    kinds_of: a picture (SIDE, SIDE, 3) uint8 to its kinds (SIDE, SIDE) uint8, asked for crop and wide square.
+    """
     around_it = wider(transform)
+    kinds, picture = kinds_of(crop(photo, transform, SIDE)), crop(photo, around_it, SIDE)
+    around = kinds_of(picture)
     somebody = cv2.dilate((around >= PERSON).astype(np.uint8), BESIDE)
-    known = np.where(around == Kind.CLOTHES, CLOTHES, 1 - somebody) * (somebody == 0)
+    known = np.where(around == Kind.CLOTHES, CLOTHES, 1.0) * (somebody == 0)
     # What `crop` reflects beyond the photo's edge is the person again.
-    inside = np.ones(photo.shape[:2], np.uint8)
-    inside = cv2.warpAffine(inside, around_it.matrix(SIDE), (SIDE, SIDE), flags=cv2.INTER_NEAREST)
-    picture = crop(photo, around_it, SIDE).astype(np.float32)
-    return Scene(kinds, around, spread(picture, known * inside))
+    everywhere, matrix = np.ones(photo.shape[:2], np.uint8), around_it.matrix(SIDE)
+    inside = cv2.warpAffine(everywhere, matrix, (SIDE, SIDE), flags=cv2.INTER_NEAREST)
+    return Scene(kinds, around, spread(picture.astype(np.float32), known * inside))
 
 
 def spread(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -74,7 +79,7 @@ def _pushed(weighted: np.ndarray) -> np.ndarray:
         mean = total[:3] / max(float(total[3]), 1e-6)
         return weighted[:, :, :3] + (1 - weight) * mean
     half = cv2.pyrDown(weighted)
-    half /= np.maximum(1 / ENOUGH, half[:, :, 3:])  # full weight where enough is known, less below
+    half = half / np.maximum(1 / ENOUGH, half[:, :, 3:])  # full weight where enough is known, less below
     coarse = cv2.pyrUp(_pushed(half), dstsize=(width, height))
     filled: np.ndarray = weighted[:, :, :3] + (1 - weight) * coarse
     return filled
