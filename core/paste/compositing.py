@@ -12,9 +12,7 @@ and crop bit for bit. A photo keeps its pixels outside the crop, and inside it w
 or what it changed is background.
 """
 
-import functools
 import math
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -22,6 +20,7 @@ import numpy as np
 from core.faces.alignment import CropTransform
 from core.paste.clearing import cleared
 from core.paste.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, smooth_step
+from core.paste.ending import crown, ending, window
 from core.paste.laying import Layers, lay
 from core.paste.letting_go import Fresh, Seen, fresh
 from core.paste.motion import mean_square
@@ -30,14 +29,6 @@ from core.paste.motion import mean_square
 FOREHEAD = 0.6
 DILATION = 0.12
 FEATHER = 0.45
-# A crop cuts through hair and neck, so its border fades as well: a rounded square (superellipse), since the
-# eye finds corners and straight edges at once. Width in units of half the side.
-ROUNDNESS = 8
-BORDER = 0.2
-# Where the photo is let go anyway, what is cut is the rendering, and it may come closer.
-NARROW = 0.04
-# Where locks end in the border's fade, by how much they differ in that, and over how much of it each ends.
-TIPS = (0.35, 0.25, 0.2)
 # Root mean square change, in grey levels, that nobody notices and that everybody does; and the neighbourhood
 # it is measured in, as a share of the crop's side.
 UNNOTICED = (4.0, 16.0)
@@ -61,7 +52,7 @@ def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     beyond = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     beyond = cv2.GaussianBlur(beyond, (0, 0), 0.06 * unit)
     shape = smooth_step(1 - (beyond - DILATION * unit) / (FEATHER * unit))
-    return shape.astype(np.float32) * _window(size)
+    return shape.astype(np.float32) * window(size)
 
 
 def paste_change(
@@ -83,9 +74,12 @@ def paste_change(
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     where = reach(base, edited, region)
     parts = bands(crop, base, edited, region, where, seen.people if seen else None)
-    new = None if seen is None else fresh(seen, edited, parts)
-    laid = _laid_on(parts, edited, where, keep_detail, new, _ending(edited))
-    return lay(photo, transform, *laid, _bared(photo, transform, seen, new))
+    if seen is None:
+        return lay(photo, transform, *_laid_on(parts, edited, where, keep_detail))
+    new = fresh(seen, edited, parts)
+    layers, mask = _laid_on(parts, edited, where, keep_detail, new, ending(edited, seen.kinds))
+    mask *= crown(seen.kinds, len(mask))
+    return lay(photo, transform, layers, mask, cleared(photo, transform, seen, new.bared))
 
 
 def paste_rendering(
@@ -107,12 +101,17 @@ def paste_rendering(
     where = reach(base, edited, region)
     parts = bands(crop, base, edited, region, where, seen.people if seen else None)
     new = None if seen is None else fresh(seen, edited, parts)
-    outside, mask = _laid_on(parts, edited, where, keep_detail, new, _ending(edited))
+    end = None if seen is None else ending(edited, seen.kinds)
+    outside, mask = _laid_on(parts, edited, where, keep_detail, new, end)
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
     inside = Layers(
         edited + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
     )
-    return lay(photo, transform, _mixed(outside, inside, region), mask, _bared(photo, transform, seen, new))
+    layers = _mixed(outside, inside, region)
+    if seen is None or new is None:
+        return lay(photo, transform, layers, mask)
+    mask *= crown(seen.kinds, len(mask))
+    return lay(photo, transform, layers, mask, cleared(photo, transform, seen, new.bared))
 
 
 def change_face(
@@ -128,8 +127,8 @@ def change_face(
     everywhere = np.ones((size, size), np.float32)
     parts = bands(crop, base, edited, region, everywhere, seen.people if seen else None)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
-    # The picture ends where the crop does, so that nothing has to end before.
-    new = None if seen is None else replace(fresh(seen, edited, parts), window=everywhere)
+    # The picture ends where the crop does: nothing has to end before.
+    new = None if seen is None else fresh(seen, edited, parts)
     return lay(crop, whole, *_laid_on(parts, edited, everywhere, keep_detail, new, everywhere))
 
 
@@ -146,12 +145,12 @@ def _laid_on(
     edited: np.ndarray,
     where: np.ndarray,
     keep_detail: bool,
-    new: Fresh | None,
-    window: np.ndarray,
+    new: Fresh | None = None,
+    end: np.ndarray | None = None,
 ) -> tuple[Layers, np.ndarray]:
     """The photo with the edit on it where (S, S) it may change, and the mask to lay it by.
 
-    new: what is shown where the photo's pixels are let go, and where that is all, as far as the window goes.
+    new: what is shown where the photo's pixels are let go; that ends where `end` (S, S) says.
     """
     share = where * parts.person
     base = parts.low - parts.colour - parts.features
@@ -162,34 +161,11 @@ def _laid_on(
     change *= share[:, :, None] * _room(parts.low, base, change)
     on_photo = Layers(change + (1 - detail)[:, :, None] * parts.low, detail, parts.flow)
     # Where nothing is changed or moved the layers are the photo, so the mask may end at once.
-    mask = ((share > 0) | parts.flow.any(2)).astype(np.float32) * (_window(len(share)) > 0)
-    if new is None:
+    mask = ((share > 0) | parts.flow.any(2)).astype(np.float32) * (window(len(share)) > 0)
+    if new is None or end is None:
         shown = Layers(edited + parts.colour, np.zeros_like(share), parts.flow)
         return _mixed(shown, on_photo, kept), mask
-    mask = (mask + new.share * (window - mask)) * new.window
-    return _mixed(new.layers, on_photo, kept * (1 - new.share)), mask
-
-
-def _bared(
-    photo: np.ndarray, transform: CropTransform, seen: Seen | None, new: Fresh | None
-) -> np.ndarray | None:
-    """The photo that is to be around the crop, if it is another one."""
-    return None if seen is None or new is None else cleared(photo, transform, seen, new.bared)
-
-
-def _ending(edited: np.ndarray) -> np.ndarray:
-    """(S, S): how far a rendering (S, S, 3) goes where it is all that is shown.
-
-    Close to the border: a crown that fades is a ghost. But hair that is cut below ends in tips, lock by lock.
-    """
-    size = len(edited)
-    window = _window(size, NARROW)
-    below = size // 2
-    locks = cv2.GaussianBlur(edited[-size // 4 :].mean((0, 2))[None], (0, 0), size / 512)[0]
-    locks = locks - cv2.GaussianBlur(locks[None], (0, 0), size / 32)[0]
-    locks = TIPS[0] + TIPS[1] * np.tanh(locks / max(float(locks.std()), 1e-3))
-    tips = smooth_step((_window(size)[below:] - locks) / TIPS[2])
-    return np.vstack([window[:below], np.minimum(window[below:], tips)]).astype(np.float32)
+    return _mixed(new.layers, on_photo, kept * (1 - new.share)), mask + new.share * (end - mask)
 
 
 def _room(photo: np.ndarray, base: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -211,7 +187,7 @@ def _mixed(a: Layers, b: Layers, share: np.ndarray) -> Layers:
 def reach(base: np.ndarray, edited: np.ndarray, region: np.ndarray) -> np.ndarray:
     """(S, S): the face's region, and beyond it, as far as the crop goes, what the edit plainly changed."""
     changed = _step(_size_of(edited - base), *UNNOTICED)
-    return np.maximum(region, changed * _window(region.shape[0]))
+    return np.maximum(region, changed * window(region.shape[0]))
 
 
 def _size_of(change: np.ndarray) -> np.ndarray:
@@ -223,13 +199,3 @@ def _size_of(change: np.ndarray) -> np.ndarray:
 
 def _step(value: np.ndarray, low: float, high: float) -> np.ndarray:
     return smooth_step((value - low) / (high - low)).astype(np.float32)
-
-
-@functools.lru_cache(maxsize=8)
-def _window(size: int, border: float = BORDER) -> np.ndarray:
-    """(size, size) float32: 1 inside, exactly 0 along the border of the crop."""
-    across = np.linspace(-1, 1, size) ** ROUNDNESS
-    radius = (across[:, None] + across) ** (1 / ROUNDNESS)
-    window: np.ndarray = smooth_step((1 - radius) / border).astype(np.float32)
-    window.setflags(write=False)
-    return window

@@ -26,11 +26,9 @@ BEYOND = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))
 FRIZZ = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (25, 25))
 # A person ends that much farther out: an outline belongs to what it encloses.
 RIM, SOFT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), 1.5
-# A change of fewer grey levels, seen from away, is the parser's mood; from the second on it is the edit's.
-UNCHANGED = (8.0, 20.0)
-# A crown that the crop's upper border cuts ends in an arc, that high for its width, which goes on sinking so
-# many half widths from its middle; over so many pixels.
-ARC, ARC_ENDS, ARC_SOFT = 0.12, 1.6, 4.0
+# A change of fewer grey levels, seen from away, is the parser's mood; from the second on it is the edit's. It
+# has to exceed that share of what the model is off by: where it never showed the photo's thing, none is lost.
+UNCHANGED, OFF = (6.0, 18.0), 0.5
 # Grey levels between person and wall below which an outline is where the parser says.
 ALIKE = 25.0
 
@@ -52,14 +50,12 @@ class Seen:
 class Fresh:
     """The edited rendering in the photo's colours, before the photo's wall.
 
-    layers: what is shown of it. share: (S, S) in [0, 1], where nothing else is. window: (S, S) in [0, 1], 0
-    where a crown that the crop cuts has to end. bared: (s, s) in [0, 1], where hair gave way to what is
-    behind, or to a hat.
+    layers: what is shown of it. share: (S, S) in [0, 1], where nothing else is. bared: (s, s) in [0, 1],
+    where hair gave way to what is behind, or to a hat.
     """
 
     layers: Layers
     share: np.ndarray
-    window: np.ndarray
     bared: np.ndarray
 
 
@@ -68,8 +64,7 @@ def fresh(seen: Seen, edited: np.ndarray, parts: Bands) -> Fresh:
     size, side = len(edited), len(parts.error)
     ours, theirs = (at_side(kinds, side) for kinds in (seen.scene.kinds, seen.kinds))
     came = _moved(ours, reduced(parts.flow) * np.float32(side / size))
-    changed = cv2.dilate(np.sqrt(mean_square(soft(parts.change, AWAY))), RIM)
-    changed = smooth_step((changed - UNCHANGED[0]) / (UNCHANGED[1] - UNCHANGED[0]))
+    changed = _changed(parts)
     bare = changed * _thick(_bared(ours, theirs) | _bared(came, theirs))
     grown = changed * _thick(_grown(came, theirs))
     inside = soft((theirs >= PERSON).astype(np.float32), 1)
@@ -77,9 +72,15 @@ def fresh(seen: Seen, edited: np.ndarray, parts: Bands) -> Fresh:
     return Fresh(
         _in_place(seen.scene, edited, parts, ours, came, theirs),
         enlarged(soft(share.astype(np.float32), SOFT), size),
-        enlarged(_arc(theirs), size),
         np.maximum(bare, grown) * (loose(ours) & off(theirs)),
     )
+
+
+def _changed(parts: Bands) -> np.ndarray:
+    """(S, S): 1 where the edit made a thing another one, 0 where it is as little the photo's as before."""
+    change, off = (np.sqrt(mean_square(soft(field, AWAY))) for field in (parts.change, parts.error))
+    change = cv2.dilate(change, RIM) - OFF * off
+    return smooth_step((change - UNCHANGED[0]) / (UNCHANGED[1] - UNCHANGED[0]))
 
 
 def _in_place(
@@ -107,18 +108,6 @@ def _cover(picture: np.ndarray, behind: np.ndarray, person: np.ndarray) -> np.nd
     cover = np.clip(along / ((apart * apart).sum(2) + ALIKE**2), 0, 1)
     found: np.ndarray = np.maximum(cover * soft(cv2.dilate(person, RIM), 1), soft(sure, 1))
     return found
-
-
-def _arc(kinds: np.ndarray) -> np.ndarray:
-    """(S, S) float32: 1, but 0 above an arc over the columns in which a person touches the upper border."""
-    columns = np.flatnonzero(kinds[0] >= PERSON)
-    if not len(columns):
-        return np.ones(kinds.shape, np.float32)
-    middle, half = (columns[0] + columns[-1]) / 2, (columns[-1] - columns[0] + 1) / 2
-    y, x = np.ogrid[: len(kinds), : len(kinds)]
-    above = 2 * half * ARC * np.minimum(np.abs(x - middle) / half, ARC_ENDS) ** 2
-    window: np.ndarray = smooth_step((y - above) / ARC_SOFT).astype(np.float32)
-    return window
 
 
 def _outlined(kinds: np.ndarray) -> np.ndarray:
