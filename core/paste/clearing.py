@@ -16,17 +16,29 @@ from core.paste.scene import SIDE, WIDE, wider
 # Hair beyond the crop goes with what is bared that near to it, all of it if that much of it is cut off.
 NEAR = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
 CUT_OFF = (0.31, 0.35)
+# What is left of the wider square without it and without the fading border of the crop.
+INSIDE = round(SIDE * (1 - 0.7 / WIDE) / 2)
+# Less of it nobody sees.
+SEEN = 0.05
 
 
-def cleared(photo: np.ndarray, transform: CropTransform, seen: Seen, bared: np.ndarray) -> np.ndarray:
-    """A copy of the photo without the hair that went on beyond the crop from where the edit `bared` it."""
+def cleared(photo: np.ndarray, transform: CropTransform, seen: Seen, bared: np.ndarray) -> np.ndarray | None:
+    """A copy of the photo without the hair that went on beyond the crop from where the edit `bared` it.
+
+    None: there is none.
+    """
     if not bared.any():
-        return photo
+        return None
     hair = loose(seen.scene.around)
     gone = _beyond(soft(_gone(seen.kinds, bared), SOFT))
     strands = cv2.dilate(hair.astype(np.float32), FRIZZ) * (seen.scene.around != Kind.CLOTHES)
     strands = soft(np.maximum(strands, cv2.dilate(hair.astype(np.float32), RIM)), SOFT)
-    mask = strands * np.maximum(gone, _cutoff(hair, gone))
+    mask = strands * np.maximum(gone, _cut_off(hair, gone))
+    # Inside the crop the paste sees to it.
+    mask[INSIDE:-INSIDE, INSIDE:-INSIDE] = 0
+    mask[mask < SEEN] = 0
+    if not mask.any():
+        return None
     nothing = np.zeros((SIDE, SIDE, 2), np.float32)
     return lay(photo, wider(transform), Layers(seen.scene.wall, nothing[:, :, 0], nothing), mask)
 
@@ -47,7 +59,7 @@ def _beyond(field: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(field, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _cutoff(hair: np.ndarray, gone: np.ndarray) -> np.ndarray:
+def _cut_off(hair: np.ndarray, gone: np.ndarray) -> np.ndarray:
     """(SIDE, SIDE): of tufts of hair beyond the crop, how much of what they hang on is gone."""
     edge = round(SIDE * (1 - 1 / WIDE) / 2)
     beyond = hair.astype(np.uint8)

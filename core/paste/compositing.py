@@ -104,9 +104,8 @@ def paste_rendering(
     end = None if seen is None else ending(edited, seen.kinds)
     outside, mask = _laid_on(parts, edited, where, keep_detail, new, end)
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
-    inside = Layers(
-        edited + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
-    )
+    shown = edited + enlarged(parts.rim_colour, len(edited))
+    inside = Layers(shown + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow)
     layers = _mixed(outside, inside, region)
     if seen is None or new is None:
         return lay(photo, transform, layers, mask)
@@ -153,12 +152,11 @@ def _laid_on(
     new: what is shown where the photo's pixels are let go; that ends where `end` (S, S) says.
     """
     share = where * parts.person
-    base = parts.low - parts.colour - parts.features
     # Line by line where the model draws what the photo shows, elsewhere in tone, along the photo's edges.
-    change = parts.tone + parts.drawn[:, :, None] * (edited - base - parts.tone)
+    change = parts.tone + parts.drawn[:, :, None] * (edited - parts.here - parts.tone)
     kept = 1 - share * (1 - parts.kept)
     detail = np.ones_like(share) if keep_detail else 1 - share * _step(_size_of(change), *UNNOTICED)
-    change *= share[:, :, None] * _room(parts.low, base, change)
+    change *= share[:, :, None] * _room(parts.low, parts.here, change)
     on_photo = Layers(change + (1 - detail)[:, :, None] * parts.low, detail, parts.flow)
     # Where nothing is changed or moved the layers are the photo, so the mask may end at once.
     mask = ((share > 0) | parts.flow.any(2)).astype(np.float32) * (window(len(share)) > 0)

@@ -66,7 +66,8 @@ class Bands:
 
     flow: (S, S, 2), pixels: what the edited face shows at x, the photo shows at x + flow.
     low: (S, S, 3), the photo at the model's resolution, moved: photo minus this is texture.
-    rim_colour, colour, features: (S, S, 3), bands of the error; rim_colour is read along the rim alone.
+    here: (S, S, 3), the base, moved. colour: (S, S, 3), the error's coarse band.
+    rim_colour: (s, s, 3), at the analysis' side, the same, read along the rim alone.
     tone: (S, S, 3), the change as a change of colour of what the photo shows.
     kept: (S, S), 1 where the edit keeps the base's structure, 0 where it shows something else.
     drawn: (S, S), 1 where the model draws the photo's own lines, 0 where it makes up strands of its own.
@@ -78,9 +79,9 @@ class Bands:
 
     flow: np.ndarray
     low: np.ndarray
+    here: np.ndarray
     rim_colour: np.ndarray
     colour: np.ndarray
-    features: np.ndarray
     tone: np.ndarray
     kept: np.ndarray
     drawn: np.ndarray
@@ -88,6 +89,11 @@ class Bands:
     error: np.ndarray
     change: np.ndarray
     person: np.ndarray
+
+    @property
+    def features(self) -> np.ndarray:
+        """(S, S, 3), the band of the error between colour and texture."""
+        return self.low - self.here - self.colour
 
 
 def bands(
@@ -131,9 +137,9 @@ def bands(
     return Bands(
         flow=flow,
         low=low,
-        rim_colour=enlarged(_from_rim(error, small_mask), size),
+        here=here,
+        rim_colour=_from_rim(error, small_mask),
         colour=colour,
-        features=low - here - colour,
         tone=enlarged(gain, size) * low + enlarged(offset, size),
         kept=enlarged(kept, size),
         drawn=enlarged(drawn, size),

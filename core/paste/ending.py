@@ -56,7 +56,7 @@ def ending(edited: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     tips, lock by lock.
     """
     size = len(edited)
-    below = size // 2
+    below = size - size // 8
     wide, narrow = window(size), window(size, NARROW)
     locks = cv2.GaussianBlur(edited[-size // 4 :].mean((0, 2))[None], (0, 0), max(size / 512, 0.5))[0]
     locks = locks - cv2.GaussianBlur(locks[None], (0, 0), size / 32)[0]

@@ -15,7 +15,7 @@ import numpy as np
 from core.faces.kinds import PERSON, Kind
 from core.paste.detail import AWAY, COLOUR, Bands, People, enlarged, reduced, smooth_step, soft
 from core.paste.laying import Layers
-from core.paste.motion import mean_around, mean_square
+from core.paste.motion import LEAST, mean_around, mean_square
 from core.paste.scene import SIDE, WIDE, Scene, spread
 
 # Lengths are in pixels of the analysis. A difference thinner than the first is an outline's own, one thicker
@@ -29,6 +29,8 @@ RIM, SOFT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), 1.5
 # A change of fewer grey levels, seen from away, is the parser's mood; from the second on it is the edit's. It
 # has to exceed that share of what the model is off by: where it never showed the photo's thing, none is lost.
 UNCHANGED, OFF = (6.0, 18.0), 0.5
+# As far down, a share of the side, is a neck's outline its own; below, what the crop's border makes of it.
+NECK = 0.86
 # Grey levels between person and wall below which an outline is where the parser says.
 ALIKE = 25.0
 
@@ -127,8 +129,13 @@ def loose(kinds: np.ndarray) -> np.ndarray:
 
 
 def _bared(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """(S, S) bool: the person gave way to background, or hair to clothes; a neck in a collar does not."""
-    return ((ours >= PERSON) & (theirs == Kind.BACKGROUND)) | (loose(ours) & (theirs == Kind.CLOTHES))
+    """(S, S) bool: the person gave way to background, or hair to clothes.
+
+    A neck in a collar did not, and none does beside the lower border, below which it goes on.
+    """
+    above = np.arange(len(ours))[:, None] < len(ours) * NECK
+    wall = (ours >= PERSON) & (theirs == Kind.BACKGROUND) & (above | loose(ours))
+    return wall | (loose(ours) & (theirs == Kind.CLOTHES))
 
 
 def _grown(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -147,9 +154,20 @@ def _colour(error: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarr
     """(S, S, 3): what the photo's colours are off by, of hair learnt on hair, of all else on the rest."""
     hair = theirs == Kind.HAIR
     known = (ours == theirs) & (theirs >= PERSON)
-    fields = [mean_around(error, (known & which).astype(np.float32), COLOUR) for which in (hair, ~hair)]
+    fields = [_learnt(error, (known & which).astype(np.float32)) for which in (hair, ~hair)]
     share = soft(hair.astype(np.float32), 1)[:, :, None]
     return fields[1] + share * (fields[0] - fields[1])
+
+
+def _learnt(error: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(S, S, 3): `mean_around` of what is coarse, at a quarter of the side."""
+    side = len(weight)
+    quarter = max(1, side // 4)
+    weighted = np.dstack([error * weight[:, :, None], weight])
+    weighted = cv2.resize(weighted, (quarter, quarter), interpolation=cv2.INTER_AREA)
+    weight = weighted[:, :, 3]
+    values = weighted[:, :, :3] / np.maximum(weight, LEAST)[:, :, None]
+    return enlarged(mean_around(values, weight, COLOUR * quarter / side), side)
 
 
 def _within(wall: np.ndarray, side: int) -> np.ndarray:
