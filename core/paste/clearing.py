@@ -13,9 +13,10 @@ from core.paste.laying import Layers, lay
 from core.paste.letting_go import FRIZZ, RIM, SOFT, Seen, at_side, loose, off
 from core.paste.scene import SIDE, WIDE, wider
 
-# Hair beyond the crop goes with what is bared that near to it, all of it if that much of it is cut off.
+# Hair beyond the crop goes with what is bared that near to it.
 NEAR = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
-CUT_OFF = (0.31, 0.35)
+# It goes as a whole where so much of its roots does: above the crop, and on all of its border.
+CROWN, LOCK = (0.31, 0.35), (0.55, 0.65)
 # What is left of the wider square without it and without the fading border of the crop.
 INSIDE = round(SIDE * (1 - 0.7 / WIDE) / 2)
 # Less of it nobody sees.
@@ -60,16 +61,19 @@ def _beyond(field: np.ndarray) -> np.ndarray:
 
 
 def _cut_off(hair: np.ndarray, gone: np.ndarray) -> np.ndarray:
-    """(SIDE, SIDE): of tufts of hair beyond the crop, how much of what they hang on is gone."""
+    """(SIDE, SIDE): 1 on tufts of hair beyond the crop whose roots, on its border, are mostly gone."""
     edge = round(SIDE * (1 - 1 / WIDE) / 2)
     beyond = hair.astype(np.uint8)
     beyond[edge:-edge, edge:-edge] = 0
     tufts = cv2.connectedComponents(beyond)[1]
     ring = np.zeros_like(hair)
     ring[edge - 1 : 1 - edge, edge - 1 : 1 - edge] = True
-    roots = np.where(ring, tufts, 0).ravel()
-    count = np.bincount(roots, minlength=tufts.max() + 1)
-    share = np.bincount(roots, gone.ravel(), minlength=len(count)) / np.maximum(count, 1)
-    share[0] = 0
-    share = smooth_step((share - CUT_OFF[0]) / (CUT_OFF[1] - CUT_OFF[0]))
-    return cv2.dilate(share[tufts].astype(np.float32), FRIZZ)
+    above = ring & (np.arange(SIDE)[:, None] == edge - 1)
+    goes = np.zeros(tufts.max() + 1)
+    for border, (some, most) in ((above, CROWN), (ring, LOCK)):
+        roots = np.where(border, tufts, 0).ravel()
+        count = np.bincount(roots, minlength=len(goes))
+        share = np.bincount(roots, gone.ravel(), minlength=len(goes)) / np.maximum(count, 1)
+        goes = np.maximum(goes, smooth_step((share - some) / (most - some)))
+    goes[0] = 0  # no tuft
+    return cv2.dilate(goes[tufts].astype(np.float32), FRIZZ)
