@@ -151,7 +151,7 @@ def _laid_on(
 
     new: what is shown where the photo's pixels are let go; that ends where `end` (S, S) says.
     """
-    share = where * parts.person
+    share = where * parts.person if new is None else where * parts.person * new.person
     # Line by line where the model draws what the photo shows, elsewhere in tone, along the photo's edges.
     change = parts.tone + parts.drawn[:, :, None] * (edited - parts.here - parts.tone)
     kept = 1 - share * (1 - parts.kept)

@@ -52,12 +52,14 @@ class Seen:
 class Fresh:
     """The edited rendering in the photo's colours, before the photo's wall.
 
-    layers: what is shown of it. share: (S, S) in [0, 1], where nothing else is. bared: (s, s) in [0, 1],
-    where hair gave way to what is behind, or to a hat.
+    layers: what is shown of it. share: (S, S) in [0, 1], where nothing else is. person: (S, S) in [0, 1], how
+    much the person covers of a pixel, before or after. bared: (s, s) in [0, 1], where hair gave way to what
+    is behind, or to a hat.
     """
 
     layers: Layers
     share: np.ndarray
+    person: np.ndarray
     bared: np.ndarray
 
 
@@ -71,9 +73,15 @@ def fresh(seen: Seen, edited: np.ndarray, parts: Bands) -> Fresh:
     grown = changed * _thick(_grown(came, theirs))
     inside = soft((theirs >= PERSON).astype(np.float32), 1)
     share = np.maximum(cv2.dilate(np.maximum(bare, grown), BEYOND), cv2.dilate(bare, FRIZZ) * (1 - inside))
+    small, person = reduced(edited), (theirs >= PERSON).astype(np.float32)
+    behind = spread(small, 1 - cv2.dilate(person, BEYOND))
+    cover = _cover(small, behind, person)
+    colour = cover[:, :, None] * _colour(parts.error, came, theirs)
+    colour += (1 - cover)[:, :, None] * (_within(seen.scene.wall, side) - behind)
     return Fresh(
-        _in_place(seen.scene, edited, parts, ours, came, theirs),
+        _in_place(seen.scene, edited, parts, colour, ours, theirs),
         enlarged(soft(share.astype(np.float32), SOFT), size),
+        enlarged(np.maximum(cover, soft((came >= PERSON).astype(np.float32), 1)), size),
         np.maximum(bare, grown) * (loose(ours) & off(theirs)),
     )
 
@@ -86,15 +94,14 @@ def _changed(parts: Bands) -> np.ndarray:
 
 
 def _in_place(
-    scene: Scene, edited: np.ndarray, parts: Bands, ours: np.ndarray, came: np.ndarray, theirs: np.ndarray
+    scene: Scene, edited: np.ndarray, parts: Bands, colour: np.ndarray, ours: np.ndarray, theirs: np.ndarray
 ) -> Layers:
-    """The edited person in the photo's colours, around it the photo's wall, its own where it shows that."""
+    """The edited person in the photo's colours, around it the photo's wall, its own where it shows that.
+
+    colour: (s, s, 3), what the photo's are off by.
+    """
     size, side = len(edited), len(ours)
-    small, person = reduced(edited), (theirs >= PERSON).astype(np.float32)
     rim, wall = _outlined(theirs), _within(scene.wall, side)
-    behind = spread(small, 1 - cv2.dilate(person, BEYOND))
-    cover = _cover(small, behind, person)[:, :, None]
-    colour = cover * _colour(parts.error, came, theirs) + (1 - cover) * (wall - behind)
     somebody = cv2.dilate((ours >= PERSON).astype(np.float32), FRIZZ) * (ours != Kind.CLOTHES)
     own = (1 - rim) * (1 - soft(somebody, SOFT))
     add = enlarged(rim[:, :, None] * colour + (1 - rim - own)[:, :, None] * wall, size)
