@@ -441,3 +441,13 @@ def test_the_face_alone_is_bald_up_to_its_border() -> None:
     wall = np.add(COLOURS[Kind.BACKGROUND], OFF[Kind.BACKGROUND])
     assert np.abs(result[:3, 90:166].astype(int) - wall).mean() < 6
     assert np.abs(sitting.crop[:3, 90:166].astype(int) - wall).mean() > 60
+
+
+def test_the_model_s_wall_leaves_no_halo_around_hair_that_stays() -> None:
+    sitting, kinds = Sitting.of(hair=90), kinds_of(SIDE, hair=90)
+    edited = sitting.base.copy()
+    edited[kinds == Kind.BACKGROUND] += 50
+    result = change_face(sitting.crop, sitting.base, edited, sitting.region, True, sitting.seen(kinds))
+    person = (kinds >= Kind.SKIN).astype(np.uint8)
+    beside = cv2.dilate(person, np.ones((9, 9))) - cv2.dilate(person, np.ones((3, 3)))
+    assert np.abs(result[beside > 0].astype(int) - sitting.crop[beside > 0]).mean() < 2
