@@ -1,10 +1,13 @@
 """core.paste.clearing: no tuft stays above a head that an edit made bald; what else is there, stays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from core.faces.kinds import Kind
 from core.paste.clearing import cleared
+from core.paste.letting_go import Seen
 from core.paste.scene import SIDE
 from tests.core.paste.heads import COLOURS, OFF, PHOTO, WHERE, Sitting, inner, kinds_of, painted
 
@@ -62,3 +65,26 @@ def test_the_photo_itself_is_not_written_into(sitting: Sitting) -> None:
     result = cleared(sitting.photo, WHERE, sitting.seen(BALD), sitting.fresh(painted(BALD), BALD).bared)
     assert result is not sitting.photo
     assert np.array_equal(sitting.photo, before)
+
+
+def test_clothes_beside_hair_that_goes_are_not_touched(sitting: Sitting) -> None:
+    """Single hairs are looked for on walls: a fill of clothes would be a smudge."""
+    around = np.full((SIDE, SIDE), Kind.BACKGROUND, np.uint8)
+    around[200:240, 100:120] = Kind.HAIR
+    around[200:, 120:] = Kind.CLOTHES
+    kinds, bared = np.full((SIDE, SIDE), Kind.CLOTHES, np.uint8), np.zeros((SIDE, SIDE), np.float32)
+    bared[-30:] = 1
+    seen = Seen(replace(sitting.scene, around=around), kinds)
+    photo = np.random.default_rng(0).integers(0, 256, (PHOTO, PHOTO, 3), dtype=np.uint8)
+    result = cleared(photo, WHERE, seen, bared)
+    assert result is not None
+    # The wider square's pixels are 2.25 of the photo's, and its corner lies at 32.
+    rows = slice(32 + round(2.25 * 215), 32 + round(2.25 * 230))
+    hair, beside, cloth = (
+        np.s_[rows, 32 + round(2.25 * first) : 32 + round(2.25 * last)]
+        for first, last in ((104, 116), (91, 96), (127, 160))
+    )
+    assert result[hair].std((0, 1)).max() < 20
+    assert result[beside].std((0, 1)).max() < 50
+    assert photo[beside].std((0, 1)).min() > 60
+    assert np.array_equal(result[cloth], photo[cloth])

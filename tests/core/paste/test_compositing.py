@@ -451,3 +451,34 @@ def test_the_model_s_wall_leaves_no_halo_around_hair_that_stays() -> None:
     person = (kinds >= Kind.SKIN).astype(np.uint8)
     beside = cv2.dilate(person, np.ones((9, 9))) - cv2.dilate(person, np.ones((3, 3)))
     assert np.abs(result[beside > 0].astype(int) - sitting.crop[beside > 0]).mean() < 2
+
+
+def test_hair_that_gives_way_by_a_pixel_does() -> None:
+    """Too little to let the photo go: there the edit is laid on it."""
+    sitting, kinds = Sitting.of(hair=90), kinds_of(SIDE, hair=89)
+    seen, edited = sitting.seen(kinds), painted(kinds)
+    result = change_face(sitting.crop, sitting.base, edited, sitting.region, True, seen)
+    strip = (kinds_of(SIDE, hair=90) == Kind.HAIR) & (kinds == Kind.BACKGROUND)
+    assert sitting.fresh(edited, kinds).share[strip].mean() < 0.1
+    assert (result[strip].astype(int) - sitting.crop[strip]).mean() > 10
+
+
+@pytest.mark.parametrize("paste", [paste_change, paste_rendering])
+def test_a_hat_that_the_crop_cuts_ends_in_an_arc(paste) -> None:
+    sitting, kinds = Sitting.of(hair=125), kinds_of(SIDE, hair=125)
+    kinds[kinds == Kind.HAIR] = Kind.HAT
+    result = paste(
+        sitting.photo,
+        WHERE,
+        sitting.crop,
+        sitting.base,
+        painted(kinds),
+        sitting.region,
+        True,
+        sitting.seen(kinds),
+    )
+    # The crop's row 5 is the photo's 135: below the arc in its middle, above it near the hat's sides.
+    wall = np.add(COLOURS[Kind.BACKGROUND], OFF[Kind.BACKGROUND])
+    middle, aside = result[137, 320].astype(int), result[135, 440].astype(int)
+    assert middle[1] - middle[0] > 60  # green
+    assert np.abs(aside - wall).max() < 20
