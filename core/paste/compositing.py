@@ -6,10 +6,10 @@
 
 photo: (H, W, 3) uint8. crop: (S, S, 3) uint8, the aligned photo; base, edited: (S, S, 3) float32, 0..255 and
 not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail:
-the toggle "keep skin detail"; people: where photo and edited face show the person; None: it is guessed.
+the toggle "keep skin detail"; seen: what a face parser saw; None: where the person is, is guessed.
 Results are uint8, the caller's own. Equal base and edited: `paste_change` and `change_face` give back photo
-and crop bit for bit. A photo keeps its pixels outside the crop, and inside it where the edit changed nothing,
-or what it changed is background.
+and crop bit for bit. A photo keeps its pixels outside the crop, but for hair that an edit takes away, and
+inside it where the edit changed nothing, or what it changed is background.
 """
 
 import math

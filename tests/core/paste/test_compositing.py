@@ -482,3 +482,16 @@ def test_a_hat_that_the_crop_cuts_ends_in_an_arc(paste) -> None:
     middle, aside = result[137, 320].astype(int), result[135, 440].astype(int)
     assert middle[1] - middle[0] > 60  # green
     assert np.abs(aside - wall).max() < 20
+
+
+def test_a_neck_beside_the_lower_border_changes_as_far_as_the_edit_says() -> None:
+    """It is not let go, since below the crop it goes on; but the edit is laid on it."""
+    sitting, kinds = Sitting.of(), kinds_of(SIDE)
+    neck = (kinds == Kind.SKIN) & (np.arange(SIDE)[:, None] > 0.87 * SIDE)
+    kinds[neck] = Kind.BACKGROUND
+    edited = painted(kinds)
+    result = change_face(sitting.crop, sitting.base, edited, sitting.region, True, sitting.seen(kinds))
+    middle = inner(neck, 7)
+    assert middle.sum() > 100
+    assert sitting.fresh(edited, kinds).share[middle].max() < 0.05
+    assert np.abs(result[middle].astype(int) - sitting.crop[middle]).mean() > 15
