@@ -26,7 +26,7 @@ from core.memory import PortraitMemory
 from core.opening import OPENING_SECONDS, Opener, Wishes
 from core.paste import compositing
 from core.paste.colourless import colourless
-from core.paste.detail import People
+from core.paste.letting_go import Seen
 from core.precision import device_of, gradient_dtype
 from core.references import Reference
 from core.refinement.fade import fade
@@ -304,7 +304,7 @@ class Engine:
         view = request.view
         whole = view.output == "photo"
         with self._precedence.first():
-            pictures, people = self._thread.run(lambda: self._pictures(portrait, request))
+            pictures, seen = self._thread.run(lambda: self._pictures(portrait, request))
         if not pictures:
             return (portrait.photo if whole else portrait.crop).copy()
         if len(pictures) == 1:
@@ -312,11 +312,11 @@ class Engine:
         base, edited = pictures
         if not whole:
             return compositing.change_face(
-                portrait.crop, base, edited, portrait.mask, view.keep_detail, people
+                portrait.crop, base, edited, portrait.mask, view.keep_detail, seen
             )
         paste = compositing.paste_change if view.start == "photo" else compositing.paste_rendering
         photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
-        return paste(photo, transform, crop, base, edited, mask, view.keep_detail, people)
+        return paste(photo, transform, crop, base, edited, mask, view.keep_detail, seen)
 
     def rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
         """What every view of this edit is made of, on the device; how it is shown does not matter here.
@@ -327,13 +327,13 @@ class Engine:
 
     def _pictures(
         self, portrait: Portrait, request: EditRequest
-    ) -> tuple[tuple[np.ndarray, ...], People | None]:
+    ) -> tuple[tuple[np.ndarray, ...], Seen | None]:
         """What a view needs of the generator and, where the edit is laid on the photo, of the parser."""
         rendered = self._rendered(portrait, request)
         pictures = rendered.levels(request.view, colourless(portrait.crop))
-        if len(pictures) < 2 or self._parsing is None or portrait.person is None:
+        if len(pictures) < 2 or self._parsing is None or portrait.scene is None:
             return pictures, None
-        return pictures, (portrait.person, self._parsing.person(rendered.edited))
+        return pictures, Seen(portrait.scene, self._parsing.kinds(rendered.edited))
 
     def _rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
         w = self._editor.edited_code(portrait.w_plus, portrait.directions, request)

@@ -12,6 +12,7 @@ from core.errors import BadRequest
 from core.faces.alignment import CropTransform
 from core.images import Original
 from core.paste.laying import bounds
+from core.paste.scene import wider
 from core.pictures import colour
 from core.pictures.limits import MAX_PIXELS
 from core.pictures.native import Box, Native
@@ -19,8 +20,8 @@ from core.pictures.writing import JPEG_QUALITY, SUFFIXES, Fitted, fit, write
 from core.placing import placed
 from core.session import EditRequest, Portrait
 
-# An edit carries pixels along: around what it may change, so much of the crop's side has to be there too.
-MARGIN = 1 / 8
+# An edit changes what its scene knows at most, and enlarges it with a kernel: a bit more has to be there.
+REACH = 1.05
 # Of a JPEG: below, blocks show; above, there is nothing.
 QUALITIES = (60, 100)
 # Between before and after, as a share of a half's width, and at least so many pixels.
@@ -155,7 +156,8 @@ def _edited(
 
 def _around(transform: CropTransform, size: tuple[int, int]) -> Box:
     """What of a picture (width, height) an edit of this crop may change or move, and at least one pixel."""
-    x, y = transform.half_side
-    wider = dataclasses.replace(transform, half_side=(x * (1 + 2 * MARGIN), y * (1 + 2 * MARGIN)))
-    left, top, right, bottom = bounds(wider, size[::-1])
+    known = wider(transform)
+    x, y = known.half_side
+    reach = dataclasses.replace(known, half_side=(x * REACH, y * REACH))
+    left, top, right, bottom = bounds(reach, size[::-1])
     return (left, top, max(right, 1), max(bottom, 1))

@@ -28,6 +28,7 @@ from core.memory import PortraitMemory
 from core.models.gradual_encoder import GradualEncoder
 from core.models.inverter import invert
 from core.paste import compositing
+from core.paste.scene import Scene, scene
 from core.references import Reference
 from core.refinement.running import Precedence, Progress, Watcher
 from core.rendering.device_thread import DeviceThread
@@ -88,7 +89,7 @@ class Cut:
     landmarks: np.ndarray
     mask: np.ndarray
     identity: Identity
-    person: np.ndarray | None
+    scene: Scene | None
 
 
 class Opener:
@@ -301,9 +302,14 @@ class Opener:
         transform = transform or alignment.crop_transform(landmarks, self._config.template)
         crop = alignment.crop(photo, transform, size)
         landmarks = alignment.to_crop(landmarks, transform, size)
-        mask, parsing = compositing.face_mask(landmarks, size), self._parsing
-        person = None if parsing is None else self._device.run(lambda: parsing.person(to_tensor(crop)))
-        return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks), person)
+        mask = compositing.face_mask(landmarks, size)
+        seen = None if self._parsing is None else scene(photo, transform, self._kinds)
+        return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks), seen)
+
+    def _kinds(self, picture: np.ndarray) -> np.ndarray:
+        parsing = self._parsing
+        assert parsing is not None
+        return self._device.run(lambda: parsing.kinds(to_tensor(picture)))
 
     def _cut_already(self, crop: np.ndarray, landmarks: np.ndarray, key: PortraitKey) -> Cut:
         """Of a picture (S, S, 3) that is all face, its landmarks (68, 2) in its pixels."""
@@ -327,7 +333,7 @@ class Opener:
             crop=cut.crop,
             mask=cut.mask,
             identity=cut.identity,
-            person=cut.person,
+            scene=cut.scene,
             residuals=residuals,
             **computed,
         )

@@ -18,6 +18,7 @@ from core.faces.alignment import CropTransform, Face, to_crop
 from core.faces.identity import Identity
 from core.generators.residual import Residual
 from core.keys import PortraitKey
+from core.paste.scene import Scene
 from core.references import Reference, Take, effective, number
 
 SLIDER_RANGE = (-3.0, 3.0)
@@ -42,8 +43,7 @@ class Portrait:
     identity: who the crop looks like, computed when it is asked for.
     residuals: what "fast" and "best" found out about this face, those that were computed; bases: for each
     of them (1, 3, R, R) float32, G(w_plus) with it.
-    person: square, of any side, float32 in [0, 1]: where the crop shows the person; None: the model has no
-    face parser.
+    scene: what the photo shows in and around the crop; None: the model has no face parser.
 
     Arrays are read-only; tensors, which cannot be, are never changed in place.
     """
@@ -62,7 +62,7 @@ class Portrait:
     identity: Identity
     residuals: Mapping[str, Residual] = field(default_factory=dict)
     bases: Mapping[str, Tensor] = field(default_factory=dict)
-    person: np.ndarray | None = None
+    scene: Scene | None = None
 
     def __post_init__(self) -> None:
         for name in ("directions", "residuals", "bases"):
@@ -72,7 +72,7 @@ class Portrait:
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
         own = self.photo, self.crop, self.inversion, self.mask
-        return own if self.person is None else (*own, self.person)
+        return own if self.scene is None else (*own, *self.scene.arrays)
 
     @property
     def landmarks(self) -> np.ndarray:

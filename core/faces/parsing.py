@@ -1,19 +1,25 @@
-"""Whose pixels are these? The model's face parser tells the person from background and clothes."""
+"""Whose pixels are these? The model's face parser tells background, clothes, skin, hair and what is worn."""
 
 import contextlib
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
+from core.faces.kinds import Kind
 from core.models.face_parser import CLASSES, SIDE, FaceParser
 
-NOBODY = ("background", "cloth")
-# The person ends that much farther out, in pixels of SIDE: an outline belongs to what it encloses.
-MARGIN = 2
+# Classes that are a kind of their own; all others are parts of face and neck, or hang on them.
+_KINDS = {
+    "background": Kind.BACKGROUND,
+    "cloth": Kind.CLOTHES,
+    "hair": Kind.HAIR,
+    "hat": Kind.HAT,
+    "glasses": Kind.GLASSES,
+}
+_KIND_OF = np.array([_KINDS.get(name, Kind.SKIN) for name in CLASSES], np.uint8)
 
 
 class Parsing:
@@ -33,11 +39,10 @@ class Parsing:
             found: np.ndarray = self._parser.classes(small)[0].cpu().numpy()
         return found
 
-    def person(self, picture: Tensor) -> np.ndarray:
-        """The same -> (SIDE, SIDE) float32 in [0, 1]: 1 on face, hair, neck and what is worn on them."""
-        inside = ~np.isin(self.classes(picture), [CLASSES.index(name) for name in NOBODY])
-        kernel = np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8)
-        return cv2.GaussianBlur(cv2.dilate(inside.astype(np.float32), kernel), (0, 0), MARGIN)
+    def kinds(self, picture: Tensor) -> np.ndarray:
+        """The same -> (SIDE, SIDE) uint8, numbers of `Kind`."""
+        found: np.ndarray = _KIND_OF[self.classes(picture)]
+        return found
 
     def _precision(self) -> contextlib.AbstractContextManager[None]:
         if self._dtype == torch.float32:

@@ -6,31 +6,29 @@
 
 photo: (H, W, 3) uint8. crop: (S, S, 3) uint8, the aligned photo; base, edited: (S, S, 3) float32, 0..255 and
 not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail:
-the toggle "keep skin detail"; people: where photo and edited face show the person; None: it is guessed.
+the toggle "keep skin detail"; seen: what a face parser saw; None: where the person is, is guessed.
 Results are uint8, the caller's own. Equal base and edited: `paste_change` and `change_face` give back photo
-and crop bit for bit. A photo keeps its pixels outside the crop, and inside it where the edit changed nothing,
-or what it changed is background.
+and crop bit for bit. A photo keeps its pixels outside the crop, but for hair that an edit takes away, and
+inside it where the edit changed nothing, or what it changed is background.
 """
 
-import functools
 import math
 
 import cv2
 import numpy as np
 
 from core.faces.alignment import CropTransform
-from core.paste.detail import ANALYSIS_SIDE, Bands, People, bands, enlarged, reduced, smooth_step
+from core.paste.clearing import cleared
+from core.paste.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, smooth_step
+from core.paste.ending import crown, ending, window
 from core.paste.laying import Layers, lay
+from core.paste.letting_go import Fresh, Seen, fresh
 from core.paste.motion import mean_square
 
 # Lengths of the mask in units of the distance from the eyes to the mouth, so that it fits any template.
 FOREHEAD = 0.6
 DILATION = 0.12
 FEATHER = 0.45
-# A crop cuts through hair and neck, so its border fades as well: a rounded square (superellipse), since the
-# eye finds corners and straight edges at once. Width in units of half the side.
-ROUNDNESS = 8
-BORDER = 0.2
 # Root mean square change, in grey levels, that nobody notices and that everybody does; and the neighbourhood
 # it is measured in, as a share of the crop's side.
 UNNOTICED = (4.0, 16.0)
@@ -54,7 +52,7 @@ def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     beyond = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     beyond = cv2.GaussianBlur(beyond, (0, 0), 0.06 * unit)
     shape = smooth_step(1 - (beyond - DILATION * unit) / (FEATHER * unit))
-    return shape.astype(np.float32) * _window(size)
+    return shape.astype(np.float32) * window(size)
 
 
 def paste_change(
@@ -65,7 +63,7 @@ def paste_change(
     edited: np.ndarray,
     region: np.ndarray,
     keep_detail: bool = True,
-    people: People | None = None,
+    seen: Seen | None = None,
 ) -> np.ndarray:
     """A copy of the photo with the edit laid on its own pixels, which go where the edit moves them.
 
@@ -75,8 +73,13 @@ def paste_change(
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     where = reach(base, edited, region)
-    parts = bands(crop, base, edited, region, where, people)
-    return lay(photo, transform, *_laid_on(parts, edited, where, keep_detail))
+    parts = bands(crop, base, edited, region, where, seen.people if seen else None)
+    if seen is None:
+        return lay(photo, transform, *_laid_on(parts, edited, where, keep_detail))
+    new = fresh(seen, edited, parts)
+    layers, mask = _laid_on(parts, edited, where, keep_detail, new, ending(edited, seen.kinds))
+    mask *= crown(seen.kinds, len(mask))
+    return lay(photo, transform, layers, mask, cleared(photo, transform, seen, new.bared))
 
 
 def paste_rendering(
@@ -87,7 +90,7 @@ def paste_rendering(
     edited: np.ndarray,
     region: np.ndarray,
     keep_detail: bool = True,
-    people: People | None = None,
+    seen: Seen | None = None,
 ) -> np.ndarray:
     """A copy of the photo with the edited rendering as its face, in the photo's colours at the rim.
 
@@ -96,13 +99,18 @@ def paste_rendering(
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     where = reach(base, edited, region)
-    parts = bands(crop, base, edited, region, where, people)
-    outside, mask = _laid_on(parts, edited, where, keep_detail)
+    parts = bands(crop, base, edited, region, where, seen.people if seen else None)
+    new = None if seen is None else fresh(seen, edited, parts)
+    end = None if seen is None else ending(edited, seen.kinds)
+    outside, mask = _laid_on(parts, edited, where, keep_detail, new, end)
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
-    inside = Layers(
-        edited + parts.rim_colour + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow
-    )
-    return lay(photo, transform, _mixed(outside, inside, region), mask)
+    shown = edited + enlarged(parts.rim_colour, len(edited))
+    inside = Layers(shown + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow)
+    layers = _mixed(outside, inside, region)
+    if seen is None or new is None:
+        return lay(photo, transform, layers, mask)
+    mask *= crown(seen.kinds, len(mask))
+    return lay(photo, transform, layers, mask, cleared(photo, transform, seen, new.bared))
 
 
 def change_face(
@@ -111,14 +119,16 @@ def change_face(
     edited: np.ndarray,
     region: np.ndarray,
     keep_detail: bool = True,
-    people: People | None = None,
+    seen: Seen | None = None,
 ) -> np.ndarray:
     """The face alone, (S, S, 3) uint8, edited as `paste_change` edits it in the photo, up to its border."""
     size = crop.shape[0]
     everywhere = np.ones((size, size), np.float32)
-    parts = bands(crop, base, edited, region, everywhere, people)
+    parts = bands(crop, base, edited, region, everywhere, seen.people if seen else None)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
-    return lay(crop, whole, *_laid_on(parts, edited, everywhere, keep_detail))
+    # The picture ends where the crop does: nothing has to end before.
+    new = None if seen is None else fresh(seen, edited, parts)
+    return lay(crop, whole, *_laid_on(parts, edited, everywhere, keep_detail, new, everywhere))
 
 
 def _at_photo_scale(transform: CropTransform, *images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -130,21 +140,30 @@ def _at_photo_scale(transform: CropTransform, *images: np.ndarray) -> tuple[np.n
 
 
 def _laid_on(
-    parts: Bands, edited: np.ndarray, where: np.ndarray, keep_detail: bool
+    parts: Bands,
+    edited: np.ndarray,
+    where: np.ndarray,
+    keep_detail: bool,
+    new: Fresh | None = None,
+    end: np.ndarray | None = None,
 ) -> tuple[Layers, np.ndarray]:
-    """The photo with the edit on it where (S, S) it may change, and the mask to lay it by."""
-    share = where * parts.person
-    base = parts.low - parts.colour - parts.features
+    """The photo with the edit on it where (S, S) it may change, and the mask to lay it by.
+
+    new: what is shown where the photo's pixels are let go; that ends where `end` (S, S) says.
+    """
+    share = where * parts.person if new is None else where * parts.person * new.person
     # Line by line where the model draws what the photo shows, elsewhere in tone, along the photo's edges.
-    change = parts.tone + parts.drawn[:, :, None] * (edited - base - parts.tone)
-    on_photo = parts.low + share[:, :, None] * _room(parts.low, base, change) * change
+    change = parts.tone + parts.drawn[:, :, None] * (edited - parts.here - parts.tone)
     kept = 1 - share * (1 - parts.kept)
-    laid = edited + parts.colour
-    laid += kept[:, :, None] * (on_photo - laid)
-    keep = kept if keep_detail else kept * (1 - share * _step(_size_of(change), *UNNOTICED))
+    detail = np.ones_like(share) if keep_detail else 1 - share * _step(_size_of(change), *UNNOTICED)
+    change *= share[:, :, None] * _room(parts.low, parts.here, change)
+    on_photo = Layers(change + (1 - detail)[:, :, None] * parts.low, detail, parts.flow)
     # Where nothing is changed or moved the layers are the photo, so the mask may end at once.
-    mask = ((share > 0) | parts.flow.any(2)).astype(np.float32) * (_window(len(share)) > 0)
-    return Layers(laid - keep[:, :, None] * parts.low, keep, parts.flow), mask
+    mask = ((share > 0) | parts.flow.any(2)).astype(np.float32) * (window(len(share)) > 0)
+    if new is None or end is None:
+        shown = Layers(edited + parts.colour, np.zeros_like(share), parts.flow)
+        return _mixed(shown, on_photo, kept), mask
+    return _mixed(new.layers, on_photo, kept * (1 - new.share)), mask + new.share * (end - mask)
 
 
 def _room(photo: np.ndarray, base: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -166,7 +185,7 @@ def _mixed(a: Layers, b: Layers, share: np.ndarray) -> Layers:
 def reach(base: np.ndarray, edited: np.ndarray, region: np.ndarray) -> np.ndarray:
     """(S, S): the face's region, and beyond it, as far as the crop goes, what the edit plainly changed."""
     changed = _step(_size_of(edited - base), *UNNOTICED)
-    return np.maximum(region, changed * _window(region.shape[0]))
+    return np.maximum(region, changed * window(region.shape[0]))
 
 
 def _size_of(change: np.ndarray) -> np.ndarray:
@@ -178,13 +197,3 @@ def _size_of(change: np.ndarray) -> np.ndarray:
 
 def _step(value: np.ndarray, low: float, high: float) -> np.ndarray:
     return smooth_step((value - low) / (high - low)).astype(np.float32)
-
-
-@functools.lru_cache(maxsize=8)
-def _window(size: int) -> np.ndarray:
-    """(size, size) float32: 1 inside, exactly 0 along the border of the crop."""
-    across = np.linspace(-1, 1, size) ** ROUNDNESS
-    radius = (across[:, None] + across) ** (1 / ROUNDNESS)
-    window: np.ndarray = smooth_step((1 - radius) / BORDER).astype(np.float32)
-    window.setflags(write=False)
-    return window

@@ -40,6 +40,7 @@ ENLARGED = (1.5, 3.0)
 DOUBT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 # That far from an outline it is left behind.
 OUTLINE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (23, 23))
+BESIDE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 # Motion in pixels that leaves lines where they are, and that carries them away.
 MOVING = (0.5, 2.5)
 # That far from where the border cuts the person no wall is bared.
@@ -65,25 +66,34 @@ class Bands:
 
     flow: (S, S, 2), pixels: what the edited face shows at x, the photo shows at x + flow.
     low: (S, S, 3), the photo at the model's resolution, moved: photo minus this is texture.
-    rim_colour, colour, features: (S, S, 3), bands of the error; rim_colour is read along the rim alone.
+    here: (S, S, 3), the base, moved. colour: (S, S, 3), the error's coarse band.
+    rim_colour: (s, s, 3), at the analysis' side, the same, read along the rim alone.
     tone: (S, S, 3), the change as a change of colour of what the photo shows.
     kept: (S, S), 1 where the edit keeps the base's structure, 0 where it shows something else.
     drawn: (S, S), 1 where the model draws the photo's own lines, 0 where it makes up strands of its own.
     true: (S, S), 1 where the base shows what the photo shows.
+    error, change: (s, s, 3), at the analysis' side: what the photo is off the base by; what the edit changed.
     person: (S, S), 1 where the edited face or the photo has the person, 0 on what is background in both, and
     on what the edit would bare beside a cut.
     """
 
     flow: np.ndarray
     low: np.ndarray
+    here: np.ndarray
     rim_colour: np.ndarray
     colour: np.ndarray
-    features: np.ndarray
     tone: np.ndarray
     kept: np.ndarray
     drawn: np.ndarray
     true: np.ndarray
+    error: np.ndarray
+    change: np.ndarray
     person: np.ndarray
+
+    @property
+    def features(self) -> np.ndarray:
+        """(S, S, 3), the band of the error between colour and texture."""
+        return self.low - self.here - self.colour
 
 
 def bands(
@@ -105,19 +115,21 @@ def bands(
     )
     found = people or guessed(small_crop, small_edited, small_region)
     ours, theirs = (enlarged(person, len(small_base)) for person in found)
+    near = _near(np.maximum(ours, theirs), told=people is not None)
     flow, here, photo, ours, drawn = _followed(
-        small_crop, small_base, small_edited, small_region, small_mask, ours, theirs
+        small_crop, small_base, small_edited, small_region, small_mask, ours, near
     )
     error, true = photo - here, _true(photo, here)
-    same = _agreement(_soft(small_edited, AWAY), _soft(here, AWAY), AWAY)
+    same = _agreement(soft(small_edited, AWAY), soft(here, AWAY), AWAY)
     same += drawn * (_agreement(small_edited, here) - same)
     strange = _strange(small_crop, small_base, small_region)
-    kept = _soft(np.maximum(same * _not_smeared(flow), strange), NEIGHBOURHOOD)
+    kept = soft(np.maximum(same * _not_smeared(flow), strange), NEIGHBOURHOOD)
     # The wall has its own error: hair that grows over it takes the hair's.
     colour = mean_around(error, kept * theirs * ours, COLOUR)
     wall = mean_around(error, kept * (1 - theirs) * (1 - ours), COLOUR)
     colour += (1 - theirs)[:, :, None] * (wall - colour)
-    gain, offset = _along_edges(small_edited - here, photo)
+    change = small_edited - here
+    gain, offset = _along_edges(change, photo)
 
     flow = enlarged(flow, size) * np.float32(size / len(small_base))
     colour = enlarged(colour, size)
@@ -125,13 +137,15 @@ def bands(
     return Bands(
         flow=flow,
         low=low,
-        rim_colour=enlarged(_from_rim(error, small_mask), size),
+        here=here,
+        rim_colour=_from_rim(error, small_mask),
         colour=colour,
-        features=low - here - colour,
         tone=enlarged(gain, size) * low + enlarged(offset, size),
         kept=enlarged(kept, size),
         drawn=enlarged(drawn, size),
         true=enlarged(true, size),
+        error=error,
+        change=change,
         person=enlarged(_changeable(ours, theirs), size),
     )
 
@@ -148,13 +162,13 @@ def _followed(
     region: np.ndarray,
     mask: np.ndarray,
     ours: np.ndarray,
-    theirs: np.ndarray,
+    near: np.ndarray,
 ) -> tuple[np.ndarray, ...]:
     """Motion; base, photo and the photo's person by it; where lines are the photo's."""
     drawn = _drawn(crop, base, region)
     flow = _steady(motion(base, edited), drawn)
     # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
-    flow *= (mask * _near(np.maximum(ours, theirs)))[:, :, None]
+    flow *= (mask * near)[:, :, None]
     here, photo = moved(base, flow), moved(crop, flow)
     # Of lines that are followed, what is left in the change is how inexactly they were.
     drawn = np.maximum(_true(photo, here), moved(drawn, flow) * _resting(flow))
@@ -187,13 +201,13 @@ def _agreement(a: np.ndarray, b: np.ndarray, neighbourhood: float = 0) -> np.nda
 
 def _true(photo: np.ndarray, base: np.ndarray) -> np.ndarray:
     """(S, S): 1 where the base shows what the photo shows. Doubt spreads: half an eye of each is no eye."""
-    return _soft(cv2.erode(_agreement(photo, base), DOUBT), 2 * NEIGHBOURHOOD)
+    return soft(cv2.erode(_agreement(photo, base), DOUBT), 2 * NEIGHBOURHOOD)
 
 
 def _drawn(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndarray:
     """(S, S): 1 inside the face, and beside it where the base is true to the photo."""
     inner = cv2.erode((region > 0.99).astype(np.float32), OUTLINE)
-    return np.maximum(_soft(inner, 2 * NEIGHBOURHOOD), _true(photo, base))
+    return np.maximum(soft(inner, 2 * NEIGHBOURHOOD), _true(photo, base))
 
 
 def _strange(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndarray:
@@ -201,7 +215,7 @@ def _strange(photo: np.ndarray, base: np.ndarray, region: np.ndarray) -> np.ndar
 
     What an edit makes of such a thing is no news of the photo.
     """
-    apart = np.sqrt(mean_square(_soft(photo - base, AWAY)))
+    apart = np.sqrt(mean_square(soft(photo - base, AWAY)))
     return smooth_step((apart - UNLIKE[0]) / (UNLIKE[1] - UNLIKE[0])) * (1 - region)
 
 
@@ -212,14 +226,17 @@ def _changeable(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """
     rim = ours.copy()
     rim[1:-1, 1:-1] = 0
-    cut = _soft(cv2.dilate(rim, BESIDE_CUT), COLOUR)
+    cut = soft(cv2.dilate(rim, BESIDE_CUT), COLOUR)
     everywhere, inside = np.maximum(ours, theirs), cv2.erode(theirs, DOUBT)
     return everywhere + cut * (inside - everywhere)
 
 
-def _near(person: np.ndarray) -> np.ndarray:
-    """(S, S): 1 on the person and close by, falling to 0: walls do not turn with a head."""
-    return _soft(cv2.dilate(person, OUTLINE), COLOUR)
+def _near(person: np.ndarray, told: bool) -> np.ndarray:
+    """(S, S): 1 on the person and close by, falling to 0: walls do not turn with a head.
+
+    told: by a parser, to a pixel or two; a guess may be further off.
+    """
+    return soft(cv2.dilate(person, BESIDE), 1) if told else soft(cv2.dilate(person, OUTLINE), COLOUR)
 
 
 def _resting(flow: np.ndarray) -> np.ndarray:
@@ -240,7 +257,8 @@ def _not_smeared(flow: np.ndarray) -> np.ndarray:
     return smooth_step((area - low) / (high - low))
 
 
-def _soft(weight: np.ndarray, sigma: float) -> np.ndarray:
+def soft(weight: np.ndarray, sigma: float) -> np.ndarray:
+    """A field or picture, blurred."""
     return cv2.GaussianBlur(weight, (0, 0), sigma)
 
 

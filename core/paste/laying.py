@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from core.faces.alignment import CropTransform
+from core.faces.alignment import CropTransform, to_photo
 
 # A crop is enlarged with Lanczos up to this side; the warp does what is left of a giant face.
 ENLARGED_SIDE = 1024
 # Rows blended at a time: bounds the memory of a giant face, and stays near the processor's cache.
 STRIP = 256
+# So many columns between two parts of a strip are left out.
+GAP = 32
 
 
 @dataclass(frozen=True)
@@ -31,33 +33,71 @@ class Layers:
     flow: np.ndarray
 
 
-def lay(photo: np.ndarray, transform: CropTransform, layers: Layers, mask: np.ndarray) -> np.ndarray:
-    """A copy of the photo that shows the layers where `mask` (S, S) is 1, and is untouched where it is 0."""
-    result = photo.copy()
-    left, top, right, bottom = bounds(transform, photo.shape)
+def lay(
+    photo: np.ndarray,
+    transform: CropTransform,
+    layers: Layers,
+    mask: np.ndarray,
+    onto: np.ndarray | None = None,
+) -> np.ndarray:
+    """A copy of the photo that shows the layers where `mask` (S, S) is 1, and is untouched where it is 0.
+
+    onto: the photo as it is to be there, where that is not the one whose pixels are moved; the
+    caller's own, since it becomes the result.
+    """
+    result = photo.copy() if onto is None else onto
+    left, top, right, bottom = _touched(transform, photo.shape, mask)
     if left >= right:
         return result
     add = near_photo_scale(layers.add, transform.side)
     # Enlarged that much already, it holds nothing that a linear kernel could blur.
     kernel = cv2.INTER_LINEAR if add.shape[0] >= 2 * mask.shape[0] else cv2.INTER_CUBIC
     # Crop pixels to photo pixels: a displacement has to be in the units of what it moves.
-    to_photo = np.linalg.inv(transform.matrix(mask.shape[0])[:, :2]).astype(np.float32)
-    fields = np.dstack([layers.flow @ to_photo.T, layers.keep, mask])
+    to_pixels = np.linalg.inv(transform.matrix(mask.shape[0])[:, :2]).astype(np.float32)
+    own = layers.keep.any()
+    fields = np.dstack([layers.flow @ to_pixels.T, layers.keep, mask]) if own else mask
     for row in range(top, bottom, STRIP):
         end = min(row + STRIP, bottom)
-        box = (left, row, right, end)
-        field = at_photo(fields, transform, box, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-        # Replicating keeps the cubic kernel from mixing in black; the mask alone says where the crop ends.
-        fresh = at_photo(add, transform, box, kernel, cv2.BORDER_REPLICATE)
-        own = _displaced(photo, box, field[:, :, :2]).astype(np.float32)
-        own *= field[:, :, 2:3]
-        fresh += own
-        old = photo[row:end, left:right]
-        cv2.subtract(fresh, old, dst=fresh, dtype=cv2.CV_32F)
-        fresh *= field[:, :, 3:]
-        # Adding into 8 bits rounds and saturates.
-        result[row:end, left:right] = cv2.add(fresh, old, dtype=cv2.CV_8U)
+        field = at_photo(fields, transform, (left, row, right, end), cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        field = field.reshape(end - row, right - left, -1)  # of a single field, too
+        for first, last in _runs(np.flatnonzero(field[:, :, -1].any(0))):
+            box = (left + first, row, left + last, end)
+            part, old = field[:, first:last], result[row:end, box[0] : box[2]]
+            # Replicating keeps the cubic kernel from mixing in black; the mask says where the crop ends.
+            fresh = at_photo(add, transform, box, kernel, cv2.BORDER_REPLICATE)
+            if own:
+                pixels = _displaced(photo, box, part[:, :, :2]).astype(np.float32)
+                pixels *= part[:, :, 2:3]
+                fresh += pixels
+            cv2.subtract(fresh, old, dst=fresh, dtype=cv2.CV_32F)
+            fresh *= part[:, :, -1:]
+            # Adding into 8 bits rounds and saturates.
+            result[row:end, box[0] : box[2]] = cv2.add(fresh, old, dtype=cv2.CV_8U)
     return result
+
+
+def _runs(found: np.ndarray) -> list[tuple[int, int]]:
+    """Columns (N,), ascending, as from and to: most of a crop is wall, which nothing is laid on."""
+    if not len(found):
+        return []
+    gaps = np.flatnonzero(np.diff(found) > GAP)
+    firsts, lasts = found[np.r_[0, gaps + 1]], found[np.r_[gaps, -1]]
+    return [(int(first), int(last) + 1) for first, last in zip(firsts, lasts, strict=True)]
+
+
+def _touched(transform: CropTransform, shape: tuple[int, ...], mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Of `bounds` what shows any of the mask (S, S)."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    # A pixel more on every side, for the kernel that enlarges it.
+    x, y = (np.array([found[0] - 1, found[-1] + 1], np.float64) for found in (columns, rows))
+    corners = to_photo(np.stack(np.meshgrid(x, y), -1).reshape(4, 2), transform, len(mask))
+    left, top, right, bottom = bounds(transform, shape)
+    (from_x, from_y), (to_x, to_y) = np.floor(corners.min(0)), np.ceil(corners.max(0)) + 1
+    left, top = max(left, int(from_x)), max(top, int(from_y))
+    right, bottom = min(right, int(to_x)), min(bottom, int(to_y))
+    return (left, top, right, bottom) if left < right and top < bottom else (0, 0, 0, 0)
 
 
 def _displaced(photo: np.ndarray, box: tuple[int, int, int, int], by: np.ndarray) -> np.ndarray:

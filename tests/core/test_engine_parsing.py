@@ -10,8 +10,12 @@ import torch
 
 from core.checkpoints import Bundle, load_bundle, save_bundle
 from core.engine import Engine
+from core.faces.alignment import crop
+from core.faces.kinds import Kind
+from core.images import to_tensor
 from core.models.face_parser import SIDE, FaceParser
 from core.paste import detail
+from core.paste.scene import wider
 from core.session import EditRequest, View
 
 
@@ -38,13 +42,13 @@ def test_edits_on_the_photo_use_the_parser(
     engine: Engine, photo: np.ndarray, output: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     portrait = engine.open_portrait(photo)
-    assert portrait.person is not None
-    assert portrait.person.shape == (SIDE, SIDE)
-    assert not portrait.person.flags.writeable
+    assert portrait.scene is not None
+    assert portrait.scene.kinds.shape == (SIDE, SIDE)
+    assert not any(array.flags.writeable for array in portrait.scene.arrays)
     asked = []
     parsing = engine._parsing
-    person = parsing.person
-    monkeypatch.setattr(parsing, "person", lambda picture: asked.append(picture) or person(picture))
+    kinds = parsing.kinds
+    monkeypatch.setattr(parsing, "kinds", lambda picture: asked.append(picture) or kinds(picture))
     no_guess(monkeypatch)
 
     request = EditRequest({"smile": 2.0}, view=View(start="photo", output=output))
@@ -60,22 +64,36 @@ def test_what_it_says_reaches_the_photo(engine: Engine, photo: np.ndarray) -> No
     """Where nobody is, nothing changes."""
     portrait = engine.open_portrait(photo)
     request = EditRequest({"smile": 3.0}, view=View(start="photo", output="photo"))
-    nobody = np.zeros((SIDE, SIDE), np.float32)
-    everybody = np.ones((SIDE, SIDE), np.float32)
+    nobody = np.full((SIDE, SIDE), Kind.BACKGROUND, np.uint8)
+    everybody = np.full((SIDE, SIDE), Kind.SKIN, np.uint8)
     changed = []
-    for mask in (nobody, everybody):
-        engine._parsing.person = lambda _, mask=mask: mask  # type: ignore[union-attr]
-        edited = engine.edit(dataclasses.replace(portrait, person=mask), request)
+    for kinds in (nobody, everybody):
+        engine._parsing.kinds = lambda _, kinds=kinds: kinds  # type: ignore[union-attr]
+        scene = dataclasses.replace(portrait.scene, kinds=kinds)
+        edited = engine.edit(dataclasses.replace(portrait, scene=scene), request)
         changed.append(np.abs(edited.astype(int) - photo).sum())
     assert changed[0] == 0
     assert changed[1] > 0
+
+
+def test_crop_and_surroundings_are_seen_once_when_a_photo_is_opened(
+    engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsing, asked = engine._parsing, []
+    kinds = parsing.kinds
+    monkeypatch.setattr(parsing, "kinds", lambda picture: asked.append(picture) or kinds(picture))
+    portrait = engine.open_portrait(photo)
+    assert [picture.shape for picture in asked] == 2 * [(1, 3, SIDE, SIDE)]
+    wide = crop(photo, wider(portrait.transform), SIDE)
+    assert torch.equal(asked[1], to_tensor(wide))
+    assert np.array_equal(portrait.scene.around, kinds(asked[1]))
 
 
 def test_the_inversion_alone_needs_no_parser(
     engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     portrait = engine.open_portrait(photo)
-    monkeypatch.setattr(engine._parsing, "person", lambda _: pytest.fail("nobody asked"))
+    monkeypatch.setattr(engine._parsing, "kinds", lambda _: pytest.fail("nobody asked"))
     engine.edit(portrait, EditRequest({"smile": 1.0}))
     engine.edit(portrait, EditRequest(view=View(start="photo", output="photo")))
 

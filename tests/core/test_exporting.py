@@ -11,8 +11,11 @@ from PIL.ExifTags import Base
 
 from core.engine import Engine
 from core.errors import BadRequest
-from core.exporting import ExportOrder, export
+from core.exporting import ExportOrder, _around, export
+from core.faces.alignment import CropTransform
 from core.images import Photo, open_photo
+from core.paste.laying import bounds
+from core.paste.scene import wider
 from core.placing import placed
 from core.session import EditRequest, Portrait, View
 
@@ -272,3 +275,14 @@ def test_files_are_named_after_the_photo_and_what_is_in_them() -> None:
         "holiday-visagist.tif": ExportOrder("TIFF"),
     }
     assert {order.file_name("holiday"): order for order in names.values()} == names
+
+
+def test_of_a_larger_picture_all_that_an_edit_may_take_away_is_looked_at() -> None:
+    """Hair beyond the crop, too: as far as the portrait's scene goes."""
+    transform = CropTransform((1000.0, 900.0), (200.0, 30.0))
+    left, top, right, bottom = _around(transform, (2400, 2000))
+    inner = bounds(wider(transform), (2000, 2400))
+    assert (left, top) < inner[:2]
+    assert (right, bottom) > inner[2:]
+    assert right - left < 1.2 * (inner[2] - inner[0])
+    assert _around(transform, (1050, 950))[2:] == (1050, 950)

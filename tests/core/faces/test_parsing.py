@@ -1,9 +1,10 @@
-"""core.faces.parsing: from a parser's classes to where the person is."""
+"""core.faces.parsing: from a parser's classes to kinds, which is what outlines are drawn between."""
 
 import numpy as np
 import pytest
 import torch
 
+from core.faces.kinds import PERSON, Kind
 from core.faces.parsing import Parsing
 from core.models.face_parser import CLASSES, SIDE, FaceParser
 
@@ -30,15 +31,25 @@ class Quarters(FaceParser):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_person_is_what_is_neither_background_nor_clothes(dtype: torch.dtype) -> None:
+def test_kinds_are_classes_as_far_as_outlines_go(dtype: torch.dtype) -> None:
     parsing = Parsing(Quarters(), torch.device("cpu"), dtype)
-    person = parsing.person(torch.zeros(1, 3, 512, 512))
-    assert person.shape == (SIDE, SIDE)
-    assert person.dtype == np.float32
-    assert person[: SIDE // 2 - 8].min() == 1
-    assert person[SIDE // 2 + 16 :].max() == 0
-    assert np.all(np.diff(person[:, 40]) <= 1e-6)  # falls off once, softly
-    assert 0 < person[SIDE // 2 + 2, 40] < 1
+    kinds = parsing.kinds(torch.zeros(1, 3, 512, 512))
+    assert kinds.shape == (SIDE, SIDE)
+    assert kinds.dtype == np.uint8
+    half = SIDE // 2
+    assert (kinds[:half, :half] == Kind.HAIR).all()
+    assert (kinds[:half, half:] == Kind.SKIN).all()
+    assert (kinds[half:, :half] == Kind.CLOTHES).all()
+    assert (kinds[half:, half:] == Kind.BACKGROUND).all()
+
+
+def test_every_class_has_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsing = Parsing(Quarters(), torch.device("cpu"), torch.float32)
+    monkeypatch.setattr(parsing, "classes", lambda _: np.arange(len(CLASSES), dtype=np.uint8)[None])
+    found = dict(zip(CLASSES, parsing.kinds(torch.zeros(1, 3, 4, 4))[0], strict=True))
+    assert [found[name] for name in ("hat", "glasses", "hair")] == [Kind.HAT, Kind.GLASSES, Kind.HAIR]
+    assert {name for name, kind in found.items() if kind < PERSON} == {"background", "cloth"}
+    assert all(found[name] == Kind.SKIN for name in ("skin", "neck", "left ear", "earring", "mouth"))
 
 
 def test_pictures_of_any_size_are_seen_at_the_parsers_own_and_clipped() -> None:

@@ -6,7 +6,10 @@ import pytest
 
 from core.config import FFHQ_TEMPLATE, AlignmentTemplate
 from core.faces.alignment import CropTransform, crop, crop_transform, find_faces, to_crop
+from core.faces.kinds import Kind
 from core.paste.compositing import change_face, face_mask, paste_change, paste_rendering, reach
+from core.paste.scene import SIDE
+from tests.core.paste.heads import COLOURS, OFF, PHOTO, WHERE, Sitting, inner, kinds_of, painted
 
 SIZE = 64
 # A square tighter than FFHQ's.
@@ -383,3 +386,112 @@ def test_a_photo_that_lies_turned_is_pasted_as_it_lies(
         picture = np.ascontiguousarray(np.rot90(picture))
     again = np.rot90(paste(picture, turned, face, base, edited, region), -turns)
     assert np.abs(again.astype(int) - upright).max() <= 1
+
+
+# --- what a parser sees --------------------------------------------------------------------------------
+
+
+def bald() -> tuple[Sitting, np.ndarray, np.ndarray]:
+    kinds = kinds_of(SIDE, bald=True)
+    return Sitting.of(hair=125), painted(kinds), kinds
+
+
+@pytest.mark.parametrize("paste", [paste_change, paste_rendering])
+def test_a_head_that_is_bald_has_no_ghost_of_hair_nor_a_tuft(paste) -> None:
+    sitting, edited, kinds = bald()
+    arguments = sitting.photo, WHERE, sitting.crop, sitting.base, edited, sitting.region, True
+    hair = kinds_of(PHOTO, 1.5, hair=125) == Kind.HAIR
+    gone = inner(hair & (kinds_of(PHOTO, 1.5, bald=True) == Kind.BACKGROUND), 13)
+    gone[PHOTO // 2 :] = False
+    wall = np.add(COLOURS[Kind.BACKGROUND], OFF[Kind.BACKGROUND])
+    found, guessed = (
+        np.abs(result[gone].astype(int) - wall).mean()
+        for result in (paste(*arguments, sitting.seen(kinds)), paste(*arguments))
+    )
+    assert found < 5
+    assert guessed > 20
+
+
+def test_what_is_background_in_both_does_not_change_at_all() -> None:
+    """The hair takes another colour, and the model's wall with it."""
+    sitting, kinds = Sitting.of(hair=90), kinds_of(SIDE, hair=90)
+    edited = painted(kinds) + 40
+    seen = sitting.seen(kinds)
+    result = paste_change(
+        sitting.photo, WHERE, sitting.crop, sitting.base, edited, sitting.region, True, seen
+    )
+    nobody = kinds_of(PHOTO, 1.5, hair=90) == Kind.BACKGROUND
+    wall = inner(nobody, 2 * 4 * 3 + 1)  # four of the parser's pixels away, six of the photo's; twice that
+    assert np.array_equal(result[wall], sitting.photo[wall])
+    hair = inner(kinds_of(PHOTO, 1.5, hair=90) == Kind.HAIR, 41)
+    hair[:150] = False  # above, the border fades
+    assert (result[hair].astype(int) - sitting.photo[hair]).mean() > 20
+
+
+def test_no_edit_is_the_photo_for_a_parser_too() -> None:
+    sitting, kinds = Sitting.of(), kinds_of(SIDE)
+    arguments = sitting.crop, sitting.base, sitting.base.copy(), sitting.region, True, sitting.seen(kinds)
+    assert np.array_equal(paste_change(sitting.photo, WHERE, *arguments), sitting.photo)
+    assert np.array_equal(change_face(*arguments), sitting.crop)
+
+
+def test_the_face_alone_is_bald_up_to_its_border() -> None:
+    sitting, edited, kinds = bald()
+    result = change_face(sitting.crop, sitting.base, edited, sitting.region, True, sitting.seen(kinds))
+    wall = np.add(COLOURS[Kind.BACKGROUND], OFF[Kind.BACKGROUND])
+    assert np.abs(result[:3, 90:166].astype(int) - wall).mean() < 6
+    assert np.abs(sitting.crop[:3, 90:166].astype(int) - wall).mean() > 60
+
+
+def test_the_model_s_wall_leaves_no_halo_around_hair_that_stays() -> None:
+    sitting, kinds = Sitting.of(hair=90), kinds_of(SIDE, hair=90)
+    edited = sitting.base.copy()
+    edited[kinds == Kind.BACKGROUND] += 50
+    result = change_face(sitting.crop, sitting.base, edited, sitting.region, True, sitting.seen(kinds))
+    person = (kinds >= Kind.SKIN).astype(np.uint8)
+    beside = cv2.dilate(person, np.ones((9, 9))) - cv2.dilate(person, np.ones((3, 3)))
+    assert np.abs(result[beside > 0].astype(int) - sitting.crop[beside > 0]).mean() < 2
+
+
+def test_hair_that_gives_way_by_a_pixel_does() -> None:
+    """Too little to let the photo go: there the edit is laid on it."""
+    sitting, kinds = Sitting.of(hair=90), kinds_of(SIDE, hair=89)
+    seen, edited = sitting.seen(kinds), painted(kinds)
+    result = change_face(sitting.crop, sitting.base, edited, sitting.region, True, seen)
+    strip = (kinds_of(SIDE, hair=90) == Kind.HAIR) & (kinds == Kind.BACKGROUND)
+    assert sitting.fresh(edited, kinds).share[strip].mean() < 0.1
+    assert (result[strip].astype(int) - sitting.crop[strip]).mean() > 10
+
+
+@pytest.mark.parametrize("paste", [paste_change, paste_rendering])
+def test_a_hat_that_the_crop_cuts_ends_in_an_arc(paste) -> None:
+    sitting, kinds = Sitting.of(hair=125), kinds_of(SIDE, hair=125)
+    kinds[kinds == Kind.HAIR] = Kind.HAT
+    result = paste(
+        sitting.photo,
+        WHERE,
+        sitting.crop,
+        sitting.base,
+        painted(kinds),
+        sitting.region,
+        True,
+        sitting.seen(kinds),
+    )
+    # The crop's row 5 is the photo's 135: below the arc in its middle, above it near the hat's sides.
+    wall = np.add(COLOURS[Kind.BACKGROUND], OFF[Kind.BACKGROUND])
+    middle, aside = result[137, 320].astype(int), result[135, 440].astype(int)
+    assert middle[1] - middle[0] > 60  # green
+    assert np.abs(aside - wall).max() < 20
+
+
+def test_a_neck_beside_the_lower_border_changes_as_far_as_the_edit_says() -> None:
+    """It is not let go, since below the crop it goes on; but the edit is laid on it."""
+    sitting, kinds = Sitting.of(), kinds_of(SIDE)
+    neck = (kinds == Kind.SKIN) & (np.arange(SIDE)[:, None] > 0.87 * SIDE)
+    kinds[neck] = Kind.BACKGROUND
+    edited = painted(kinds)
+    result = change_face(sitting.crop, sitting.base, edited, sitting.region, True, sitting.seen(kinds))
+    middle = inner(neck, 7)
+    assert middle.sum() > 100
+    assert sitting.fresh(edited, kinds).share[middle].max() < 0.05
+    assert np.abs(result[middle].astype(int) - sitting.crop[middle]).mean() > 15

@@ -126,3 +126,16 @@ def test_smooth_step() -> None:
     assert s[t >= 1].min() == 1
     assert smooth_step(np.array(0.5)) == 0.5
     assert np.abs(np.diff(s, n=2)).max() < 1e-3
+
+
+def test_walls_beside_a_person_that_is_told_do_not_turn_with_a_head(
+    pictures: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """A guess may be further off, so that motion goes on beyond it; a parser is right to a pixel or two."""
+    v, u = np.mgrid[:SIZE, :SIZE]
+    distance = np.hypot(u - 64, v - 64)
+    person = (distance < 30).astype(np.float32)
+    edited = np.roll(pictures[1], 2, axis=0)
+    parts = bands(*pictures, edited, EVERYWHERE, EVERYWHERE, (person, person))
+    assert np.abs(parts.flow[distance < 26]).max() > 1.5
+    assert not parts.flow[distance > 38].any()

@@ -268,3 +268,46 @@ def test_motion_across_the_photo_s_edge_reflects_it(noise: np.ndarray) -> None:
     none, all_ = np.zeros((size, size, 3), np.float32), np.ones((size, size), np.float32)
     result = lay(noise, square(-20, 20, 100), Layers(none, all_, flow), all_)
     assert np.array_equal(result[30:110, :60], noise[30:110, 99:39:-1])
+
+
+def test_the_layers_lie_on_another_photo_than_they_are_made_of(noise: np.ndarray) -> None:
+    """The photo's pixels come from the photo, what is around them from `onto`, which becomes the result."""
+    size, onto = 32, np.full_like(noise, 7)
+    mask = (bump(size) > 0.3).astype(np.float32)
+    layers = Layers(
+        np.zeros((size, size, 3), np.float32),
+        np.ones((size, size), np.float32),
+        np.zeros((size, size, 2), np.float32),
+    )
+    result = lay(noise, TURNED, layers, mask, onto)
+    assert result is onto
+    share = mask_at_photo(TURNED, mask, noise.shape)
+    assert np.array_equal(result[share == 1], noise[share == 1])
+    assert (result[share == 0] == 7).all()
+    assert (share == 1).sum() > 1000
+
+
+def test_two_patches_far_apart_lie_as_each_alone(noise: np.ndarray) -> None:
+    """Only what is laid on is looked at; what lies between stays."""
+    size, where = 64, square(20, 10, 200)
+    mask = np.zeros((size, size), np.float32)
+    mask[30:34, 4:8] = mask[28:36, 52:58] = 1
+    add = np.repeat(np.linspace(0, 255, size, dtype=np.float32)[None, :, None], size, 0).repeat(3, 2)
+    layers = Layers(add, np.zeros((size, size), np.float32), np.zeros((size, size, 2), np.float32))
+    both = lay(noise, where, layers, mask)
+    left, right = mask.copy(), mask.copy()
+    left[:, 30:] = right[:, :30] = 0
+    one, other = lay(noise, where, layers, left), lay(noise, where, layers, right)
+    each = np.where((one != noise).any(-1)[:, :, None], one, other)
+    assert np.abs(each.astype(int) - both).max() <= 1
+    between = np.s_[:, 55:160]
+    assert np.array_equal(both[between], noise[between])
+    assert (one != noise).any(-1).sum() > 50
+    assert (other != noise).any(-1).sum() > 50
+
+
+def test_an_empty_mask_is_the_photo(noise: np.ndarray) -> None:
+    layers = Layers(
+        np.ones((8, 8, 3), np.float32), np.zeros((8, 8), np.float32), np.zeros((8, 8, 2), np.float32)
+    )
+    assert np.array_equal(lay(noise, TURNED, layers, np.zeros((8, 8), np.float32)), noise)

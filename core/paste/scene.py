@@ -1,0 +1,85 @@
+"""What a photo shows in a crop and around it, and what may be behind: found once, when it is opened."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from core.faces.alignment import CropTransform, crop
+from core.faces.kinds import PERSON, Kind
+
+# Hair goes on beyond the crop: a square that many times as wide is looked at as well, with the same middle.
+WIDE = 1.5
+# Side of that square's pictures: as the parser's, and enough for what is smooth.
+SIDE = 256
+# An outline is no wall yet: strands and shadows lie that far beyond it, in pixels of SIDE.
+BESIDE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (13, 13))
+# What clothes count beside a wall, which is sooner what hair hides.
+CLOTHES = 0.1
+# Smaller than that, a picture is its own mean.
+LEAST_SIDE = 4
+# Of four pixels one that is known is enough.
+ENOUGH = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """kinds: (SIDE, SIDE) uint8, numbers of `Kind`, of the crop; around: the same of the square WIDE as wide.
+
+    wall: (SIDE, SIDE, 3) float32, 0..255, of that square: the photo without the person.
+    """
+
+    kinds: np.ndarray
+    around: np.ndarray
+    wall: np.ndarray
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All that it holds."""
+        return self.kinds, self.around, self.wall
+
+
+def wider(transform: CropTransform) -> CropTransform:
+    """The square around a crop that a `Scene` knows."""
+    x, y = transform.half_side
+    return CropTransform(transform.center, (WIDE * x, WIDE * y))
+
+
+def scene(photo: np.ndarray, transform: CropTransform, kinds_of: Callable[[np.ndarray], np.ndarray]) -> Scene:
+    """Of (H, W, 3) uint8, the crop placed by `transform`.
+
+    kinds_of: a picture (SIDE, SIDE, 3) uint8 to its kinds (SIDE, SIDE) uint8, asked for crop and wide square.
+    """
+    around_it = wider(transform)
+    kinds, picture = kinds_of(crop(photo, transform, SIDE)), crop(photo, around_it, SIDE)
+    around = kinds_of(picture)
+    somebody = cv2.dilate((around >= PERSON).astype(np.uint8), BESIDE)
+    known = np.where(around == Kind.CLOTHES, CLOTHES, 1.0) * (somebody == 0)
+    # What `crop` reflects beyond the photo's edge is the person again.
+    everywhere, matrix = np.ones(photo.shape[:2], np.uint8), around_it.matrix(SIDE)
+    inside = cv2.warpAffine(everywhere, matrix, (SIDE, SIDE), flags=cv2.INTER_NEAREST)
+    return Scene(kinds, around, spread(picture.astype(np.float32), known * inside))
+
+
+def spread(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(S, S, 3) float32: the picture where it is known (S, S), in [0, 1]; elsewhere what is around, smoothly.
+
+    A pyramid of means (Gortler et al. 1996, pull and push). Where nothing is known at all, black.
+    """
+    return _pushed(np.dstack([picture * known[:, :, None], known]).astype(np.float32, copy=False))
+
+
+def _pushed(weighted: np.ndarray) -> np.ndarray:
+    """weighted: (S, S', 4), colours times weight, and weight -> (S, S', 3)."""
+    height, width = weighted.shape[:2]
+    weight = weighted[:, :, 3:]
+    if min(height, width) <= LEAST_SIDE:
+        total = weighted.sum((0, 1))
+        mean = total[:3] / max(float(total[3]), 1e-6)
+        return weighted[:, :, :3] + (1 - weight) * mean
+    half = cv2.pyrDown(weighted)
+    half = half / np.maximum(1 / ENOUGH, half[:, :, 3:])  # full weight where enough is known, less below
+    coarse = cv2.pyrUp(_pushed(half), dstsize=(width, height))
+    filled: np.ndarray = weighted[:, :, :3] + (1 - weight) * coarse
+    return filled
