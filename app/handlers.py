@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from app import messages
 from app.downloads import Downloads
 from app.improving import Improvement, Improver, previewed
-from app.likeness import likeness
+from app.likeness import told_of
 from app.live import Hands, LatestWins, told, with_steps
 from app.looks import Glimpses
 from app.messages import Message
@@ -168,7 +168,6 @@ class Handlers:
             self.visits.put(token, visit if before is None else visit.after(before))
         if before is not None:
             let_go(self.engine, self.visits, token, before.portrait)
-        kept = likeness(self.engine, visit.portrait, visit.request, picture)
         opened = messages.message(
             "opened",
             frame=messages.frame(picture, visit.request, live=False),
@@ -179,7 +178,7 @@ class Handlers:
             known_as=messages.known_as(visit.portrait),
             own=messages.own_format(visit.original),
             improves=self.engine.improves and may_gain,
-            likeness=kept,
+            likeness=told_of(self.engine, visit.portrait, visit.request, picture),
             **self._past.state(visit, visit.request),
         )
         return opened, visit.request
@@ -379,7 +378,8 @@ class Handlers:
             # Only now: an edit that fails must leave the history as it was.
             visit = self._update(token, change)
         shown = messages.frame(picture, request, live=False)
-        more = {"likeness": likeness(self.engine, *seen, picture), **self._past.state(visit, request), **more}
+        kept = told_of(self.engine, *seen, picture)
+        more = {"likeness": kept, **self._past.state(visit, request), **more}
         return messages.message("frame", number, frame=shown, **more)
 
     def forget(self, token: str) -> None:
