@@ -15,8 +15,8 @@ from core.session import EditRequest, Portrait
 LEVELS = (
     (0.75, "kept", "Clearly the same person"),
     (0.6, "near", "The same person, a little changed"),
-    (0.5, "far", "Much changed, and less like the person"),
-    (0.0, "lost", "Hardly like the person any more"),
+    (0.5, "far", "The same person, much changed"),
+    (0.0, "lost", "Hardly the same person any more"),
 )
 
 
