@@ -248,6 +248,9 @@ function markSliders() {
   }
 }
 
+// What is not Gradio's own may follow the picture later.
+for (const moved of ["visagist:explored", "visagist:taking"]) document.addEventListener(moved, markSliders);
+
 function settle() {
   // A drag is one edit, however long the hand hesitates in it.
   if (state.dragging) { settleSoon(); return; }

@@ -150,6 +150,11 @@ def _describe_show(result: Result) -> str:
     for slider in result["sliders"]:
         ends = f"  ({slider['low']} to {slider['high']})" if slider["low"] and slider["high"] else ""
         lines.append(f"    {slider['name']:24}{slider['label']}{ends}")
+    if result["looks"]:
+        lines.append("Looks:")
+    for look in result["looks"]:
+        moves = ", ".join(f"{name}={value:g}" for name, value in look["sliders"].items())
+        lines.append(f"    {look['name']:24}{moves}")
     return "\n".join(lines)
 
 
