@@ -244,7 +244,7 @@ function markSliders() {
     document.getElementById(`show-${group.id}`)?.classList.toggle("v-moved", group.querySelector(".v-moved") !== null);
   }
   for (const [tab, holds] of [["attributes", ".v-moved"], ["explore", ".v-moved"], ["reference", ".v-take:not(.v-off)"]]) {
-    document.getElementById(`show-${tab}`)?.classList.toggle("v-moved", document.querySelector(`#tab-${tab} ${holds}`) !== null);
+    document.getElementById(`show-${tab}`)?.classList.toggle("v-edited", document.querySelector(`#tab-${tab} ${holds}`) !== null);
   }
 }
 

@@ -123,7 +123,7 @@ def test_the_meter_says_nothing_before_an_edit_and_then_it_says_words(page: Page
 
 
 def test_tabs_that_hold_an_edit_are_marked(page: Page) -> None:
-    marked = "return [...document.querySelectorAll('#tabs .v-moved')].map((e) => e.textContent)"
+    marked = "return [...document.querySelectorAll('#tabs .v-edited')].map((e) => e.textContent)"
     assert page.js(marked) == []
     page.press("3")
     page.find("#slider-explore-overall-2 input[type=range]").send_keys(Keys.ARROW_RIGHT * 8)
