@@ -8,6 +8,7 @@ let ownLooks = usableNamed(readKept("looks"), ({ sliders }) => usableMoves(slide
 const lookPictures = new Map(); // of the open face, by what the look does
 
 const looksPart = (selector) => document.querySelector(`#looks ${selector}`);
+const lookTiles = () => [...document.querySelectorAll("#looks :is(.v-look, .v-row-head)")];
 const lookKey = ({ sliders }) => JSON.stringify(Object.entries(sliders).sort());
 const worn = ({ sliders }) => Boolean(state.request) && Object.entries(sliders).every(([name, value]) => state.request.sliders[name] === value);
 const hasMoved = () => state.phase === "editing" && Object.keys(state.request.sliders).length > 0;
@@ -31,7 +32,10 @@ function wear(look) {
   for (const other of on ? [] : others) for (const name of Object.keys(other.sliders)) moves[name] = 0;
   for (const [name, value] of Object.entries(look.sliders)) moves[name] = on ? 0 : value;
   recall({ moves });
+  // At once; the picture shows then whether it is so.
+  for (const tile of lookTiles()) if (tile.look === look) tile.setAttribute("aria-pressed", String(!on));
 }
+document.addEventListener("visagist:failed", () => showLooks());
 
 // ---- painting -----------------------------------------------------------------------------------
 
@@ -71,8 +75,7 @@ function showLooks() {
   if (!looksPart(".v-looks-made")) return;
   if (!looksPart(".v-look") && madeLooks.length) paintMadeLooks();
   if (looksPart(".v-rows").children.length !== ownLooks.length) paintOwnLooks();
-  const tiles = [...document.querySelectorAll("#looks :is(.v-look, .v-row-head)")];
-  for (const tile of tiles) tile.setAttribute("aria-pressed", String(state.phase === "editing" && worn(tile.look)));
+  for (const tile of lookTiles()) tile.setAttribute("aria-pressed", String(state.phase === "editing" && worn(tile.look)));
   const able = (name, on) => document.querySelector(`[data-action=${name}]`).setAttribute("aria-disabled", String(!on));
   able("look-save", hasMoved());
   able("settings-copy", hasMoved() || state.request?.takes.length > 0);
@@ -81,7 +84,7 @@ function showLooks() {
 
 // A round begins where the tab is shown, and when a face opens; a frame of a drag begins none.
 function glimpseLooks() {
-  const bare = [...document.querySelectorAll("#looks :is(.v-look, .v-row-head)")].filter((tile) => !tile.querySelector("img").src);
+  const bare = lookTiles().filter((tile) => !tile.querySelector("img").src);
   makeGlimpses("looks", bare.map((tile) => ({
     ask: { sliders: tile.look.sliders },
     got: (picture) => {
