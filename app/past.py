@@ -40,6 +40,7 @@ class Past:
         self._visits, self._references, self._show = visits, references, show
         self._labels = {one.name: one.label for one in explorations(engine.generator.layout)}
         self._labels |= {attribute.name: attribute.label for attribute in engine.config.attributes}
+        self._places = {name: place for place, name in enumerate(self._labels)}
         self._looks = looks_of(engine.config)
 
     @toasted
@@ -89,26 +90,28 @@ class Past:
             return "Edited" if after.sliders or after.takes else "As opened"
         names = sorted(before.sliders.keys() | after.sliders.keys(), key=self._place)
         moved = [name for name in names if before.sliders.get(name) != after.sliders.get(name)]
-        said = self._moves(moved, after)
+        said = self._moves(moved, before, after)
         if before.takes != after.takes:
             said.append("Taken from another face" if after.takes else "Nothing taken")
-        if len(moved) + (before.takes != after.takes) > 1 and not (after.sliders or after.takes):
+        if len(said) > 1 and not (after.sliders or after.takes):
             return "Reset"
-        was, now = messages.settings(before), messages.settings(after)
+        was, now = messages.request_dict(before), messages.request_dict(after)
         said += [text.format(_word(now[name])) for name, text in _SAID.items() if was[name] != now[name]]
         return ", ".join(said) or "Seen otherwise"
 
-    def _moves(self, moved: list[str], after: EditRequest) -> list[str]:
-        look = next((look for look in self._looks if _made_by(look, moved, after)), None)
-        if look is not None:
-            return [look.name]
+    def _moves(self, moved: list[str], before: EditRequest, after: EditRequest) -> list[str]:
+        for look in self._looks:
+            if _made_by(look, moved, after):
+                return [look.name]
+            if look.sliders.keys() == set(moved) and look.sliders.items() <= before.sliders.items():
+                return [f"{look.name}: off"]
         said = [f"{self._labels.get(name, name)} {_signed(after.sliders.get(name, 0.0))}" for name in moved]
         more = len(said) - NAMED
         return said if more < 2 else [*said[:NAMED], f"{more} more"]
 
     def _place(self, name: str) -> tuple[int, str]:
-        names = list(self._labels)
-        return (names.index(name) if name in self._labels else len(names), name)
+        """Where it comes on the page; what this model does not have comes last."""
+        return self._places.get(name, len(self._places)), name
 
 
 def _made_by(look: LookConfig, moved: list[str], after: EditRequest) -> bool:

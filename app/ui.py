@@ -106,9 +106,9 @@ def serve(
 
 
 LAUNCH: dict[str, Any] = {
-    # A portrait that improves holds a worker thread until it does no more, and so does each that is opened;
-    # Gradio's own number, 40, is for all that takes a moment.
-    "max_threads": 2 * MAX_VISITORS + 40,
+    # A portrait that improves holds a worker thread until it does no more, and so do each that is opened and
+    # each small picture that waits for a pause; Gradio's own number, 40, is for all that takes a moment.
+    "max_threads": 3 * MAX_VISITORS + 40,
     # As large as a project may be; what a picture may be, open_image says.
     "max_file_size": MAX_FILE_BYTES,
     "allowed_paths": [],

@@ -99,6 +99,11 @@ def test_a_look_is_one_entry_and_moves_its_own_sliders_alone(handlers: Handlers)
     assert message["history"] == {"length": 3, "cursor": 2}
     assert message["entries"][-1]["words"] == "Sunny"
     assert handlers.undo("me", request, False)[1] == current
+    message, _ = handlers.recall("me", current, {"moves": {"smile": 1.2, "male": -0.5}}, False)
+    off = {"moves": {"smile": 0, "male": 0}}
+    message, request = handlers.recall("me", handlers.visits.get("me").request, off, False)
+    assert message["entries"][-1]["words"] == "Sunny: off"
+    assert request.sliders == {"young": 1}
     message, request = handlers.recall("me", current, {"moves": {"young": 0}}, False)
     assert request == EditRequest(view=View(output="photo"))
 
