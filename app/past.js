@@ -30,7 +30,6 @@ function keepPicture({ number, history, entries, request }) {
   const middle = whole ? 0.5 : 0.45; // of the box, from below: hair is part of a face
   small.getContext("2d").drawImage(image, ((left + right) * width - side) / 2, (top * middle + bottom * (1 - middle)) * height - side / 2 - (whole ? 0 : 0.06 * side), side, side, 0, 0, PAST_PX, PAST_PX);
   pastPictures.set(entries[history.cursor].id, small.toDataURL("image/jpeg", 0.85));
-  showHistory();
 }
 
 // ---- painting -----------------------------------------------------------------------------------

@@ -162,8 +162,8 @@ function showFrame(message) {
   showLooks();
   if (!message.history) return;
   Object.assign(state, { history: message.history, entries: message.entries, width: message.width });
-  painted.then(() => keepPicture(message));
-  showHistory();
+  // An entry shows when its picture does.
+  painted.then(() => { keepPicture(message); showHistory(); });
   showLikeness(message.likeness);
   markSliders();
 }
