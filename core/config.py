@@ -147,9 +147,7 @@ class BundleConfig:
     gradient_basis: GradientBasisConfig | None = None  # directions that its steps take
     parser: bool = False  # whether a face parser comes with it (`core.models.face_parser`)
     lpips: tuple[int, ...] = ()  # channels of the trunk of its LPIPS (`core.models.lpips`); (): it has none
-    looks: tuple[
-        LookConfig, ...
-    ] = ()  # that come with it; `core.looks` says which it can show
+    looks: tuple[LookConfig, ...] = ()  # that come with it; `core.looks` says which it can show
 
     def __post_init__(self) -> None:
         codes, width = self.generator.num_codes, self.generator.w_dim
