@@ -102,6 +102,7 @@ watch("value", () => {
   sent = value;
   values = JSON.parse(value);
   for (const row of rows()) paint(row);
+  document.dispatchEvent(new CustomEvent("visagist:explored")); // the stage marks what holds an edit
 });
 
 // ---- names ------------------------------------------------------------------------------------

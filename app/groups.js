@@ -11,29 +11,47 @@ const chips = props.groups.map((title, number) => {
   chip.setAttribute("aria-controls", `group-${number}`);
   return chip;
 });
+// Before the model's own kinds, while there are any: app/favourites.js.
+const ours = document.createElement("button");
+Object.assign(ours, { type: "button", id: "show-favourites", textContent: "Favourites" });
+ours.setAttribute("role", "tab");
 list.append(...chips);
+const tabs = () => [...list.children];
 // A rule rather than a class on what is hidden, which is Gradio's and may mount after this, or again.
 const rule = document.head.appendChild(document.createElement("style"));
 
 function show(chosen) {
   find.value = found.textContent = "";
-  rule.textContent = `.v-group:not(#group-${chips.indexOf(chosen)}) { display: none !important; }`;
-  for (const chip of chips) {
+  if (chosen === ours) showOnly(starred());
+  else rule.textContent = `.v-group:not(#group-${chips.indexOf(chosen)}) { display: none !important; }`;
+  for (const chip of [ours, ...chips]) {
     chip.setAttribute("aria-selected", String(chip === chosen));
     chip.tabIndex = chip === chosen ? 0 : -1;
   }
 }
 
+function showOnly(names) {
+  const shown = names.map((name) => `#slider-${name}`).join(", ") || "#none";
+  rule.textContent = `.v-group .v-slider:not(${shown}) { display: none !important; }
+    .v-group:not(:has(${shown})) { display: none !important; }`;
+}
+
+document.addEventListener("visagist:favourites", () => {
+  const selected = ours.getAttribute("aria-selected") === "true";
+  const any = starred().length > 0;
+  if (!any) ours.remove();
+  else if (!ours.isConnected) list.prepend(ours);
+  if (selected) show(any ? ours : chips[0]);
+});
+
 // A slider is found by the beginnings of its words, of those at its ends, and of its kind's.
 function search() {
   const asked = find.value.trim().toLowerCase();
-  if (!asked) return show(chips.find((chip) => chip.tabIndex === 0));
+  if (!asked) return show(tabs().find((chip) => chip.tabIndex === 0) ?? chips[0]);
   const matching = props.sliders.filter((slider) => ` ${slider.words}`.includes(` ${asked}`));
   found.textContent = matching.length ? "" : "No slider is called that.";
-  const shown = matching.map((slider) => `#slider-${slider.name}`).join(", ") || "#none";
-  rule.textContent = `.v-group .v-slider:not(${shown}) { display: none !important; }
-    .v-group:not(:has(${shown})) { display: none !important; }`;
-  for (const chip of chips) chip.setAttribute("aria-selected", "false");
+  showOnly(matching.map(({ name }) => name));
+  for (const chip of tabs()) chip.setAttribute("aria-selected", "false");
 }
 
 find.addEventListener("input", search);
@@ -43,17 +61,17 @@ find.addEventListener("keydown", (event) => {
   find.value = "";
   search();
 });
-for (const chip of chips) chip.addEventListener("click", () => show(chip));
+for (const chip of [ours, ...chips]) chip.addEventListener("click", () => show(chip));
 element.addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  const at = chips.indexOf(event.target);
+  const all = tabs(), at = all.indexOf(event.target);
   if (!step || at < 0) return;
-  const next = chips[(at + step + chips.length) % chips.length];
+  const next = all[(at + step + all.length) % all.length];
   show(next);
   next.focus();
 });
 
-show(chips[0]);
+show(starred().length ? ours : chips[0]);
 requestAnimationFrame(() => {
   for (const [number, chip] of chips.entries()) {
     const group = document.getElementById(`group-${number}`);

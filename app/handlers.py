@@ -15,17 +15,19 @@ from typing import Any, TypeVar
 from app import messages
 from app.downloads import Downloads
 from app.improving import Improvement, Improver, previewed
-from app.likeness import likeness
+from app.likeness import told_of
 from app.live import Hands, LatestWins, told, with_steps
+from app.looks import Glimpses
 from app.messages import Message
 from app.openings import Opening, Openings, let_go
+from app.past import Past
 from app.references import References
 from app.refining import Run, Runs, as_set
 from app.starts import Start, photo_of, seed_of, stem_of
 from app.toasts import notify, tell, toast, toasted, toasted_stream
-from app.visits import Visit, parse_request
+from app.visits import Visit, chosen, parse_request
 from core.engine import Engine
-from core.errors import BadRequest, SessionExpired, VisagistError
+from core.errors import SessionExpired, VisagistError
 from core.images import Photo, open_photo
 from core.pictures.limits import LIMITS, Limits
 from core.projects.project import Project, is_project, open_project
@@ -66,6 +68,9 @@ class Handlers:
         self._writing = threading.Lock()  # a visit is changed by one event at a time
         self.references = References(engine, store, self._update, limits)
         self.export = Downloads(engine, store, self.references).export
+        self.glimpses = Glimpses(engine, store)
+        self._past = Past(engine, store, self.references, self._show)
+        self.recall = self._past.recall
 
     def request(
         self,
@@ -100,14 +105,14 @@ class Handlers:
     @failing
     def open_example(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:
         """Open one of the example faces, a photo or one that the model makes up."""
-        start = self.examples[_index(index, len(self.examples))]
+        start = self.examples[chosen(index, len(self.examples))]
         yield from self._open(token, asked, photo_of(start), stem_of(start), seed=seed_of(start))
 
     @failing
     def choose_face(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:
         """Go on with another face of the open photo."""
         visit = self.visits.get(token)
-        face = _index(index, len(visit.portrait.faces))
+        face = chosen(index, len(visit.portrait.faces))
         yield from self._open(token, asked, Photo(visit.portrait.photo, visit.original), visit.stem, face)
 
     def _open(
@@ -163,7 +168,6 @@ class Handlers:
             self.visits.put(token, visit if before is None else visit.after(before))
         if before is not None:
             let_go(self.engine, self.visits, token, before.portrait)
-        kept = likeness(self.engine, visit.portrait, visit.request, picture)
         opened = messages.message(
             "opened",
             frame=messages.frame(picture, visit.request, live=False),
@@ -171,10 +175,11 @@ class Handlers:
             faces=known["faces"],
             face=known["face"],
             token=token,
+            known_as=messages.known_as(visit.portrait),
             own=messages.own_format(visit.original),
             improves=self.engine.improves and may_gain,
-            likeness=kept,
-            **messages.state(visit, visit.request),
+            likeness=told_of(self.engine, visit.portrait, visit.request, picture),
+            **self._past.state(visit, visit.request),
         )
         return opened, visit.request
 
@@ -218,7 +223,7 @@ class Handlers:
     @toasted
     def jump(self, token: str, current: EditRequest, index: object) -> Answer:
         """Go to an entry of the history; the view (face or whole photo) stays as it is."""
-        entry = _index(index, len(self.visits.get(token).history))
+        entry = chosen(index, len(self.visits.get(token).history))
         self._runs.drop(token)
         return self._go(token, lambda visit: visit.at(entry), current)
 
@@ -373,7 +378,8 @@ class Handlers:
             # Only now: an edit that fails must leave the history as it was.
             visit = self._update(token, change)
         shown = messages.frame(picture, request, live=False)
-        more = {"likeness": likeness(self.engine, *seen, picture), **messages.state(visit, request), **more}
+        kept = told_of(self.engine, *seen, picture)
+        more = {"likeness": kept, **self._past.state(visit, request), **more}
         return messages.message("frame", number, frame=shown, **more)
 
     def forget(self, token: str) -> None:
@@ -391,9 +397,3 @@ class Handlers:
 def _told(opening: Generator[str, None, T], known: Message) -> Generator[Answer, None, T]:
     """The steps of opening as messages; returns what was opened."""
     return told(opening, lambda step: (messages.opening(known, step), None))
-
-
-def _index(value: object, length: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < length:
-        raise BadRequest("That choice is no longer there; pick another one.")
-    return value

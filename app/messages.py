@@ -71,6 +71,11 @@ def opening(known: Message, step: str) -> Message:
     return message("opening", **known, step=step)
 
 
+def known_as(portrait: Portrait) -> str:
+    """By which a browser knows this face of this photo again."""
+    return f"{portrait.key.photo[:16]}-{portrait.face}"
+
+
 def state(visit: Visit, request: EditRequest) -> Message:
     """What the stage shows beside the picture of this request, and returns with an export."""
     history = {"length": len(visit.history), "cursor": visit.cursor}
@@ -129,9 +134,9 @@ def face_dict(reference: Reference, origin: str) -> dict[str, str]:
     return {"key": reference.key, "picture": thumbnail(reference.picture), "origin": origin}
 
 
-def thumbnail(image: np.ndarray) -> str:
-    """A small inline JPEG."""
-    return data_url(shrink(image, THUMBNAIL_SIDE), 85)
+def thumbnail(image: np.ndarray, side: int = THUMBNAIL_SIDE) -> str:
+    """A small inline JPEG, its longest side at most so many px."""
+    return data_url(shrink(image, side), 85)
 
 
 def _around(photo: np.ndarray, face: Face) -> np.ndarray:

@@ -7,12 +7,12 @@ import gradio as gr
 
 from app.markup import PLAIN, part, script
 from app.wiring import Widgets
-from core.config import AttributeConfig, BundleConfig
+from core.config import SLIDER_RANGE, AttributeConfig, BundleConfig
 from core.editing.explore import explorations
 from core.engine import Engine
 from core.generators.family import CodeLayout
 from core.references import AMOUNT_RANGE, MIXES
-from core.session import SLIDER_RANGE, STRENGTH_RANGE
+from core.session import STRENGTH_RANGE
 
 ORDERS = [("First order", "first"), ("Second order", "second"), ("Linear", "linear")]
 STARTS = [("Inversion", "inversion"), ("Photo", "photo")]
@@ -41,12 +41,14 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
     refine, strength = _refinement(engine)
     gr.HTML(
         "", html_template=part("tabs.html"), js_on_load=script("tabs.js"), elem_id="tabs",
-        apply_default_css=False, tabs=["attributes", *["reference"] * takeable, "explore"],
-        first="attributes" if engine.config.attributes else "explore",
+        apply_default_css=False, first="attributes" if engine.config.attributes else "explore",
+        tabs=["attributes", "looks", *["reference"] * takeable, "explore", "history"],
     )  # fmt: skip
     with gr.Column(elem_id="tab-attributes"):
         sliders = _sliders(engine)
         gr.HTML("", html_template=part("kept.html"), elem_id="kept", **PLAIN)
+    with gr.Column(elem_id="tab-looks"):
+        gr.HTML("", html_template=part("looks.html"), elem_id="looks", **PLAIN)
     with gr.Column(elem_id="tab-reference", visible=takeable):
         gallery = gr.HTML(
             html_template=part("faces.html"), js_on_load=script("faces.js"), elem_id="faces",
@@ -62,6 +64,8 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
             apply_default_css=False, range=SLIDER_RANGE, named=bool(engine.config.attributes),
             model=generator_key(engine.config), groups=explore_groups(engine.generator.layout),
         )  # fmt: skip
+    with gr.Column(elem_id="tab-history"):
+        gr.HTML("", html_template=part("past.html"), elem_id="past", **PLAIN)
     order = _segments("order", "Directions", ORDERS, visible=bool(engine.orders))
     # Whoever opens a photo wants it back, with the edit in it; a face that the model made up is its own.
     photos = engine.opens_photos
@@ -118,7 +122,8 @@ def _sliders(engine: Engine) -> list[gr.Slider]:
     if len(groups) < 2:
         return [_slider(attribute) for attribute in engine.config.attributes]
     gr.HTML(
-        "", html_template=part("groups.html"), js_on_load=script("groups.js"), elem_id="groups",
+        "", html_template=part("groups.html"), elem_id="groups",
+        js_on_load="".join(script(name) for name in ("kept.js", "favourites.js", "groups.js")),
         apply_default_css=False, groups=[group or "Other" for group in groups],
         sliders=[{"name": a.name, "words": _words(a)} for a in engine.config.attributes],
     )  # fmt: skip

@@ -40,8 +40,8 @@
     if (event.altKey || typing(event.target)) return;
     if (key === "b" && !event.repeat) app.hold(true);
     if (key === "r") app.run("reset");
-    const tab = { 1: "show-attributes", 2: "show-reference", 3: "show-explore" }[key];
-    if (tab) document.getElementById(tab)?.click();
+    const tab = { 1: "attributes", 2: "reference", 3: "explore", l: "looks", h: "history" }[key];
+    if (tab) document.getElementById(`show-${tab}`)?.click();
   });
   document.addEventListener("keyup", (event) => {
     if (event.key.toLowerCase() === "b") window.visagist?.hold(false);

@@ -1,8 +1,7 @@
 // The stage: paints what app/messages.py sends, and turns gestures on the picture into events.
 // Runs once inside gr.HTML (js_on_load): element, trigger, props, server and watch are Gradio's.
 // Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'improve', 'cancel'.
-// Its other parts are app/camera.js, app/closer.js, app/exporting.js, app/notices.js, app/opening.js,
-// app/sliders.js and app/zoom.js.
+// Its other parts, which run before it, are named in app/ui.py.
 
 const SETTLE_MS = 350; // a pause this long after the last slider event is one entry in the history
 
@@ -21,6 +20,7 @@ const state = {
   shown: 0, // number of the newest picture on the stage
   painted: 0, // pictures painted so far, for those who wait for one
   history: { length: 1, cursor: 0 },
+  entries: [], // of the history: an id and what changed
   comparing: false, holding: false, dragging: false,
   settleTimer: 0, settling: false, // a pause is being waited for; it was told, and not answered yet
   previous: null, // while something opens: what to go back to when it fails
@@ -40,6 +40,7 @@ function setPhase(phase) {
   showLasting();
   refreshTools();
   showLevel();
+  showLooks();
 }
 
 // Sliders without a portrait, or without a server, would be levers without a machine.
@@ -114,35 +115,6 @@ function showRefining(message) {
   find(".v-refining-track b").style.width = `${share}%`;
 }
 
-function showHistory() {
-  const row = find(".v-history"), { length, cursor } = state.history;
-  const focused = row.contains(document.activeElement);
-  const first = Math.max(0, Math.min(cursor - 4, length - 8)), last = Math.min(length, first + 8);
-  row.replaceChildren();
-  for (let index = first; length > 1 && index < last; index += 1) {
-    const dot = document.createElement("button");
-    dot.type = "button";
-    dot.textContent = index;
-    dot.title = index === 0 ? "As opened" : `Edit ${index}`;
-    dot.setAttribute("aria-label", dot.title);
-    if (index === cursor) dot.setAttribute("aria-current", "step");
-    dot.addEventListener("click", () => trigger("jump", { index }));
-    row.append(dot);
-  }
-  if (focused) row.querySelector("[aria-current]")?.focus();
-}
-
-function showLikeness(value) {
-  const meter = find(".v-meter");
-  meter.hidden = value === undefined;
-  if (value === undefined) return;
-  find(".v-meter-track b").style.width = `${Math.round(value * 100)}%`;
-  find(".v-meter-value").textContent = value.toFixed(2);
-  // dlib takes two pictures nearer than 0.6 (likeness above 0.4) for one person.
-  find(".v-meter-word").textContent = value >= 0.6 ? "clearly the same person" : value >= 0.4 ? "the same person" : "somebody else";
-  meter.dataset.level = value >= 0.4 ? "kept" : "lost";
-}
-
 function showFaces() {
   const place = shelf();
   if (!place) return;
@@ -186,11 +158,13 @@ function showBoxes(faces, chosen) {
 function showFrame(message) {
   if (message.request.output !== state.request.output) fit(); // another picture
   state.request = message.request;
-  paint(message.frame, message.number);
+  const painted = paint(message.frame, message.number);
   showBefore();
+  showLooks();
   if (!message.history) return;
-  Object.assign(state, { history: message.history, width: message.width });
-  showHistory();
+  Object.assign(state, { history: message.history, entries: message.entries, width: message.width });
+  // An entry shows when its picture does.
+  painted.then(() => { keepPicture(message); showHistory(); });
   showLikeness(message.likeness);
   markSliders();
 }
@@ -207,12 +181,15 @@ const onMessage = {
   async opened(message) {
     Object.assign(state, {
       token: message.token, request: message.request, history: message.history, width: message.width,
-      faces: message.faces, face: message.face, befores: message.before, previous: null,
+      entries: message.entries, faces: message.faces, face: message.face, befores: message.before, previous: null,
     });
     exportAs(message.own);
+    forgetPictures(message.known_as);
     await paint(message.frame, message.number);
+    keepPicture(message);
     setPhase("editing");
     showBefore(); showHistory(); showLikeness(message.likeness); showFaces(); markSliders(); applyCompare();
+    glimpseLooks(); glimpsePast();
     element.classList.remove("v-fade");
     void element.offsetWidth; // restart the one animation there is: the inversion fading in
     element.classList.add("v-fade");
@@ -267,7 +244,13 @@ function markSliders() {
   for (const group of document.querySelectorAll("#panel .v-group")) {
     document.getElementById(`show-${group.id}`)?.classList.toggle("v-moved", group.querySelector(".v-moved") !== null);
   }
+  for (const [tab, holds] of [["attributes", ".v-moved"], ["explore", ".v-moved"], ["reference", ".v-take:not(.v-off)"]]) {
+    document.getElementById(`show-${tab}`)?.classList.toggle("v-edited", document.querySelector(`#tab-${tab} ${holds}`) !== null);
+  }
 }
+
+// What is not Gradio's own may follow the picture later.
+for (const moved of ["visagist:explored", "visagist:taking"]) document.addEventListener(moved, markSliders);
 
 function settle() {
   // A drag is one edit, however long the hand hesitates in it.
@@ -336,11 +319,16 @@ const actions = {
   "export-copy": copyPicture,
   "export-project": saveProject,
   "export-close": () => exportDialog.close(),
+  "look-save": saveLook,
+  "look-import": () => looksPart(".v-look-file").click(),
+  "settings-copy": copySettings,
+  "settings-paste": pasteSettings,
+  snapshot: takeSnapshot,
 };
 
 document.addEventListener("click", (event) => {
-  const name = event.target.closest("[data-action]")?.dataset.action;
-  if (actions[name]) actions[name]();
+  const button = event.target.closest("[data-action]"), name = button?.dataset.action;
+  if (actions[name]) actions[name](button);
 });
 const holder = find("[data-action=hold]"), holds = ({ key }) => key === " " || key === "Enter";
 holder.addEventListener("pointerdown", () => hold(true));

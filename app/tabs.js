@@ -1,4 +1,5 @@
-// The panel's tabs, by click, by arrow keys, and by 1, 2 and 3 (app/script.js). Runs once inside gr.HTML.
+// The panel's tabs, by click, by arrow keys, and by keys of their own (app/script.js). Runs once inside gr.HTML. Who
+// shows what costs work hears 'visagist:tab'.
 
 for (const tab of element.querySelectorAll("[role=tab]")) {
   if (!props.tabs.includes(tab.id.slice("show-".length))) tab.remove(); // what the model cannot do
@@ -11,6 +12,7 @@ function show(chosen) {
     tab.setAttribute("aria-selected", String(tab === chosen));
     tab.tabIndex = tab === chosen ? 0 : -1;
   }
+  document.dispatchEvent(new CustomEvent("visagist:tab"));
 }
 
 for (const tab of tabs) tab.addEventListener("click", () => show(tab));

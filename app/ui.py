@@ -3,6 +3,7 @@
 Controls: app/panel.py; gestures: app/wiring.py; what they do: app/handlers.py.
 """
 
+import dataclasses
 import os
 import tempfile
 import weakref
@@ -19,6 +20,7 @@ from app.panel import best_takes, controls
 from app.starts import find_starts, picture
 from app.wiring import Page, Wiring
 from core.engine import Engine
+from core.looks import looks_of
 from core.pictures.limits import LIMITS, Limits
 from core.projects.archive import MAX_FILE_BYTES
 
@@ -26,7 +28,11 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "assets" / "examples"
 # Not every system knows that the last are pictures.
 PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
-STAGE_PARTS = ("camera", "exporting", "notices", "opening", "sliders", "zoom", "closer", "stage")
+STAGE_PARTS = (
+    "kept", "rows", "looks", "past", "meter", "camera", "exporting", "notices", "opening", "sliders", "zoom",
+    "closer", "stage",
+)  # fmt: skip
+STYLES = ("style.css", "reference.css", "explore.css", "looks.css")
 
 
 def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
@@ -48,9 +54,10 @@ def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
             stage = gr.HTML(
                 html_template=part("stage.html") + part("export.html"),
                 js_on_load="".join(script(f"{name}.js") for name in STAGE_PARTS),
-                server_functions=[_export(handlers)],
+                server_functions=[_export(handlers), *_looks(handlers)],
                 examples=[messages.thumbnail(picture(start)) for start in handlers.examples],
                 photos=engine.opens_photos,
+                looks=[dataclasses.asdict(look) for look in looks_of(engine.config)],
                 lacks=_lacks(engine),
                 elem_id="stage",
                 apply_default_css=False,
@@ -92,16 +99,16 @@ def serve(
         prevent_thread_lock=not block,
         **LAUNCH,
         theme=_theme(),
-        css_paths=[HERE / name for name in ("style.css", "reference.css", "explore.css")],
+        css_paths=[HERE / name for name in STYLES],
         head=_head(),
     )
     return page
 
 
 LAUNCH: dict[str, Any] = {
-    # A portrait that improves holds a worker thread until it does no more, and so does each that is opened;
-    # Gradio's own number, 40, is for all that takes a moment.
-    "max_threads": 2 * MAX_VISITORS + 40,
+    # A portrait that improves holds a worker thread until it does no more, and so do each that is opened and
+    # each small picture that waits for a pause; Gradio's own number, 40, is for all that takes a moment.
+    "max_threads": 3 * MAX_VISITORS + 40,
     # As large as a project may be; what a picture may be, open_image says.
     "max_file_size": MAX_FILE_BYTES,
     "allowed_paths": [],
@@ -133,6 +140,16 @@ def _export(handlers: Handlers) -> Callable[[object], messages.Message]:
         return handlers.export(payload)
 
     return export
+
+
+def _looks(handlers: Handlers) -> list[Callable[[object], messages.Message]]:
+    def glimpse(payload: object) -> messages.Message:
+        return handlers.glimpses.glimpse(payload)
+
+    def read_look(payload: object) -> messages.Message:
+        return handlers.glimpses.read_look(payload)
+
+    return [glimpse, read_look]
 
 
 def _lacks(engine: Engine) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
+from core.errors import BadRequest
 from core.images import Original
 from core.names import NAMELESS, safe_stem
 from core.placing import placed
@@ -183,3 +184,10 @@ def parse_request(sliders: Mapping[str, float | None], **settings: Any) -> EditR
     given = {name: value for name, value in settings.items() if value is not None}
     view = View(**{name: given.pop(name) for name in _VIEW if name in given})
     return EditRequest(moved, view=view, **given)
+
+
+def chosen(value: object, length: int) -> int:
+    """The place, from 0, of one of so many that the page offers. Raises: BadRequest."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < length:
+        raise BadRequest("That choice is no longer there; pick another one.")
+    return value

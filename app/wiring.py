@@ -98,7 +98,8 @@ class Wiring:
         # A stream of its own, so that opening something else need not wait for its end.
         stage.improve(self._improve, outputs=stage, trigger_mode="multiple", concurrency_limit=None, **QUIET)
         stage.cancel(self._cancel, queue=False, trigger_mode="multiple", **QUIET)
-        stage.jump(self._jump, values, everything, queue=False, trigger_mode="multiple", **QUIET)
+        for event, step in ((stage.jump, self._jump), (stage.recall, self._recall)):
+            event(step, values, everything, queue=False, trigger_mode="multiple", **QUIET)
         self._connect_opening(page, values)
         blocks.unload(self._leave)
 
@@ -192,6 +193,11 @@ class Wiring:
     def _jump(self, request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
         token = self._here(request)
         return self._shown(self._handlers.jump(token, self._asked(token, values), _detail(event, "index")))
+
+    def _recall(self, request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
+        token, unsettled = self._here(request), _detail(event, "unsettled") is not False
+        asked = self._asked(token, values)
+        return self._shown(self._handlers.recall(token, asked, _detail(event, "edit"), unsettled))
 
     def _open_file(self, request: gr.Request, path: str | None, *values: Any) -> Iterator[list[Any]]:
         if path is None:

@@ -37,6 +37,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="move a slider, for example smile=1.5 (-3 to 3); may be given several times",
     )  # fmt: skip
     parser.add_argument(
+        "--look", action="append", default=[], metavar="NAME|FILE", dest="looks",
+        help="a look of the model (`models show` lists them), or one that was exported; may be given several "
+        "times, and --set goes on from it",
+    )  # fmt: skip
+    parser.add_argument(
         "--face", type=options.face, default=None, metavar="N",
         help="edit the face with this number alone: 1 is the largest, those of about one size are counted "
         "as one reads; without it every face is edited or, with --face-only or --save-project, the first",
@@ -96,7 +101,7 @@ def run(args: argparse.Namespace, stdout: TextIO) -> Result | None:
         result = _several(engine, planned, asked, names, args.json, stdout)
     else:
         result = _one(engine, planned.jobs[0], given, asked, names, args.save_project, stdout)
-    if not (args.sliders or references or args.refine or args.start == "inversion"):
+    if not (asked.sliders or references or args.refine or args.start == "inversion"):
         say("No slider was set and nothing taken, so nothing was changed.")
     return result
 
@@ -121,9 +126,11 @@ def _planned(args: argparse.Namespace, stdout: TextIO) -> Plan:
 
 def _asked(args: argparse.Namespace) -> "Asked":
     from cli.editing import Asked
+    from cli.looks import moved_by
 
+    moved = moved_by(args.looks, args.model) if args.looks else {}
     return Asked(
-        sliders=dict(args.sliders),
+        sliders=moved | dict(args.sliders),
         order=args.order,
         refine=args.refine,
         strength=args.strength,

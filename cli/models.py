@@ -96,6 +96,7 @@ def _show(args: argparse.Namespace) -> Result:
     from cli.bench import editor_costs, network_costs, parser_costs, pass_costs, refiner_costs
     from core.checkpoints import find_bundle, read_config
     from core.importing.install.installing import abilities
+    from core.looks import looks_of
     from core.network_config import InverterConfig
 
     folder = find_bundle(args.name)
@@ -121,6 +122,7 @@ def _show(args: argparse.Namespace) -> Result:
         "licence": config.licence,
         "sources": [dataclasses.asdict(source) for source in config.sources],
         "sliders": [dataclasses.asdict(attribute) for attribute in config.attributes],
+        "looks": [dataclasses.asdict(look) for look in looks_of(config)],
         "can": list(abilities(config)),
         "lacks": list(config.lacks),
     }
@@ -148,6 +150,11 @@ def _describe_show(result: Result) -> str:
     for slider in result["sliders"]:
         ends = f"  ({slider['low']} to {slider['high']})" if slider["low"] and slider["high"] else ""
         lines.append(f"    {slider['name']:24}{slider['label']}{ends}")
+    if result["looks"]:
+        lines.append("Looks:")
+    for look in result["looks"]:
+        moves = ", ".join(f"{name}={value:g}" for name, value in look["sliders"].items())
+        lines.append(f"    {look['name']:24}{moves}")
     return "\n".join(lines)
 
 

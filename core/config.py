@@ -24,6 +24,8 @@ from core.references import MIXES
 
 FORMAT_VERSION = 1
 MAX_GALLERY = 256
+SLIDER_RANGE = (-3.0, 3.0)
+MAX_LOOK_NAME = 40
 
 # By their entry `family`; in descriptions from before there were two it is missing, and means the first.
 FamilyConfig = GeneratorConfig | MobileConfig
@@ -57,6 +59,33 @@ class AttributeConfig:
     low: str = ""
     high: str = ""
     group: str = ""
+
+
+@dataclass(frozen=True)
+class LookConfig:
+    """A stack of slider moves under a name.
+
+    sliders: numbers in SLIDER_RANGE by slider; one at zero is the same as none, but one at least moves.
+    group: of looks that take each other's place, as two hair colours do.
+    """
+
+    name: str
+    sliders: Mapping[str, float]
+    group: str = ""
+
+    def __post_init__(self) -> None:
+        for what, text in (("name", self.name), ("group", self.group)):
+            if not (isinstance(text, str) and text == text.strip() and len(text) <= MAX_LOOK_NAME):
+                raise ValueError(f"A look's {what} is up to {MAX_LOOK_NAME} letters, not {text!r:.80}")
+        if not (self.name and isinstance(self.sliders, Mapping)):
+            raise ValueError("A look has a name, and sliders")
+        low, high = SLIDER_RANGE
+        for name, value in self.sliders.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise ValueError(f"Slider {name!r:.80} goes from {low:g} to {high:g}, not to {value!r:.80}")
+        object.__setattr__(self, "sliders", {name: float(v) for name, v in self.sliders.items() if v})
+        if not self.sliders:
+            raise ValueError(f"The look {self.name!r} moves no slider")
 
 
 @dataclass(frozen=True)
@@ -118,6 +147,7 @@ class BundleConfig:
     gradient_basis: GradientBasisConfig | None = None  # directions that its steps take
     parser: bool = False  # whether a face parser comes with it (`core.models.face_parser`)
     lpips: tuple[int, ...] = ()  # channels of the trunk of its LPIPS (`core.models.lpips`); (): it has none
+    looks: tuple[LookConfig, ...] = ()  # that come with it; `core.looks` says which it can show
 
     def __post_init__(self) -> None:
         codes, width = self.generator.num_codes, self.generator.w_dim
@@ -247,6 +277,7 @@ class BundleConfig:
             if not (key in ("inverter", "classifier") and key in parts and parts[key] is None):
                 parts[key] = _build(kind, parts.get(key))
         parts["attributes"] = tuple(_build(AttributeConfig, a) for a in parts.get("attributes", ()))
+        parts["looks"] = tuple(_build(LookConfig, look) for look in parts.get("looks", ()))
         parts["refiners"] = tuple(_build(RefinerConfig, r) for r in parts.get("refiners", ()))
         parts["sources"] = tuple(_build(SourceConfig, source) for source in parts.get("sources", ()))
         if parts.get("reference_editor") is not None:

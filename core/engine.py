@@ -24,7 +24,6 @@ from core.inversion.seeker import FIRST_STEPS, Seeker
 from core.keys import PortraitKey, content_hash
 from core.memory import PortraitMemory
 from core.opening import OPENING_SECONDS, Opener, Wishes
-from core.paste import compositing
 from core.paste.colourless import colourless
 from core.paste.letting_go import Seen
 from core.precision import device_of, gradient_dtype
@@ -39,6 +38,7 @@ from core.rendering.rendered import Rendered
 from core.rendering.renderer import Renderer
 from core.sampling import Sampler
 from core.session import EditRequest, Order, Portrait
+from core.showing import shown
 
 GENERATED_PSI = 0.7
 # How long a portrait goes on improving once it is open.
@@ -301,22 +301,17 @@ class Engine:
         Raises: BadRequest if the model has no such slider, cannot take that from a reference, the reference
         is another model's, or the refinement was not computed.
         """
-        view = request.view
-        whole = view.output == "photo"
         with self._precedence.first():
             pictures, seen = self._thread.run(lambda: self._pictures(portrait, request))
-        if not pictures:
-            return (portrait.photo if whole else portrait.crop).copy()
-        if len(pictures) == 1:
-            return pictures[0]
-        base, edited = pictures
-        if not whole:
-            return compositing.change_face(
-                portrait.crop, base, edited, portrait.mask, view.keep_detail, seen
-            )
-        paste = compositing.paste_change if view.start == "photo" else compositing.paste_rendering
-        photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
-        return paste(photo, transform, crop, base, edited, mask, view.keep_detail, seen)
+        return shown(portrait, request.view, pictures, seen)
+
+    def glimpse(
+        self, portrait: Portrait, request: EditRequest, cancelled: Callable[[], bool]
+    ) -> np.ndarray | None:
+        """`edit` for whom nobody waits: begins when nobody else has waited for a moment; None: cancelled."""
+        if not self._precedence.wait(cancelled):
+            return None
+        return shown(portrait, request.view, *self._thread.run(lambda: self._pictures(portrait, request)))
 
     def rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
         """What every view of this edit is made of, on the device; how it is shown does not matter here.

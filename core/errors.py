@@ -29,6 +29,10 @@ class BadProject(VisagistError):
     """The file is no project we can or dare open, or there is more than one can hold."""
 
 
+class BadLook(VisagistError):
+    """The text is no look that we can or dare read."""
+
+
 class OutOfMemory(VisagistError):
     """The device has no room for a refinement; everything is as it was."""
 

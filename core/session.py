@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 import numpy as np
 from torch import Tensor
 
+from core.config import SLIDER_RANGE
 from core.errors import BadRequest, SessionExpired
 from core.faces.alignment import CropTransform, Face, to_crop
 from core.faces.identity import Identity
@@ -21,7 +22,6 @@ from core.keys import PortraitKey
 from core.paste.scene import Scene
 from core.references import Reference, Take, effective, number
 
-SLIDER_RANGE = (-3.0, 3.0)
 STRENGTH_RANGE = (0.0, 1.0)
 Order = Literal["first", "second", "linear"]
 Start = Literal["photo", "inversion"]

@@ -21,6 +21,7 @@ FLOORS = (
         "core.generators.mobile.config",
         "core.generators.stylegan2.config",
         "core.keys",
+        "core.looks",
         "core.names",
         "core.network_config",
         "core.pictures.limits",
@@ -43,6 +44,7 @@ FLOORS = (
     ),
     (
         "core.session",
+        "core.showing",
         "core.memory",
         "core.placing",
         "core.detections",

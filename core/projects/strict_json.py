@@ -1,4 +1,4 @@
-"""JSON from a stranger's project file: every reader raises BadProject, with one sentence, on anything else
+"""JSON from a stranger's file: every reader raises Refused, a BadProject with one sentence, on anything else
 than what it asks for."""
 
 import json
@@ -10,14 +10,22 @@ from core.errors import BadProject
 MAX_TEXT = 80
 
 
-def parse(data: bytes) -> dict[str, Any]:
+class Refused(BadProject):
+    """What was asked for is not there; reason: continues a sentence, of whatever file it is."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This project file is damaged or was not made by Visagist: {reason}.")
+        self.reason = reason
+
+
+def parse(data: bytes, what: str = "project.json") -> dict[str, Any]:
     """The JSON object in a file: UTF-8, finite numbers only, nested no deeper than Python's own stack."""
     try:
         parsed = json.loads(data.decode(), parse_constant=_no_number)
     # RecursionError: nested a million deep. ValueError: no JSON, no UTF-8, an integer of a million digits.
     except (ValueError, RecursionError):
-        refuse("its project.json cannot be read")
-    return mapping(parsed, "project.json")
+        refuse(f"its {what} cannot be read")
+    return mapping(parsed, what)
 
 
 def _no_number(name: str) -> NoReturn:
@@ -25,8 +33,8 @@ def _no_number(name: str) -> NoReturn:
 
 
 def refuse(reason: str) -> NoReturn:
-    """Raises: BadProject, always; the reason continues a sentence."""
-    raise BadProject(f"This project file is damaged or was not made by Visagist: {reason}.")
+    """Raises: Refused, always; the reason continues a sentence."""
+    raise Refused(reason)
 
 
 def fields(data: object, what: str, names: tuple[str, ...]) -> dict[str, Any]:

@@ -284,6 +284,7 @@ def test_on_a_phone_the_meter_gives_way_while_a_face_gets_closer(
     browser: webdriver.Chrome, address: str, portrait: Path, other: str, width: int, kept: bool
 ) -> None:
     page = Page(browser, address, width, 844).open(portrait)
+    page.js("document.querySelector('.v-meter').hidden = false")  # as after an edit
     assert page.js(METER) == "flex"
     show = "document.querySelector(arguments[0]).hidden = arguments[1]"
     page.js(show, other, False)

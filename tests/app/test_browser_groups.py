@@ -107,3 +107,30 @@ def test_a_slider_is_found_by_a_word_whatever_its_group(page: Page) -> None:
     page.find("#show-group-1").click()
     assert page.js(SHOWN) == ["slider-young"]
     assert field.get_attribute("value") == ""
+
+
+STARRED = "return [...document.querySelectorAll('.v-star[aria-pressed=true]')].map((e) => e.ariaLabel)"
+
+
+def test_favourites_are_a_group_of_their_own_and_stay_in_the_browser(page: Page, portrait: Path) -> None:
+    page.find("#show-group-1").click()
+    page.js("document.querySelector('#slider-young .v-star').click()")
+    assert page.js(CHIPS) == ["Favourites", "Face", "Other"]
+    page.find("#show-group-0").click()
+    page.find("#slider-male input[type=range]").send_keys("f")
+    assert page.js(STARRED) == ["Favourite: Gender", "Favourite: Youth"]
+    page.find("#show-favourites").click()
+    assert page.js(SHOWN) == ["slider-male", "slider-young"]
+    page.find("#show-favourites").send_keys(Keys.ARROW_RIGHT)
+    assert page.js("return document.activeElement.id") == "show-group-0"
+
+    page = Page(page.driver, page.driver.current_url).open(portrait)
+    assert page.js(CHIPS)[0] == "Favourites"
+    assert page.js(SHOWN) == ["slider-male", "slider-young"]  # what a visitor uses most comes first
+    page.js("document.querySelector('#slider-young .v-star').click()")
+    assert page.js(SHOWN) == ["slider-male"]
+    page.find("#slider-male input[type=range]").send_keys("f")
+    assert page.js(CHIPS) == ["Face", "Other"]
+    assert page.js(SHOWN) == ["slider-smile", "slider-male"]
+    assert page.entries == []
+    page.js("localStorage.clear()")

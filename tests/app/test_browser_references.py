@@ -205,10 +205,12 @@ def test_the_webcam_adds_a_face_too(page: Page, another: Path) -> None:
 def test_tabs_and_lists_by_keyboard(page: Page) -> None:
     focus = "return document.activeElement.id || document.activeElement.dataset.key"
     chosen = "return [...document.querySelectorAll('[role=tab]')].map((e) => e.getAttribute('aria-selected'))"
-    assert page.js(chosen) == ["false", "true", "false"]
+    assert page.js(chosen) == ["false", "false", "true", "false", "false"]
     page.find("#show-reference").send_keys(Keys.ARROW_LEFT)
+    assert page.js(focus) == "show-looks"
+    page.find("#show-looks").send_keys(Keys.ARROW_LEFT)
     assert page.js(focus) == "show-attributes"
-    assert page.js(chosen) == ["true", "false", "false"]
+    assert page.js(chosen) == ["true", "false", "false", "false", "false"]
     assert page.find("#slider-smile").is_displayed()
     panel = page.find("#tab-reference")
     assert panel.get_attribute("role") == "tabpanel"

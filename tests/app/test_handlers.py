@@ -129,7 +129,7 @@ def test_one_history_entry_for_a_pause(handlers: Handlers, upload: Path) -> None
     settled = handlers.settle("me", SMILE)
     assert settled["history"] == {"length": 2, "cursor": 1}
     assert handlers.settle("me", SMILE)["history"] == {"length": 2, "cursor": 1}
-    assert 0 <= settled["likeness"] <= 1
+    assert 0 <= settled["likeness"]["value"] <= 1
 
 
 def test_undo_redo_reset_and_jump_return_the_sliders(handlers: Handlers, upload: Path) -> None:
@@ -211,11 +211,11 @@ def test_a_pause_on_the_whole_photo_renders_once(
     )
     for output in ("photo", "face"):
         request = EditRequest({"smile": 2.5}, view=View("photo", output))
-        assert 0 <= handlers.settle("me", request)["likeness"] < 1
+        assert 0 <= handlers.settle("me", request)["likeness"]["value"] < 1
         assert edits.pop() == request
         assert not edits
     untouched = handlers.settle("me", EditRequest(view=View("photo", "photo")))
-    assert untouched["likeness"] == 1  # the face is cut out of the photo as it was before
+    assert untouched["likeness"] is None
 
 
 def test_download_is_the_whole_photo_however_much_is_shown(

@@ -284,5 +284,5 @@ def test_of_an_opening_whose_visitor_leaves_nothing_stays(
 
 
 def test_no_visitor_takes_the_thread_of_another() -> None:
-    """Each may have a portrait that improves, and another that is being opened."""
-    assert LAUNCH["max_threads"] >= 2 * MAX_VISITORS
+    """Each may have a portrait that improves, another that is being opened, and a small picture."""
+    assert LAUNCH["max_threads"] >= 3 * MAX_VISITORS

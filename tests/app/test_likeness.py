@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from app.likeness import likeness
+from app.likeness import LEVELS, in_words, likeness
 from core.engine import Engine
 from core.faces import alignment
 from core.faces.identity import descriptor
@@ -36,13 +36,10 @@ def test_it_compares_with_the_same_view_without_the_edit(
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_no_edit_keeps_everything_however_unlike_the_photo_the_model_is(
-    tiny_engine: Engine, portrait: Portrait, view: View
-) -> None:
+def test_without_an_edit_there_is_nothing_to_say(tiny_engine: Engine, portrait: Portrait, view: View) -> None:
     request = EditRequest(view=view)
-    assert likeness(tiny_engine, portrait, request, tiny_engine.edit(portrait, request)) == 1
-    # The tiny model's picture is nobody.
-    assert portrait.identity.distance(portrait.inversion) > 0.1
+    assert likeness(tiny_engine, portrait, request, tiny_engine.edit(portrait, request)) is None
+    assert in_words(None) is None
 
 
 def test_a_refinement_is_no_edit(refining_engine: Engine, photo: np.ndarray) -> None:
@@ -56,3 +53,9 @@ def test_a_refinement_is_no_edit(refining_engine: Engine, photo: np.ndarray) -> 
     )
     shown = likeness(refining_engine, portrait, request, picture)
     assert shown == pytest.approx(max(0, 1 - np.linalg.norm(before - after)), abs=1e-6)
+
+
+def test_the_page_says_it_in_words() -> None:
+    said = [in_words(value) for value in (1.0, 0.75, 0.74, 0.6, 0.59, 0.5, 0.49, 0.0)]
+    assert [one["level"] for one in said] == ["kept"] * 2 + ["near"] * 2 + ["far"] * 2 + ["lost"] * 2
+    assert [one["words"] for one in said[::2]] == [words for _, _, words in LEVELS]

@@ -1,0 +1,26 @@
+"""From what the generator made of a portrait to the picture that a view shows."""
+
+import numpy as np
+
+from core.paste import compositing
+from core.paste.letting_go import Seen
+from core.session import Portrait, View
+
+
+def shown(portrait: Portrait, view: View, pictures: tuple[np.ndarray, ...], seen: Seen | None) -> np.ndarray:
+    """The face (R, R, 3), or the whole photo (H, W, 3) with it in place; uint8, the caller's own.
+
+    pictures: as `Rendered.levels` gives them. seen: what the photo and the edit show, where a face
+    parser says so.
+    """
+    whole = view.output == "photo"
+    if not pictures:
+        return (portrait.photo if whole else portrait.crop).copy()
+    if len(pictures) == 1:
+        return pictures[0]
+    base, edited = pictures
+    if not whole:
+        return compositing.change_face(portrait.crop, base, edited, portrait.mask, view.keep_detail, seen)
+    paste = compositing.paste_change if view.start == "photo" else compositing.paste_rendering
+    photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
+    return paste(photo, transform, crop, base, edited, mask, view.keep_detail, seen)
