@@ -18,6 +18,8 @@ class ReferenceEditor(nn.Module):
     T(w_s, w_r) - T(w_s, w_s): a face that takes from itself stays as it is, bit for bit.
     """
 
+    moved: Tensor
+
     def __init__(self, config: ReferenceEditorConfig) -> None:
         super().__init__()
         self.config = config
@@ -30,12 +32,14 @@ class ReferenceEditor(nn.Module):
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
         self.out = nn.Linear(width, d, bias=False)
+        # 1 for a code that it moves, 0 for one that it leaves alone: what acts elsewhere need not be held there.
+        self.register_buffer("moved", torch.ones(config.num_codes, 1))
 
     def forward(self, source: Tensor, reference: Tensor) -> Tensor:
         """source, reference: w_s and w_r, (B, L, D) -> delta w (B, L, D)."""
         query = self.source(source) + self.places[0]  # (B, L, width)
         query = self.query(query + self.self_attention(query, query, query, need_weights=False)[0])
-        return self.out(self._read(query, reference) - self._read(query, source))
+        return self.moved * self.out(self._read(query, reference) - self._read(query, source))
 
     def _read(self, query: Tensor, codes: Tensor) -> Tensor:
         tokens = self.reference(codes) + self.places[1]  # (B, L, width)

@@ -28,7 +28,7 @@ def refiner_configs(kernels: int) -> tuple[RefinerConfig, ...]:
     return narrow, wide
 
 
-# Every slider has a module of its own, so each is narrow: 54 k parameters.
-EDITOR_WIDTH, EDITOR_HEADS = 48, 4
+# Every group has a module of its own, so each is narrow: 130 k parameters.
+EDITOR_WIDTH, EDITOR_HEADS = 64, 4
 # Narrower than the paper's (2048, 512), so that all weights stay small.
 CLASSIFIER_HIDDEN = (256, 128)
