@@ -1,4 +1,4 @@
-"""Where a face's hair lies and how it falls: more than a length, for whatever brings one face's hair to another.
+"""Where a face's hair lies and how it falls: more than a length, for what brings hair to another face.
 
     python -m training.data.hair_shapes --faces gen --parser parser.safetensors --out shapes
 

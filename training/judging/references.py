@@ -228,7 +228,11 @@ def report(found: Mapping[str, Any]) -> str:
     )  # fmt: skip
     shares = [row["share"] for row in found["groups"].values()]
     mean = f"\nTowards the reference: mean {percent(float(np.mean(shares)))}, least {percent(min(shares))}\n"
-    return f"`{found['command']}`\n\n(torch {found['torch']}, {found['cpus']} CPUs)\n\n" + table(header, rows) + mean
+    return (
+        f"`{found['command']}`\n\n(torch {found['torch']}, {found['cpus']} CPUs)\n\n"
+        + table(header, rows)
+        + mean
+    )
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -113,7 +113,9 @@ def with_parser(bundle: Bundle, path: Path) -> Bundle:
 def with_editors(bundle: Bundle, folder: Path) -> Bundle:
     """The bundle with the reference editors that `training.loops.reference` wrote."""
     described = json.loads((folder / "reference_editors.json").read_text(encoding="utf-8"))
-    config = ReferenceEditorConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in described.items()})
+    config = ReferenceEditorConfig(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in described.items()}
+    )
     editors = nn.ModuleDict({name: ReferenceEditor(config) for name in config.attributes})
     state = load_file(folder / "reference_editors.safetensors")
     editors.load_state_dict({name: tensor.float() for name, tensor in state.items()})

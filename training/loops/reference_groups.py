@@ -27,7 +27,7 @@ TURNED = ("face_width", "jaw_width", "cheekbones", "nose_width", "gaze", "gaze_u
 @dataclass(frozen=True)
 class Group:
     """One thing to take. `targets`: labels that go to the reference's; `codes`: the first and last (excluded)
-    that it moves; `free`: labels that may go with it, `strict`: those held four times as firmly. All other
+    that it moves; `free`: labels that may go with it, `strict`: those held eight times as firmly. All other
     labels are held, and so are the descriptor's components and the rim's, each with its weight."""
 
     name: str
@@ -53,7 +53,7 @@ class Group:
                 return held
         if label in (*self.targets, *self.free):
             return 0.0
-        return 4.0 if label in self.strict else 1.0
+        return 8.0 if label in self.strict else 1.0
 
 
 # In the order of the page.
@@ -63,7 +63,7 @@ GROUPS: tuple[Group, ...] = (
         "Hair style",
         targets=HAIR,
         codes=(0, 8),
-        strict=("yaw", "pitch", "female", "age", "glasses", "smile", "face_width"),
+        strict=("yaw", "pitch", "female", "age", "glasses", "beard", "moustache", "chin_shadow", "makeup"),
         surround_held=0.0,
     ),
     Group(
@@ -71,8 +71,19 @@ GROUPS: tuple[Group, ...] = (
         "Hair colour",
         targets=TINTS,
         codes=(5, 14),
-        strict=("skin_brightness", "skin_red", "skin_yellow", "exposure", "age", "eyes_open", "female"),
-        surround_held=0.5,
+        strict=(
+            "skin_brightness",
+            "skin_red",
+            "skin_yellow",
+            "iris_brightness",
+            "lip_red",
+            "exposure",
+            "age",
+            "eyes_open",
+            "female",
+            "beard",
+        ),
+        identity_held=2.0,
     ),
     Group(
         "fringe",

@@ -1,7 +1,7 @@
-"""What a face's code says of it: the labels of samples, their hair's outline among them, and who tells them.
+"""What a face's code says of it: labels of samples, their hair's outline among them, and who tells them.
 
-The classifier is Style Transformer's (`core.models.latent_classifier`); what it tells are deviations, half its
-logit. It needs no verdict: the target of a label is the logistic of twice its deviation.
+The classifier is Style Transformer's (`core.models.latent_classifier`); what it tells are deviations, half
+its logit. It needs no verdict: the target of a label is the logistic of twice its deviation.
 """
 
 from dataclasses import dataclass
@@ -78,6 +78,9 @@ def fit_tellers(told: Told, count: int, epochs: int, noise: float) -> list[Laten
 
 
 def report(teller: LatentClassifier, told: Told) -> str:
-    """Correlation of each label with what is told of faces that were not learned from."""
+    """Correlation of each label with what is told of faces that were not learned from.
+
+    Components are left out: those of other faces are other components.
+    """
     pairs = zip(told.names, correlations(teller(told.codes), told.wanted), strict=True)
-    return "\n".join(f"{name:16} {r:.3f}" for name, r in pairs)
+    return "\n".join(f"{name:16} {r:.3f}" for name, r in pairs if " " not in name)

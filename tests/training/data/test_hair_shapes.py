@@ -20,7 +20,7 @@ def test_an_outline_is_each_squares_share_of_hair() -> None:
     hair[: SIDE // 2, : SIDE // 4] = 1
     hair[-2:, -4:] = 1  # half of the last square
     found = hair_shape(striped(0), hair)
-    assert found.shape == (SHAPE,) and found.dtype == np.float32
+    assert (found.shape, found.dtype) == ((SHAPE,), np.float32)
     outline = found[: SQUARES**2].reshape(SQUARES, SQUARES)
     expected = np.zeros((SQUARES, SQUARES))
     expected[: SQUARES // 2, : SQUARES // 4] = 1
@@ -34,7 +34,8 @@ def test_strands_have_a_direction_and_curls_have_none() -> None:
         textures(striped(angle), everywhere) for angle in (0, np.pi / 2, np.pi / 4)
     )
     assert min(straight, lying) > 0.9
-    assert upright > 0.9 and across < -0.9
+    assert upright > 0.9
+    assert across < -0.9
     assert slanted == pytest.approx(0, abs=0.1)
     noise = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
     rough, curly, _ = textures(noise, everywhere)

@@ -46,7 +46,8 @@ def test_labels_and_components_stand_in_deviations(folders: dict[str, Path]) -> 
     assert np.nanstd(wanted, 0) == pytest.approx(1, abs=1e-4)
     assert np.isnan(wanted[0, : len(NAMES)]).all()
     hair = [told.names.index(name) for name in (*OUTLINES, *TEXTURES)]
-    assert np.isnan(wanted[COUNT:, hair]).all() and not np.isnan(wanted[1:COUNT, hair]).any()
+    assert np.isnan(wanted[COUNT:, hair]).all()
+    assert not np.isnan(wanted[1:COUNT, hair]).any()
     # Labels count in full; components as much as they say: the first of the outline most, the last least.
     shares = dict(zip(told.names, told.shares.tolist(), strict=True))
     assert all(shares[name] == 1 for name in (*NAMES, *TEXTURES))
