@@ -4,11 +4,12 @@
         --identity mobilefacenet_arcface.safetensors --probe judge.safetensors \\
         --trunk lpips_alex.safetensors --pose fr_pose.onnx --out FOLDER
 
-DIR is what `training.judging.opened` wrote: sources and references are opened photos, as visitors' are, at
-random from --count of them. The judges are those of `training.judging.sliders`; a group has several, and
-moves towards the reference where their change points to the reference's values. Beside each group stand the
-sliders of the same, each as long as its judge's gap says, walked until they move the judges as far:
-`dependency` and `slider_dependency` are mean attribute dependency there (`judging.attribute_dependency`).
+DIR is what `training.judging.opened` wrote: sources and references are opened photos, as visitors' are. Of
+--count of them a group has --pairs at random, of those that say which way is right. The judges are those of
+`training.judging.sliders`; a group has several, and moves towards the reference where their change points to
+the reference's values. Beside each group stand the sliders of the same, each as long as its judge's gap says,
+walked until they move the judges as far: `dependency` and `slider_dependency` are mean attribute dependency
+there (`judging.attribute_dependency`).
 FOLDER gets references.json, a line at a time, and references.md.
 """
 
@@ -33,12 +34,18 @@ from core.rendering.renderer import Renderer
 from training.data.attribute_probe import Probe
 from training.data.trunks import load_trunk
 from training.judging.attribute_dependency import at_move
-from training.judging.sliders import SIDE, HeadPose, Judged, Judges, Render, opened_codes
+from training.judging.slider_measures import POINT_MEASURES
+from training.judging.sliders import SIDE, TURNS, HeadPose, Judged, Judges, Render, opened_codes
 from training.judging.tables import number, percent, table
 
-# Pairs whose judges differ by less, in deviations between faces, say nothing about which way is right.
-LEAST_GAP = 0.5
-SLIDER_SHARES = (0.5, 1.0, 2.0)
+# Pairs whose judges differ by less, in deviations between faces, say nothing about which way is right; and
+# neither do two faces without what is rare, in the judge's own unit, or two with it.
+LEAST_GAP = 1.0
+RARE = {"glasses": 0.4, "beard": 0.2, "bangs": 0.3}
+# Points in the plane move with the head: whoever judges features by them looks at heads that are turned
+# alike, within so many deviations of yaw and pitch.
+ALIKE = 1.0
+SLIDER_SHARES = (0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -105,10 +112,10 @@ GROUPS: Mapping[str, Group] = {
 }
 
 
-def random_pairs(faces: int, count: int, seed: int) -> np.ndarray:
-    """(count, 2) of different numbers below `faces`: source and reference."""
-    random = np.random.default_rng(seed)
-    return np.stack([random.choice(faces, 2, replace=False) for _ in range(count)])
+def shuffled_pairs(faces: int, seed: int) -> np.ndarray:
+    """(P, 2): all pairs of different numbers below `faces`, source and reference, in random order."""
+    every = np.array([(a, b) for a in range(faces) for b in range(faces) if a != b])
+    return np.random.default_rng(seed).permutation(every)
 
 
 def towards(change: np.ndarray, gap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,19 +137,30 @@ class Pairs:
         pictures = judges.render(codes)
         seen = judges.judged(pictures)
         self.names, self.deviations = seen.names, np.nanstd(seen.values, 0)
-        self._sources, self._references = (codes[part] for part in pairs.T)
-        self._pictures = pictures[pairs[:, 0]]
+        self._codes, self._pairs = codes, pairs
+        self._pictures = pictures
         self._before, self._wanted = seen.values[pairs[:, 0]], seen.values[pairs[:, 1]]
+        self._way = (self._wanted - self._before) / self.deviations  # (P, A)
         self._identity = (seen.identity[pairs[:, 0]], seen.turned[pairs[:, 0]])
 
-    def measure(self, name: str, with_sliders: bool) -> dict[str, float | None]:
-        """One group's row: `share` of pairs that move the right way, `move` in deviations, `reach` as a share
-        of the way, MobileFaceNet's `identity` to the unedited face, and what else moves."""
+    def telling(self, group: Group, count: int) -> np.ndarray:
+        """Numbers of the first `count` pairs that say which way is right."""
+        own = [self.names.index(judge) for judge in group.judges]
+        _, told = towards(self._way[:, own], self._way[:, own])
+        if (least := RARE.get(group.judges[0])) is not None:
+            told &= np.abs(self._wanted - self._before)[:, own[0]] >= least
+        if group.judges[0] in POINT_MEASURES:
+            turns = [self.names.index(turn) for turn in TURNS if turn in self.names]
+            told &= (np.abs(self._way[:, turns]) < ALIKE).all(1)
+        return np.flatnonzero(told)[:count]
+
+    def measure(self, name: str, count: int, with_sliders: bool) -> dict[str, float | None]:
+        """One group's row, of so many pairs at most: `share` of pairs that move the right way, `move` in
+        deviations, `reach` as a share of the way, MobileFaceNet's `identity` to the unedited face, and what
+        else moves."""
         group = GROUPS[name]
         own = [self.names.index(judge) for judge in group.judges]
-        way = (self._wanted - self._before) / self.deviations  # (P, A)
-        _, told = towards(way[:, own], way[:, own])
-        rows = np.flatnonzero(told)
+        way, rows = self._way, self.telling(group, count)
         gone, dependency, identity = self._judged(self._taken(name, rows), rows, own, way)
         found: dict[str, float | None] = {
             "pairs": float(len(rows)),
@@ -169,23 +187,23 @@ class Pairs:
         self, codes: np.ndarray, rows: np.ndarray, own: list[int], way: np.ndarray
     ) -> tuple[np.ndarray, float, float]:
         """Of edited sources (N, L, D): how far each went, mean dependency, mean identity."""
-        after: Judged = self._judges(codes, self._pictures[rows])
+        after: Judged = self._judges(codes, self._pictures[self._pairs[rows, 0]])
         change = (after.values - self._before[rows]) / self.deviations
         gone, _ = towards(change[:, own], way[rows][:, own])
         others = np.delete(np.abs(change), own, axis=1)
-        turned = self.names[own[0]] in ("yaw", "pitch")
+        turned = self.names[own[0]] in TURNS
         embedded = after.turned if turned else after.identity
         cosine = (embedded * self._identity[turned][rows]).sum(1)
         return gone, float(np.nanmean(others)), float(cosine.mean())
 
     @torch.no_grad()
     def _taken(self, name: str, rows: np.ndarray) -> np.ndarray:
-        source, reference = (torch.from_numpy(c[rows]).float() for c in (self._sources, self._references))
+        source, reference = (torch.from_numpy(self._codes[part]).float() for part in self._pairs[rows].T)
         return (source + self._bundle.reference_editors[name](source, reference)).numpy()
 
     def _slid(self, group: Group, share: float, rows: np.ndarray, way: np.ndarray) -> np.ndarray:
         """Sources with the group's sliders, each at `share` of what its judge's way asks for, within 3."""
-        codes = self._sources[rows].copy()
+        codes = self._codes[self._pairs[rows, 0]]
         for slider, (judge, move) in group.sliders.items():
             unit = next(a.unit for a in self._bundle.config.attributes if a.name == slider)
             axis = self._bundle.directions[self._bundle.config.directions.index(slider)].numpy()
@@ -261,7 +279,7 @@ def main(argv: list[str] | None = None) -> None:
         IdentityJudge.load(args.identity),
     )
     codes = opened_codes(args.opened, args.count).astype(np.float32)
-    pairs = Pairs(bundle, judges, codes, random_pairs(len(codes), args.pairs, args.seed))
+    pairs = Pairs(bundle, judges, codes, shuffled_pairs(len(codes), args.seed))
     found: dict[str, Any] = {
         "command": " ".join(["python -m training.judging.references", *argv]),
         "bundle": {"name": bundle.config.name, "version": bundle.config.version},
@@ -271,7 +289,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     args.out.mkdir(parents=True, exist_ok=True)
     for name in args.only or bundle.reference_editors:
-        found["groups"][name] = row = pairs.measure(name, not args.no_sliders)
+        found["groups"][name] = row = pairs.measure(name, args.pairs, not args.no_sliders)
         print(name, {k: None if v is None else round(v, 3) for k, v in row.items()}, flush=True)
         text = json.dumps(found, indent=2, allow_nan=False)
         write_whole(args.out / "references.json", (text + "\n").encode())

@@ -14,7 +14,7 @@ import argparse
 import dataclasses
 import json
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from safetensors import safe_open
@@ -40,7 +40,7 @@ LICENCE = (
     "StyleGAN2 for FFHQ, whose licence is for non-commercial use. LPIPS: BSD. What was fitted here used "
     "research data sets: non-commercial. For commercial use ask a lawyer."
 )
-GALLERY_PSI = 0.7
+GALLERY_PSI = 0.75
 
 
 def new_bundle(preview: dict[str, Tensor], lpips: dict[str, Tensor], version: str) -> Bundle:
@@ -113,9 +113,8 @@ def with_parser(bundle: Bundle, path: Path) -> Bundle:
 def with_editors(bundle: Bundle, folder: Path) -> Bundle:
     """The bundle with the reference editors that `training.loops.reference` wrote."""
     described = json.loads((folder / "reference_editors.json").read_text(encoding="utf-8"))
-    config = ReferenceEditorConfig(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in described.items()}
-    )
+    parts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in described.items()}
+    config = ReferenceEditorConfig(**parts)
     editors = nn.ModuleDict({name: ReferenceEditor(config) for name in config.attributes})
     state = load_file(folder / "reference_editors.safetensors")
     editors.load_state_dict({name: tensor.float() for name, tensor in state.items()})

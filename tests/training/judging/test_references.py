@@ -14,23 +14,22 @@ from core.config import AttributeConfig
 from core.network_config import ReferenceEditorConfig
 from training.data.attribute_probe import ATTRIBUTES
 from training.judging import references
-from training.judging.references import GROUPS, Group, Pairs, random_pairs, report, towards
+from training.judging.references import GROUPS, Group, Pairs, report, shuffled_pairs, towards
 from training.judging.slider_measures import COLOUR_MEASURES, POINT_MEASURES
 from training.judging.sliders import TURNS, Judged
 from training.loops.reference_groups import GROUPS as TAUGHT
 from training.loops.slider_table import SLIDERS
 
 
-def test_nobody_is_paired_with_themselves() -> None:
-    pairs = random_pairs(5, 200, 0)
-    assert pairs.shape == (200, 2)
-    assert (pairs[:, 0] != pairs[:, 1]).all()
-    assert set(pairs.ravel().tolist()) == set(range(5))
-    assert (pairs == random_pairs(5, 200, 0)).all()
+def test_everybody_is_paired_with_everybody_else_once() -> None:
+    pairs = shuffled_pairs(5, 0)
+    assert sorted(map(tuple, pairs.tolist())) == [(a, b) for a in range(5) for b in range(5) if a != b]
+    assert (pairs == shuffled_pairs(5, 0)).all()
+    assert (pairs != shuffled_pairs(5, 1)).any()
 
 
 def test_the_way_to_a_reference_is_the_judges_together() -> None:
-    gap = np.array([[3.0, 4.0], [0.0, -2.0], [0.3, 0.3], [np.nan, 1.0]])
+    gap = np.array([[3.0, 4.0], [0.0, -2.0], [0.6, 0.6], [np.nan, 1.0]])
     change = np.array([[3.0, 4.0], [5.0, 1.0], [9.0, 9.0], [7.0, 0.5]])
     gone, told = towards(change, gap)
     assert told.tolist() == [True, True, False, True]  # the third pair is too near to say anything
@@ -97,7 +96,7 @@ def test_a_row_says_how_far_pairs_went_and_what_else_moved(
     codes[:, 0, :3] = [[0, 0, 0], [2, 1, 0], [0, 2, 1], [2, 3, 1]]
     sigma = codes[:, 0, :3].std(0)
     pairs = np.array([[0, 1], [1, 2], [0, 2]])  # the last does not differ
-    row = Pairs(bundle, Read(), codes, pairs).measure("smile", True)  # type: ignore[arg-type]
+    row = Pairs(bundle, Read(), codes, pairs).measure("smile", 9, True)  # type: ignore[arg-type]
     assert (row["pairs"], row["share"]) == (2, 1)
     assert row["move"] == pytest.approx(1 / sigma[0])
     assert row["reach"] == pytest.approx(0.5)
