@@ -175,10 +175,12 @@ class Pairs:
                 self._judged(self._slid(group, share, rows, way), rows, own, way) for share in SLIDER_SHARES
             ]
             moves = np.array([gone.mean() for gone, _, _ in walked])
+            lost = at_move(moves, np.array([1 - kept for _, _, kept in walked]), float(gone.mean()))
             found |= {
                 "slider_share": float((walked[1][0] > 0).mean()),
                 "slider_dependency": at_move(moves, np.array([d for _, d, _ in walked]), float(gone.mean())),
-                "slider_identity": at_move(moves, np.array([i for _, _, i in walked]), float(gone.mean())),
+                # From the unedited face, whose cosine to itself is one.
+                "slider_identity": None if lost is None else 1 - lost,
                 "slider_most": float(moves.max()),
             }
         return found

@@ -104,6 +104,7 @@ def test_a_row_says_how_far_pairs_went_and_what_else_moved(
     assert row["dependency"] == pytest.approx(0.1 / sigma[2] / 2)
     # The slider's value is its share of twice the deviations; what else moves is twice as far as it goes.
     assert row["slider_share"] == 1
+    assert row["slider_identity"] == pytest.approx(1)
     assert row["slider_dependency"] == pytest.approx(2 / sigma[1] / 2)
     found = {"command": "c", "torch": "t", "cpus": 2, "groups": {"smile": row}}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
