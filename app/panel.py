@@ -25,10 +25,17 @@ MIX_HINTS = {
     "fine": "skin, light, detail",
     "colour": "tint alone",
 }
-# What the first face of a visit gives: so many attributes, those whose sliders come first; of a model that
-# takes no attributes, the mix that changes the face and leaves its pose.
+# What people come for, at one click; the first of them is what the first face of a visit gives, later ones
+# give what was chosen last. Of a model that has none of these sets it is so many attributes, and of one that
+# takes no attributes, the mix that changes the face and leaves its pose. Nobody's gender is taken unasked.
+SETS = {
+    "Hair": ("hair_style", "hair_colour"),
+    "Expression": ("smile", "mouth", "brows"),
+    "Colour": ("hair_colour", "skin", "light"),
+}
 FIRST_TAKEN = 3
 FIRST_MIX = "middle"
+UNASKED = ("gender", "female", "male")
 
 
 def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.HTML]:
@@ -103,14 +110,21 @@ def generator_key(config: BundleConfig) -> str:
 
 
 def choices(engine: Engine) -> dict[str, Any]:
-    """What can be taken, for app/takes.js: attributes and mixes by name and label, and what comes first."""
+    """What can be taken, for app/takes.js: attributes and mixes by name and label, sets of attributes, and
+    what comes first."""
     labels = {attribute.name: attribute.label for attribute in engine.config.attributes}
+    if (editor := engine.config.reference_editor) is not None and editor.labels:
+        labels |= dict(zip(editor.attributes, editor.labels, strict=True))
     attributes = [name for name in engine.takeable if name not in MIXES]
     mixes = [name for name in engine.takeable if name in MIXES]
+    sets = {label: [*what] for label, what in SETS.items() if {*what} <= {*attributes}}
+    some = [name for name in attributes if name not in UNASKED][:FIRST_TAKEN]
+    first = next(iter(sets.values()), some) or [name for name in mixes if name == FIRST_MIX] or mixes[:1]
     return {
         "attributes": [{"name": name, "label": labels[name]} for name in attributes],
         "mixes": [{"name": name, "label": name.capitalize(), "hint": MIX_HINTS[name]} for name in mixes],
-        "first": attributes[:FIRST_TAKEN] or [name for name in mixes if name == FIRST_MIX] or mixes[:1],
+        "sets": [{"label": label, "what": sorted(what)} for label, what in sets.items()],
+        "first": first,
     }
 
 

@@ -97,9 +97,24 @@ function rowOf(entry, index) {
   const moves = stack.length > 1 ? [icon("up", index, index === 0), icon("down", index, index === stack.length - 1)] : [];
   const tools = make("div", { className: "v-take-tools" }, ...moves, icon("remove", index, false));
   row.append(head, tools, make("div", { className: "v-take-amount" }, amount, make("output")));
-  if (index === selected) row.append(boxes("What to take", props.attributes, entry), boxes("Style mixing", props.mixes, entry));
+  if (index === selected) row.append(sets(entry), boxes("What to take", props.attributes, entry), boxes("Style mixing", props.mixes, entry));
   paintAmount(row, entry.amount);
   return row;
+}
+
+// What people come for, at one click each.
+function sets(entry) {
+  const group = make("div", { className: "v-sets", hidden: props.sets.length === 0 });
+  group.setAttribute("role", "group");
+  group.setAttribute("aria-label", "What to take, in sets");
+  for (const { label, what } of props.sets) {
+    const button = make("button", { type: "button", className: "v-set", textContent: label });
+    button.dataset.do = "set";
+    button.dataset.set = label;
+    button.setAttribute("aria-pressed", String(String(entry.what) === String(what)));
+    group.append(button);
+  }
+  return group;
 }
 
 function boxes(title, choices, entry) {
@@ -115,7 +130,7 @@ function boxes(title, choices, entry) {
 
 function show() {
   const focused = element.contains(document.activeElement) ? document.activeElement : null;
-  const place = focused && { index: focused.closest(".v-take")?.dataset.index, do: focused.dataset.do, name: focused.name, range: focused.type === "range" };
+  const place = focused && { index: focused.closest(".v-take")?.dataset.index, do: focused.dataset.do, set: focused.dataset.set, name: focused.name, range: focused.type === "range" };
   empty.hidden = stack.length > 0;
   rows.hidden = stack.length === 0;
   rows.replaceChildren(...stack.map(rowOf));
@@ -127,7 +142,7 @@ function show() {
 function refocus(place) {
   const row = rows.children[Math.min(Number(place.index), stack.length - 1)];
   if (!row) return;
-  const selector = place.do ? `[data-do=${place.do}]` : place.name ? `[name="${place.name}"]` : "input[type=range]";
+  const selector = place.set ? `[data-set="${place.set}"]` : place.do ? `[data-do=${place.do}]` : place.name ? `[name="${place.name}"]` : "input[type=range]";
   const target = row.querySelector(selector);
   (target?.disabled ? row.querySelector("[data-do=select]") : target)?.focus();
 }
@@ -138,6 +153,12 @@ const indexOf = (event) => Number(event.target.closest(".v-take")?.dataset.index
 
 const steps = {
   select(index) { selected = index === selected ? -1 : index; show(); },
+  set(index, { set }) {
+    usual = [...props.sets.find(({ label }) => label === set).what];
+    stack[index].what = [...usual];
+    fresh = stack.length === index + 1 && stack[index].amount === 1 ? { depth: stack.length, what: String(usual) } : null;
+    change();
+  },
   up(index) { swap(index, index - 1); },
   down(index) { swap(index, index + 1); },
   remove(index) {
@@ -158,8 +179,8 @@ function swap(one, other) {
 }
 
 element.addEventListener("click", (event) => {
-  const index = indexOf(event), step = event.target.closest("[data-do]")?.dataset.do;
-  if (index >= 0 && steps[step]) steps[step](index);
+  const index = indexOf(event), asked = event.target.closest("[data-do]")?.dataset;
+  if (index >= 0 && steps[asked?.do]) steps[asked.do](index, asked);
 });
 element.addEventListener("dblclick", (event) => {
   const index = indexOf(event);

@@ -238,7 +238,7 @@ class BundleConfig:
                 f"the generator {codes} of {width}"
             )
         unknown = set(editor.attributes) - {a.name for a in self.attributes}
-        if unknown:
+        if unknown and not editor.labels:
             raise ValueError(f"Reference editors without a slider: {', '.join(sorted(unknown))}")
         taken = set(editor.attributes) & set(MIXES)
         if taken:

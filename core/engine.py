@@ -249,7 +249,7 @@ class Engine:
 
     @property
     def takeable(self) -> tuple[str, ...]:
-        """What an edit can take from a reference: attributes, as the sliders are ordered, then mixes."""
+        """What an edit can take from a reference: attributes, in the model's order, then mixes."""
         return self._editor.takeable
 
     @property

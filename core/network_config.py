@@ -156,7 +156,8 @@ class ReferenceEditorConfig:
     """Reference editor T of Style Transformer, section 4.1: one module for each of `attributes`.
 
     width: of the tokens that attention works on; below w_dim, the paper's, modules become small enough that
-    every slider can have one.
+    there can be many. labels: what each attribute is called on the page; (): every one is a slider's.
+    longest: what no code's step reaches, its length in W; None: there is no such length.
     """
 
     num_codes: int
@@ -164,12 +165,22 @@ class ReferenceEditorConfig:
     w_dim: int = 512
     width: int = 512
     heads: int = 4
+    labels: tuple[str, ...] = ()
+    longest: float | None = None
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.width % self.heads:
             raise ValueError(f"Editor width {self.width} must be divisible by num_heads {self.heads}")
         if len(set(self.attributes)) < len(self.attributes):
             raise ValueError(f"An attribute has one reference editor, not {', '.join(self.attributes)}")
+        if self.labels and len(self.labels) != len(self.attributes):
+            raise ValueError(
+                f"{len(self.labels)} labels do not name {len(self.attributes)} reference editors"
+            )
+        if not all(isinstance(label, str) for label in self.labels):
+            raise ValueError("A reference editor's label is a text")
+        if self.longest is not None and not self.longest > 0:
+            raise ValueError(f"A reference editor's longest step is above 0, not {self.longest}")
 
 
 @dataclass(frozen=True)

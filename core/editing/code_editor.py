@@ -30,8 +30,11 @@ class CodeEditor:
         self._sliders = {a.name: (axes.index(a.name), a.unit) for a in bundle.config.attributes}
         self._editors = {name: editor.to(device) for name, editor in bundle.reference_editors.items()}
         self._shape = tuple(bundle.generator.w_mean.shape)
-        # What can be taken from a reference: attributes, as the sliders are ordered, then mixes.
-        attributes = (name for name in self._sliders if name in self._editors)
+        # What can be taken from a reference: attributes, in the model's own order or as the sliders are
+        # ordered, then mixes.
+        described = bundle.config.reference_editor
+        order = described.attributes if described and described.labels else self._sliders
+        attributes = (name for name in order if name in self._editors)
         self.takeable = (*attributes, *available_mixes(self._layout))
         # Sliders that every generator has, unnamed.
         self.explorable = tuple(explored.name for explored in explorations(self._layout))

@@ -15,8 +15,12 @@ class ReferenceEditor(nn.Module):
     """T(w_s, w_r) for one attribute: the step that gives the source what the reference has of it.
 
     Codes of one face lie close together, so a token is its code, projected, and its place. What leaves is
-    T(w_s, w_r) - T(w_s, w_s): a face that takes from itself stays as it is, bit for bit.
+    T(w_s, w_r) - T(w_s, w_s): a face that takes from itself stays as it is, bit for bit. Beyond a length
+    that the config may name, a code's step grows ever less: between faces that have little in common, a step
+    of full length ends where no face is.
     """
+
+    moved: Tensor
 
     def __init__(self, config: ReferenceEditorConfig) -> None:
         super().__init__()
@@ -30,12 +34,17 @@ class ReferenceEditor(nn.Module):
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
         self.out = nn.Linear(width, d, bias=False)
+        # 1 for a code that it moves, 0 for one that it leaves: what acts elsewhere need not be held there.
+        self.register_buffer("moved", torch.ones(config.num_codes, 1))
 
     def forward(self, source: Tensor, reference: Tensor) -> Tensor:
         """source, reference: w_s and w_r, (B, L, D) -> delta w (B, L, D)."""
         query = self.source(source) + self.places[0]  # (B, L, width)
         query = self.query(query + self.self_attention(query, query, query, need_weights=False)[0])
-        return self.out(self._read(query, reference) - self._read(query, source))
+        step = self.moved * self.out(self._read(query, reference) - self._read(query, source))
+        if self.config.longest is None:
+            return step
+        return step / (1 + (step / self.config.longest).square().sum(-1, keepdim=True)).sqrt()
 
     def _read(self, query: Tensor, codes: Tensor) -> Tensor:
         tokens = self.reference(codes) + self.places[1]  # (B, L, width)

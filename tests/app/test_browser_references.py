@@ -12,6 +12,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from app import panel
 from app.messages import face_frame
 from core.engine import Engine
 from core.images import encode_png
@@ -31,8 +32,11 @@ BOTH = "Smile, Youth"
 
 @pytest.fixture(scope="module")
 def address(taking_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(taking_engine, tmp_path_factory.mktemp("gradio")) as address:
-        yield address
+    with pytest.MonkeyPatch.context() as patch:
+        # Of what the tiny model can give; the first is what its first attributes are anyway.
+        patch.setattr(panel, "SETS", {"Both": ("smile", "young"), "Age": ("young",)})
+        with served(taking_engine, tmp_path_factory.mktemp("gradio")) as address:
+            yield address
 
 
 @pytest.fixture
@@ -139,6 +143,27 @@ def test_what_to_take_its_order_and_removal(page: Page, taking_engine: Engine, p
     page.find(".v-take [data-do=remove]").click()
     page.wait(lambda: page.js(STACK) == [])
     assert page.find(".v-takes-empty").is_displayed()
+
+
+def test_a_set_is_one_click_and_the_next_face_gives_it_too(page: Page) -> None:
+    gallery(page, 0)
+    settled(page, 0, 1)
+    pressed = "return [...document.querySelectorAll('.v-set')].map((b) => [b.textContent, b.ariaPressed])"
+    assert page.js(pressed) == [["Both", "true"], ["Age", "false"]]
+    page.find("[data-set=Age]").click()
+    page.wait(lambda: page.js(STACK) == [["Youth", "1.00"]])
+    assert page.js(pressed) == [["Both", "false"], ["Age", "true"]]
+    assert page.js("return document.activeElement.dataset.set") == "Age"
+    gallery(page, 1)  # as one tries faces: this one takes its place
+    page.wait(
+        lambda: (
+            page.js(KEYS, "[data-list=gallery] .v-selected")
+            == page.js(KEYS, "[data-list=gallery] .v-face:nth-child(2) .v-thumbnail")
+        )
+    )
+    assert page.js(STACK) == [["Youth", "1.00"]]
+    page.find(".v-what input[name=smile]").click()
+    page.wait(lambda: page.js(pressed) == [["Both", "true"], ["Age", "false"]])
 
 
 def test_sliders_act_on_top(page: Page) -> None:

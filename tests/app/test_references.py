@@ -5,6 +5,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -15,13 +16,16 @@ from app import toasts
 from app.handlers import Handlers
 from app.improving import FIRST_SECONDS
 from app.messages import Message, request_dict, stack
-from app.panel import FIRST_TAKEN, choices
+from app.panel import FIRST_TAKEN, SETS, UNASKED, choices
 from app.ui import build
 from app.visits import MAX_FACES, Visit
 from app.wiring import Wiring
+from core.checkpoints import DEFAULT_BUNDLE, find_bundle, read_config
+from core.config import AttributeConfig
 from core.engine import Engine
 from core.errors import BadRequest, Cancelled, SessionExpired
 from core.images import encode_png, open_image
+from core.network_config import ReferenceEditorConfig
 from core.references import MAX_TAKES, Reference, Take
 from core.session import EditRequest
 
@@ -429,6 +433,34 @@ def test_what_can_be_taken_comes_from_the_model(taking_engine: Engine, tiny_engi
     assert plain["attributes"] == []
     assert len(plain["first"]) == 1
     assert plain["first"][0] in tiny_engine.takeable
+
+
+def test_groups_have_a_models_own_words_and_come_in_sets() -> None:
+    names = ("hair_style", "hair_colour", "smile", "gender", "age")
+    labels = ("Hair style", "Hair colour", "Smile", "Gender", "Age")
+    editor = ReferenceEditorConfig(8, names, 32, 16, 4, labels)
+    smile = AttributeConfig("smile", "Smiling slider")
+    engine = SimpleNamespace(
+        config=SimpleNamespace(attributes=(smile,), reference_editor=editor), takeable=(*names, "middle")
+    )
+    found = choices(engine)  # type: ignore[arg-type]
+    assert [choice["label"] for choice in found["attributes"]] == list(labels)
+    # Sets are shown whole or not at all, and a first click takes the first of them.
+    assert found["sets"] == [{"label": "Hair", "what": ["hair_colour", "hair_style"]}]
+    assert found["first"] == ["hair_style", "hair_colour"]
+    # Without sets it takes what comes first, but nobody's gender.
+    engine.takeable = ("gender", "smile", "hair_style", "age", "middle")
+    found = choices(engine)  # type: ignore[arg-type]
+    assert (found["sets"], found["first"]) == ([], ["smile", "hair_style", "age"])
+
+
+def test_the_built_in_model_takes_hair_first_and_never_gender() -> None:
+    config = read_config(find_bundle(DEFAULT_BUNDLE))
+    editor = config.reference_editor
+    assert editor is not None
+    assert {name for what in SETS.values() for name in what} <= set(editor.attributes)
+    assert not {*UNASKED} & {*editor.attributes}
+    assert config.gallery == 24
 
 
 def test_a_refinement_and_its_toggle_keep_the_stack(handlers_open: Handlers) -> None:

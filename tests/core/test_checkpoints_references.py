@@ -125,6 +125,8 @@ def test_their_files_are_checked_like_the_others(taking: Path, part: str, name: 
         (lambda d: d["reference_editor"].update(heads=0), "model.json"),
         (lambda d: d["reference_editor"].update(width=15), "width 15"),
         (lambda d: d["reference_editor"].update(surplus=1), "unknown entries: surplus"),
+        (lambda d: d["reference_editor"].update(longest=-1), "longest step is above 0"),
+        (lambda d: d["reference_editor"].update(labels=["Smile"]), "1 labels do not name 2"),
         (lambda d: d.update(reference_editor=7), "ReferenceEditorConfig"),
         (lambda d: d.update(gallery=257), "0 to 256 faces, not 257"),
         (lambda d: d.update(gallery=-1), "not -1"),

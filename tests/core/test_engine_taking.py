@@ -53,6 +53,27 @@ def test_what_can_be_taken_is_listed_as_the_sliders_are(taking_engine: Engine, t
     assert tiny_engine.takeable == ("coarse", "middle", "colour")
 
 
+def test_groups_need_no_slider_and_keep_the_models_order(taking_bundle: Bundle, photo: np.ndarray) -> None:
+    smile, young = (taking_bundle.reference_editors[name] for name in ("smile", "young"))
+    described = dataclasses.replace(
+        taking_bundle.config.reference_editor, attributes=("nose", "beard"), labels=("Nose", "Beard")
+    )
+    bundle = dataclasses.replace(
+        taking_bundle,
+        config=dataclasses.replace(taking_bundle.config, reference_editor=described),
+        reference_editors={"beard": young, "nose": smile},
+    )
+    engine = Engine(bundle)
+    assert engine.takeable[:2] == ("nose", "beard")
+    portrait = engine.open_portrait(photo)
+    face, other = engine.gallery[:2]
+    taken = engine.edit(portrait, EditRequest(takes=(Take(face, ("nose",)),)))
+    assert not np.array_equal(taken, portrait.inversion)
+    with pytest.raises(BadRequest, match="cannot take smile"):
+        engine.edit(portrait, EditRequest(takes=(Take(other, ("smile",)),)))
+    engine.close()
+
+
 def test_the_gallery_is_the_bundles(
     taking_engine: Engine, taking_bundle: Bundle, tiny_engine: Engine
 ) -> None:

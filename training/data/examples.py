@@ -1,7 +1,7 @@
 """Synthetic example photos for the app's first page, sampled from a bundle's generator.
 
-    python -m training.data.examples --bundle BUNDLE --contact sheet.jpg    # to choose from
-    python -m training.data.examples --bundle BUNDLE --seeds 192 32 76 60 193 10 --out assets/examples
+python -m training.data.examples --bundle BUNDLE --contact sheet.jpg    # to choose from
+python -m training.data.examples --bundle BUNDLE --seeds 192 32 76 60 193 10 --out assets/examples
 """
 
 import argparse

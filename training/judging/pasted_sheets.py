@@ -2,16 +2,18 @@
 
     python -m training.judging.pasted_sheets --bundle checkpoints/portrait1024 --photos FOLDER --out FOLDER \\
         --sliders smile,yaw,age,gender,glasses,hair_brightness --opened DIR
+    python -m training.judging.pasted_sheets ... --take hair_style,hair_colour --references 1,3,4,13,20,2
 
-For every face `NAME.jpg`: the photo, then each slider at --value, in two rows, each at its own
-resolution up to --side; `sheet.jpg` shows all faces, a row each, smaller. Names and values are written down
+For every face `NAME.jpg`: the photo, then each slider at --value, or what is taken from each of these faces
+of the gallery, in two rows, each at its own resolution up to --side; `sheet.jpg` shows all faces, a row each,
+smaller, under the faces that are taken from. Names and values are written down
 in `sheet.json`, since pictures carry no words.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
@@ -23,6 +25,7 @@ from core.engine import Engine
 from core.errors import NoFaceFound
 from core.files import write_whole
 from core.images import open_image, save_image
+from core.references import Take
 from core.session import EditRequest, Portrait, View
 from training.judging.opened import CODES, PORTRAITS, file_name
 from training.judging.sheets import grid, spread
@@ -31,11 +34,23 @@ SLIDERS = "smile,yaw,age,gender,glasses,hair_brightness"
 WHOLE = View(start="photo", output="photo")
 SMALL = 256
 
+Edits = Mapping[str, EditRequest]  # by what the sheet calls them
 
-def pasted(engine: Engine, portrait: Portrait, sliders: list[str], value: float) -> list[np.ndarray]:
-    """The photo, then the photo with each slider at `value`; (H, W, 3) uint8 each."""
-    edits = (EditRequest({name: value}, view=WHOLE) for name in sliders)
-    return [portrait.photo, *(engine.edit(portrait, request) for request in edits)]
+
+def slid(sliders: list[str], value: float) -> Edits:
+    """Each slider at `value`."""
+    return {f"{name} {value:+g}": EditRequest({name: value}, view=WHOLE) for name in sliders}
+
+
+def taken(engine: Engine, what: list[str], references: list[int]) -> Edits:
+    """What is taken from each of these faces of the gallery, counted from 1."""
+    takes = {number: Take(engine.gallery[number - 1], tuple(what)) for number in references}
+    return {f"gallery:{number}": EditRequest(takes=(take,), view=WHOLE) for number, take in takes.items()}
+
+
+def pasted(engine: Engine, portrait: Portrait, edits: Edits) -> list[np.ndarray]:
+    """The photo, then the photo with each edit; (H, W, 3) uint8 each."""
+    return [portrait.photo, *(engine.edit(portrait, request) for request in edits.values())]
 
 
 def fitted(photo: np.ndarray, side: int) -> np.ndarray:
@@ -71,8 +86,7 @@ def opener(engine: Engine, seconds: float, known: Path | None) -> Callable[[Path
 def draw(
     engine: Engine,
     photos: list[Path],
-    sliders: list[str],
-    value: float,
+    edits: Edits,
     opened: Callable[[Path], Portrait],
     side: int,
     out: Path,
@@ -85,14 +99,19 @@ def draw(
         except NoFaceFound:
             print(f"{path.name}: no face")
             continue
-        pictures = pasted(engine, portrait, sliders, value)
+        pictures = pasted(engine, portrait, edits)
         save_image(sheet(pictures, side, (len(pictures) + 1) // 2), out / f"{path.stem}.jpg")
         shown[path.name] = [fitted(picture, SMALL) for picture in pictures]
         engine.forget(portrait)
     if not shown:
         return
-    save_image(grid([np.stack(row) for row in shown.values()]), out / "sheet.jpg")
-    words = {"rows": list(shown), "columns": ["photo", *(f"{name} {value:+g}" for name in sliders)]}
+    rows = [np.stack(row) for row in shown.values()]
+    given = [take.reference.picture for request in edits.values() for take in request.takes]
+    if given:
+        blank = np.full((SMALL, SMALL, 3), 255, np.uint8)
+        rows.insert(0, np.stack([blank, *(fitted(picture, SMALL) for picture in given)]))
+    save_image(grid(rows), out / "sheet.jpg")
+    words = {"rows": list(shown), "columns": ["photo", *edits]}
     write_whole(out / "sheet.json", (json.dumps(words, indent=2) + "\n").encode())
 
 
@@ -105,6 +124,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--photos", type=Path, required=True, help="folder of portraits")
     parser.add_argument("--sliders", default=SLIDERS)
     parser.add_argument("--value", type=float, default=2.0)
+    parser.add_argument("--take", help="what is taken, in place of sliders, with commas between")
+    parser.add_argument("--references", default="1,2,3,4,5,6", help="faces of the gallery to take it from")
     parser.add_argument("--seconds", type=float, default=12.0, help="of opening, each")
     parser.add_argument("--opened", type=Path, help="codes that training.judging.opened found")
     parser.add_argument("--faces", type=int, default=12, help="evenly spread over the folder")
@@ -117,7 +138,10 @@ def main(argv: list[str] | None = None) -> None:
     chosen = [photos[i] for i in spread(len(photos), args.faces)]
     engine = Engine.load(args.bundle, args.device)
     opened = opener(engine, args.seconds, args.opened)
-    draw(engine, chosen, args.sliders.split(","), args.value, opened, args.side, args.out)
+    edits = slid(args.sliders.split(","), args.value)
+    if args.take:
+        edits = taken(engine, args.take.split(","), [int(number) for number in args.references.split(",")])
+    draw(engine, chosen, edits, opened, args.side, args.out)
 
 
 if __name__ == "__main__":

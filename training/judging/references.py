@@ -1,11 +1,16 @@
-"""Does a face get what it takes from another, and only that: judged in the edited pictures.
+"""Does a face get what it takes from another, and only that: judged in the pictures, by what taught nothing.
 
-    python -m training.judging.references --data DIR --identity mobilefacenet.safetensors \
-        --judge judge.safetensors --bundle BUNDLE --photos FOLDER --out FOLDER
+    python -m training.judging.references --bundle checkpoints/portrait1024 --opened DIR --pairs 200 \\
+        --identity mobilefacenet_arcface.safetensors --probe judge.safetensors \\
+        --trunk lpips_alex.safetensors --pose fr_pose.onnx --out FOLDER
 
-On random pairs of a source and a reference of the test split, every attribute at amount 1. FOLDER then holds
-`references.json` with all figures, `references.md` with the table for the model card and, of the photos,
-`references-NAME.png`: sources in the first column, the gallery's faces that have most of the attribute above.
+DIR is what `training.judging.opened` wrote: sources and references are opened photos, as visitors' are. Of
+--count of them a group has --pairs at random, of those that say which way is right. The judges are those of
+`training.judging.sliders`; a group has several, and moves towards the reference where their change points to
+the reference's values. Beside each group stand the sliders of the same, each as long as its judge's gap says,
+walked until they move the judges as far: `dependency` and `slider_dependency` are mean attribute dependency
+there (`judging.attribute_dependency`).
+FOLDER gets references.json, a line at a time, and references.md.
 """
 
 import argparse
@@ -13,218 +18,241 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from tqdm import tqdm
+import torch.nn.functional as F
 
 from core.checkpoints import Bundle, load_bundle
 from core.faces.judge import IdentityJudge
 from core.files import write_whole
-from core.images import save_image
-from training.data.packs import load
-from training.judging.attribute_dependency import at_move, curve
-from training.judging.edits import Judges, points_after, real_deviations
-from training.judging.faces import Opened, edit, face_axes, open_photos, open_split, render
-from training.judging.judge import Judge, judge_pictures
-from training.judging.sheets import grid, spread
+from core.images import to_array
+from core.rendering.renderer import Renderer
+from training.data.attribute_probe import Probe
+from training.data.trunks import load_trunk
+from training.judging.attribute_dependency import at_move
+from training.judging.slider_measures import POINT_MEASURES
+from training.judging.sliders import SIDE, TURNS, HeadPose, Judged, Judges, Render, opened_codes
 from training.judging.tables import number, percent, table
-from training.loops.loop import pick_device
-from training.loops.trained import classifier_of
 
-# Pairs whose scores differ by less say nothing about which way is right.
-LEAST_GAP = 0.5
-LABEL_VALUES = (0.25, 0.5, 1.0, 2.0, 3.0)
-SHEET_SOURCES, SHEET_REFERENCES = 8, 6
-# A pixel belongs to the edited region where some edit changes it by this many levels of 255.
-CHANGED = 8
-
-Figures = dict[str, float | None]
+# Pairs whose judges differ by less, in deviations between faces, say nothing about which way is right; and
+# neither do two faces without what is rare, in the judge's own unit, or two with it.
+LEAST_GAP = 1.0
+RARE = {"glasses": 0.4, "beard": 0.2, "bangs": 0.3}
+# Points in the plane move with the head: whoever judges features by them looks at heads that are turned
+# alike, within so many deviations of yaw and pitch.
+ALIKE = 1.0
+SLIDER_SHARES = (0.5, 1.0)
 
 
-def random_pairs(faces: int, count: int, seed: int) -> np.ndarray:
-    """(count, 2) of different numbers below `faces`: source and reference."""
-    random = np.random.default_rng(seed)
-    return np.stack([random.choice(faces, 2, replace=False) for _ in range(count)])
-
-
-def towards(before: np.ndarray, after: np.ndarray, wanted: np.ndarray) -> Figures:
-    """Do scores move from the source's to the reference's? All arguments (N,), in deviations between people.
-
-    Pairs nearer than LEAST_GAP are left out. `share` moves the right way; `move` is the mean way gone, and
-    `reach` that as a share of the way there was.
+@dataclass(frozen=True)
+class Group:
+    """judges: what tells it. sliders: by name, each with the judge that says how far and its mean move, in
+    deviations, for a value of one (the model card's); negative where the judge falls while the slider rises.
     """
-    gap = wanted - before
-    told = np.abs(gap) >= LEAST_GAP
-    gone = ((after - before) * np.sign(gap))[told]
-    return {
-        "pairs": float(told.sum()),
-        "left_out": float((~told).sum()),
-        "share": float((gone > 0).mean()),
-        "move": float(gone.mean()),
-        "reach": float(gone.mean() / np.abs(gap[told]).mean()),
-    }
+
+    judges: tuple[str, ...]
+    sliders: Mapping[str, tuple[str, float]]
 
 
-@torch.no_grad()
-def taken(bundle: Bundle, name: str, sources: Tensor, references: Tensor, amount: float = 1.0) -> Tensor:
-    """Codes (N, L, D) with one attribute of the references."""
-    return sources + amount * bundle.reference_editors[name](sources, references)
+GROUPS: Mapping[str, Group] = {
+    "hair_style": Group(
+        ("hair_length", "bald", "bangs"),
+        {"hair_length": ("hair_length", 0.8), "bald": ("bald", 1.1), "bangs": ("bangs", 0.5)},
+    ),
+    "hair_colour": Group(
+        ("hair_brightness", "black_hair", "blond_hair", "red_hair", "grey_hair"),
+        {
+            "black_hair": ("black_hair", 0.75),
+            "blond_hair": ("blond_hair", 0.75),
+            "red_hair": ("red_hair", 0.5),
+            "grey_hair": ("grey_hair", 0.45),
+        },
+    ),
+    "fringe": Group(("bangs",), {"bangs": ("bangs", 0.5)}),
+    "beard": Group(("beard", "moustache"), {"beard": ("beard", 0.8)}),
+    "smile": Group(("smile", "mouth_corners"), {"smile": ("smile", 0.9)}),
+    "mouth": Group(
+        ("mouth_open", "lips", "philtrum"),
+        {"mouth_open": ("mouth_open", 0.5), "lips": ("lips", 0.55), "philtrum": ("philtrum", 0.6)},
+    ),
+    "eyes": Group(
+        ("eyes_open", "eye_distance"),
+        {"eyes_open": ("eyes_open", 0.7), "eye_distance": ("eye_distance", 0.45)},
+    ),
+    "brows": Group(("brows", "brow_tilt"), {"brows": ("brows", 0.7), "brow_tilt": ("brow_tilt", 0.5)}),
+    "nose": Group(
+        ("nose_width", "nose_length"),
+        {"nose_width": ("nose_width", 0.45), "nose_length": ("nose_length", 0.3)},
+    ),
+    "age": Group(("age",), {"age": ("age", 0.5)}),
+    "make_up": Group(("makeup", "eye_makeup", "lipstick", "lip_red"), {"lipstick": ("lip_red", 0.8)}),
+    "glasses": Group(("glasses",), {"glasses": ("glasses", 1.6)}),
+    "face_shape": Group(
+        ("face_width", "jaw", "chin"),
+        {"face_width": ("face_width", 0.6), "chin": ("chin", 0.4)},
+    ),
+    "skin": Group(
+        ("skin_brightness", "blush"),
+        {"skin_brightness": ("skin_brightness", 0.75), "skin_red": ("blush", 0.5)},
+    ),
+    "light": Group(
+        ("side_light", "exposure", "contrast", "warmth"),
+        {
+            "side_light": ("side_light", 1.5),
+            "brightness": ("exposure", 0.8),
+            "contrast": ("contrast", 0.8),
+            "warmth": ("warmth", 0.8),
+        },
+    ),
+    "pose": Group(("yaw", "pitch"), {"yaw": ("yaw", 1.05), "pitch": ("pitch", 0.75)}),
+}
+
+
+def shuffled_pairs(faces: int, seed: int) -> np.ndarray:
+    """(P, 2): all pairs of different numbers below `faces`, source and reference, in random order."""
+    every = np.array([(a, b) for a in range(faces) for b in range(faces) if a != b])
+    return np.random.default_rng(seed).permutation(every)
+
+
+def towards(change: np.ndarray, gap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far each face went to its reference, (N,), in deviations along the way there; and (N,) bool: who
+    has a way of LEAST_GAP or more. change, gap: (N, J) of J judges, in deviations; what is NaN says nothing.
+    """
+    change, gap = np.nan_to_num(change), np.nan_to_num(gap)
+    length = np.linalg.norm(gap, axis=1)
+    told: np.ndarray = length >= LEAST_GAP
+    return (change * gap).sum(1) / np.maximum(length, 1e-9), told
 
 
 class Pairs:
-    """Sources and references, and all that is measured of them once."""
+    """Sources and references as the judges see them unedited."""
 
-    def __init__(
-        self, bundle: Bundle, opened: Opened, pairs: np.ndarray, judges: Judges, network: IdentityJudge
-    ) -> None:
-        self.bundle, self.judges, self.network = bundle, judges, network
-        self.source, self.reference = opened.pick(pairs[:, 0].tolist()), opened.pick(pairs[:, 1].tolist())
-        self.names = tuple(bundle.reference_editors)
-        self.before = judges(self.source.inversions, self.source, self.names)
-        self.wanted = judges(self.reference.inversions, self.reference, self.names)
-        self.sigma = judge_pictures(judges.judge, opened.inversions, judges.device).std(0)
-        self.start = judge_pictures(judges.judge, self.source.inversions, judges.device)
-        self.axes = face_axes(bundle, self.source.codes, "first", judges.device)
-        unedited = (self.source.inversions, self.source.crops)
-        self.identities = [network.embeddings(p, self.source.landmarks) for p in unedited]
+    def __init__(self, bundle: Bundle, judges: Judges, codes: np.ndarray, pairs: np.ndarray) -> None:
+        """codes: (N, L, D) of opened faces; pairs: (P, 2)."""
+        self._bundle, self._judges = bundle, judges
+        pictures = judges.render(codes)
+        seen = judges.judged(pictures)
+        self.names, self.deviations = seen.names, np.nanstd(seen.values, 0)
+        self._codes, self._pairs = codes, pairs
+        self._pictures = pictures
+        self._before, self._wanted = seen.values[pairs[:, 0]], seen.values[pairs[:, 1]]
+        self._way = (self._wanted - self._before) / self.deviations  # (P, A)
+        self._identity = (seen.identity[pairs[:, 0]], seen.turned[pairs[:, 0]])
 
-    def _render(self, codes: Tensor) -> np.ndarray:
-        return render(self.bundle.generator, codes, self.judges.device)
+    def telling(self, group: Group, count: int) -> np.ndarray:
+        """Numbers of the first `count` pairs that say which way is right."""
+        own = [self.names.index(judge) for judge in group.judges]
+        _, told = towards(self._way[:, own], self._way[:, own])
+        if (least := RARE.get(group.judges[0])) is not None:
+            told &= np.abs(self._wanted - self._before)[:, own[0]] >= least
+        if group.judges[0] in POINT_MEASURES:
+            turns = [self.names.index(turn) for turn in TURNS if turn in self.names]
+            told &= (np.abs(self._way[:, turns]) < ALIKE).all(1)
+        return np.flatnonzero(told)[:count]
 
-    def measure(self, name: str) -> Figures:
-        """One attribute: `towards`, identity to the inversion and to the photo, and dependency.
-
-        dependency: mean-AD (`judging.attribute_dependency`) of the references' edits; label_dependency: that
-        of first-order sliders, moved towards the reference, where they move the attribute equally far (None
-        if they never do).
-        """
-        pictures = self._render(taken(self.bundle, name, self.source.codes, self.reference.codes))
-        after = self.judges(pictures, self.source, [name])[name]
-        points = points_after(name, pictures, self.source.landmarks)
-        embedded = self.network.embeddings(pictures, points)
-        to_inversion, to_photo = (float((embedded * i).sum(1).mean()) for i in self.identities)
-        sign = np.sign(self.wanted[name] - self.before[name])
-        told = np.abs(self.wanted[name] - self.before[name]) >= LEAST_GAP
-        moves, dependencies = self._curve(name, pictures[None], sign, told)
-        labels = np.stack([self._render(self._label(name, value, sign)) for value in LABEL_VALUES])
-        return {
-            **towards(self.before[name], after, self.wanted[name]),
-            "identity": to_inversion,
-            "identity_photo": to_photo,
-            "network_move": float(moves[0]),
-            "dependency": float(dependencies[0]),
-            "label_dependency": at_move(*self._curve(name, labels, sign, told), float(moves[0])),
+    def measure(self, name: str, count: int, with_sliders: bool) -> dict[str, float | None]:
+        """One group's row, of so many pairs at most: `share` of pairs that move the right way, `move` in
+        deviations, `reach` as a share of the way, MobileFaceNet's `identity` to the unedited face, and what
+        else moves."""
+        group = GROUPS[name]
+        own = [self.names.index(judge) for judge in group.judges]
+        way, rows = self._way, self.telling(group, count)
+        gone, dependency, identity = self._judged(self._taken(name, rows), rows, own, way)
+        found: dict[str, float | None] = {
+            "pairs": float(len(rows)),
+            "share": float((gone > 0).mean()),
+            "move": float(gone.mean()),
+            "reach": float(gone.mean() / np.linalg.norm(np.nan_to_num(way[rows][:, own]), axis=1).mean()),
+            "identity": identity,
+            "dependency": dependency,
         }
+        if with_sliders:
+            walked = [
+                self._judged(self._slid(group, share, rows, way), rows, own, way) for share in SLIDER_SHARES
+            ]
+            moves = np.array([gone.mean() for gone, _, _ in walked])
+            lost = at_move(moves, np.array([1 - kept for _, _, kept in walked]), float(gone.mean()))
+            found |= {
+                "slider_share": float((walked[1][0] > 0).mean()),
+                "slider_dependency": at_move(moves, np.array([d for _, d, _ in walked]), float(gone.mean())),
+                # From the unedited face, whose cosine to itself is one.
+                "slider_identity": None if lost is None else 1 - lost,
+                "slider_most": float(moves.max()),
+            }
+        return found
 
-    def _label(self, name: str, value: float, sign: np.ndarray) -> Tensor:
-        up, down = (edit(self.bundle, self.source.codes, self.axes, name, v) for v in (value, -value))
-        return torch.where(torch.from_numpy(sign > 0)[:, None, None], up, down)
+    def _judged(
+        self, codes: np.ndarray, rows: np.ndarray, own: list[int], way: np.ndarray
+    ) -> tuple[np.ndarray, float, float]:
+        """Of edited sources (N, L, D): how far each went, mean dependency, mean identity."""
+        after: Judged = self._judges(codes, self._pictures[self._pairs[rows, 0]])
+        change = (after.values - self._before[rows]) / self.deviations
+        gone, _ = towards(change[:, own], way[rows][:, own])
+        others = np.delete(np.abs(change), own, axis=1)
+        turned = self.names[own[0]] in TURNS
+        embedded = after.turned if turned else after.identity
+        cosine = (embedded * self._identity[turned][rows]).sum(1)
+        return gone, float(np.nanmean(others)), float(cosine.mean())
 
-    def _curve(
-        self, name: str, pictures: np.ndarray, sign: np.ndarray, told: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """`curve` of pictures (S, N, R, R, 3), with the target's move counted towards the reference."""
-        target = self.judges.judge.attributes.index(name)
-        judged = np.stack([judge_pictures(self.judges.judge, p, self.judges.device) for p in pictures])
-        change = judged - self.start  # (S, N, A)
-        change[:, :, target] *= sign
-        return curve(np.zeros_like(self.start[told]), change[:, told], target, self.sigma)
+    @torch.no_grad()
+    def _taken(self, name: str, rows: np.ndarray) -> np.ndarray:
+        source, reference = (torch.from_numpy(self._codes[part]).float() for part in self._pairs[rows].T)
+        return (source + self._bundle.reference_editors[name](source, reference)).numpy()
+
+    def _slid(self, group: Group, share: float, rows: np.ndarray, way: np.ndarray) -> np.ndarray:
+        """Sources with the group's sliders, each at `share` of what its judge's way asks for, within 3."""
+        codes = self._codes[self._pairs[rows, 0]]
+        for slider, (judge, move) in group.sliders.items():
+            unit = next(a.unit for a in self._bundle.config.attributes if a.name == slider)
+            axis = self._bundle.directions[self._bundle.config.directions.index(slider)].numpy()
+            asked = np.nan_to_num(way[rows, self.names.index(judge)]) / move
+            values = np.clip(share * asked, -3, 3)
+            codes += (values * unit)[:, None, None].astype(np.float32) * axis
+        return codes
 
 
-def diversity(sources: np.ndarray, edits: np.ndarray) -> float:
-    """How different are the results of different references, in levels of 255?
+def rendering(bundle: Bundle, size: int) -> Render:
+    """Pictures of the generator's own `size`, averaged to SIDE."""
+    renderer = Renderer(bundle.generator, torch.device("cpu"))
 
-    sources: (N, R, R, 3) uint8; edits: (N, K, R, R, 3), of K references. The mean absolute difference between
-    two of one source's, over the pixels where some edit changes it by more than CHANGED.
-    """
-    found = []
-    for source, row in zip(sources.astype(np.float32), edits.astype(np.float32), strict=True):
-        region = np.abs(row - source).max((0, 3)) > CHANGED  # (R, R)
-        if region.any():
-            inside = row[:, region]  # (K, pixels, 3)
-            first, second = np.triu_indices(len(inside), 1)
-            found.append(np.abs(inside[first] - inside[second]).mean())
-    return float(np.mean(found)) if found else 0.0
+    def render(codes: np.ndarray) -> np.ndarray:
+        pictures = (renderer.render(w[None], size=size) for w in torch.from_numpy(codes).float())
+        return np.concatenate([to_array(F.interpolate(p, size=(SIDE, SIDE), mode="area")) for p in pictures])
 
-
-def sheets(bundle: Bundle, shown: Opened, device: torch.device, out: Path) -> dict[str, float]:
-    """Write `references-NAME.png` for every attribute; returns the `diversity` of each.
-
-    References have the same label: they are the gallery's faces of the highest logits.
-    """
-    some = shown.pick(spread(len(shown), SHEET_SOURCES).tolist())
-    found = {}
-    for name in tqdm(bundle.reference_editors, desc="Sheets", disable=None):
-        logits = classifier_of(bundle)(bundle.gallery)[:, classifier_of(bundle).config.attributes.index(name)]
-        references = bundle.gallery[logits.argsort(descending=True)[:SHEET_REFERENCES]].cpu()
-        pairs = [taken(bundle, name, code.expand(len(references), -1, -1), references) for code in some.codes]
-        edits = render(bundle.generator, torch.cat(pairs), device).reshape(
-            len(some), len(references), *some.inversions.shape[1:]
-        )
-        found[name] = diversity(some.inversions, edits)
-        blank = np.full_like(some.inversions[:1], 255)
-        head = np.concatenate([blank, render(bundle.generator, references, device)])
-        rows = [np.concatenate([face[None], row]) for face, row in zip(some.inversions, edits, strict=True)]
-        save_image(grid([head, *rows]), out / f"references-{name}.png")
-    return found
+    return render
 
 
 def report(found: Mapping[str, Any]) -> str:
     """references.json as markdown."""
-    rows: list[tuple[str, ...]] = []
-    for name, row in found["attributes"].items():
-        rows.append(
-            (
-                name,
-                f"{row['pairs']:.0f}",
-                percent(row["share"]),
-                number(row["move"], 2),
-                number(row["reach"], 2),
-                number(row["dependency"]),
-                number(row["label_dependency"]),
-                number(row["identity"]),
-                number(row["identity_photo"]),
-                number(row["diversity"], 1),
-            )
+    rows: list[tuple[str, ...]] = [
+        (
+            name,
+            f"{row['pairs']:.0f}",
+            percent(row["share"]),
+            number(row["move"], 2),
+            number(row["reach"], 2),
+            number(row["identity"]),
+            number(row["dependency"]),
+            number(row.get("slider_dependency")),
+            percent(row["slider_share"]) if "slider_share" in row else "-",
         )
+        for name, row in found["groups"].items()
+    ]
     header = (
-        "attribute", "pairs", "towards the reference", "move", "of the way", "mean-AD", "mean-AD, label",
-        "identity kept", "to the photo", "diversity",
+        "group", "pairs", "towards the reference", "move", "of the way", "identity", "mean-AD",
+        "mean-AD, sliders", "towards, sliders",
     )  # fmt: skip
-    return f"`{found['command']}`\n\n(torch {found['torch']}, {found['cpus']} CPUs)\n\n" + table(header, rows)
-
-
-def evaluate(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure everything, write the sheets into `args.out`; returns the figures."""
-    # Imported here, as in all that it calls: dlib is a need of evaluation alone.
-    from cli.photos import photos_in
-
-    device = pick_device(args.device)
-    bundle = load_bundle(args.bundle, device)
-    judge, network = Judge.load(args.judge).to(device), IdentityJudge.load(args.identity, device)
-    faces = load(args.data, args.split, args.limit)
-    judges = Judges(judge, real_deviations(args.data, judge, faces.images, device), device)
-    opened = open_split(bundle, faces, device)
-    pairs = Pairs(bundle, opened, random_pairs(len(opened), args.pairs, args.seed), judges, network)
-    rows = {name: pairs.measure(name) for name in tqdm(pairs.names, desc="Attributes", disable=None)}
-    shown, _ = open_photos(
-        bundle, photos_in(args.photos).photos, device, lambda words: print(words, file=sys.stderr)
+    shares = [row["share"] for row in found["groups"].values()]
+    mean = f"\nTowards the reference: mean {percent(float(np.mean(shares)))}, least {percent(min(shares))}\n"
+    return (
+        f"`{found['command']}`\n\n(torch {found['torch']}, {found['cpus']} CPUs)\n\n"
+        + table(header, rows)
+        + mean
     )
-    for name, value in sheets(bundle, shown, device, args.out).items():
-        rows[name]["diversity"] = value
-    return {
-        "bundle": {"name": bundle.config.name, "version": bundle.config.version},
-        "split": args.split,
-        "pairs": args.pairs,
-        "torch": torch.__version__,
-        "cpus": os.cpu_count(),
-        "device": device.type,
-        "attributes": rows,
-    }
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -232,25 +260,43 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m training.judging.references", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--identity", type=Path, required=True, help="MobileFaceNet weights (safetensors)")
-    parser.add_argument("--judge", type=Path, required=True, help="what training.judging.judge wrote")
     parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of portraits to show")
-    parser.add_argument("--out", type=Path, required=True, help="folder for figures and sheets")
-    parser.add_argument("--split", choices=("validation", "test"), default="test")
+    parser.add_argument("--opened", type=Path, required=True, help="what training.judging.opened wrote")
+    for name in ("identity", "probe", "trunk", "pose"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the figures")
+    parser.add_argument("--count", type=int, default=100, help="faces that pairs are drawn from")
     parser.add_argument("--pairs", type=int, default=200)
+    parser.add_argument("--size", type=int, help="of the pictures (by default, the full one)")
+    parser.add_argument("--only", nargs="+", metavar="GROUP")
+    parser.add_argument("--no-sliders", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=int, help="faces of the split (a rehearsal)")
-    parser.add_argument("--device", default="auto")
     args = parser.parse_args(argv)
+    bundle = load_bundle(args.bundle)
+    judges = Judges(
+        rendering(bundle, args.size or bundle.generator.resolution),
+        HeadPose(args.pose),
+        Probe.load(args.probe),
+        load_trunk("alexnet", args.trunk),
+        IdentityJudge.load(args.identity),
+    )
+    codes = opened_codes(args.opened, args.count).astype(np.float32)
+    pairs = Pairs(bundle, judges, codes, shuffled_pairs(len(codes), args.seed))
+    found: dict[str, Any] = {
+        "command": " ".join(["python -m training.judging.references", *argv]),
+        "bundle": {"name": bundle.config.name, "version": bundle.config.version},
+        "torch": torch.__version__,
+        "cpus": os.cpu_count(),
+        "groups": {},
+    }
     args.out.mkdir(parents=True, exist_ok=True)
-    found = {"command": " ".join(["python -m training.judging.references", *argv]), **evaluate(args)}
-    text = json.dumps(found, indent=2, allow_nan=False)
-    write_whole(args.out / "references.json", (text + "\n").encode())
-    tables = report(found)
-    write_whole(args.out / "references.md", tables.encode())
-    print(tables)
+    for name in args.only or bundle.reference_editors:
+        found["groups"][name] = row = pairs.measure(name, args.pairs, not args.no_sliders)
+        print(name, {k: None if v is None else round(v, 3) for k, v in row.items()}, flush=True)
+        text = json.dumps(found, indent=2, allow_nan=False)
+        write_whole(args.out / "references.json", (text + "\n").encode())
+    write_whole(args.out / "references.md", report(found).encode())
+    print(report(found))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     python -m training.loops.bundle --directions FOLDER --gallery SEED SEED ... --out BUNDLE
     python -m training.loops.bundle --inverter runs/i/inverter.safetensors --out BUNDLE
     python -m training.loops.bundle --parser runs/p/parser.safetensors --out BUNDLE
+    python -m training.loops.bundle --editors EDITORS --out BUNDLE
 
 The first makes a bundle without sliders that opens no photos yet; `training.loops.start` adds where descent
 begins. The others change one that is there, and leave alone what they are not given.
@@ -13,11 +14,12 @@ import argparse
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.checkpoints import MODEL_FILE, Bundle, load_bundle, save_bundle
 from core.config import AlignmentTemplate, AttributeConfig, BundleConfig, PackageConfig
@@ -28,7 +30,8 @@ from core.generators.registry import installed_weights
 from core.models.face_parser import FaceParser
 from core.models.iterative_inverter import IterativeInverter
 from core.models.lpips import CHANNELS, Lpips, from_torchvision_names
-from core.network_config import IterativeInverterConfig
+from core.models.reference_editor import ReferenceEditor
+from core.network_config import IterativeInverterConfig, ReferenceEditorConfig
 
 NAME, TITLE = "portrait1024", "Portrait 1024"
 PREVIEWS = (256,)  # of the heads that are trained; nothing asks for smaller pictures
@@ -37,7 +40,7 @@ LICENCE = (
     "StyleGAN2 for FFHQ, whose licence is for non-commercial use. LPIPS: BSD. What was fitted here used "
     "research data sets: non-commercial. For commercial use ask a lawyer."
 )
-GALLERY_PSI = 0.7
+GALLERY_PSI = 0.75
 
 
 def new_bundle(preview: dict[str, Tensor], lpips: dict[str, Tensor], version: str) -> Bundle:
@@ -107,6 +110,22 @@ def with_parser(bundle: Bundle, path: Path) -> Bundle:
     return dataclasses.replace(bundle, config=config, parser=parser.eval().requires_grad_(False))
 
 
+def with_editors(bundle: Bundle, folder: Path) -> Bundle:
+    """The bundle with the reference editors that `training.loops.reference` wrote."""
+    described = json.loads((folder / "reference_editors.json").read_text(encoding="utf-8"))
+    parts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in described.items()}
+    config = ReferenceEditorConfig(**parts)
+    editors = nn.ModuleDict({name: ReferenceEditor(config) for name in config.attributes})
+    state = load_file(folder / "reference_editors.safetensors")
+    editors.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    editors.eval().requires_grad_(False)
+    return dataclasses.replace(
+        bundle,
+        config=dataclasses.replace(bundle.config, reference_editor=config),
+        reference_editors={name: cast(ReferenceEditor, editors[name]) for name in config.attributes},
+    )
+
+
 def with_gallery(bundle: Bundle, seeds: list[int]) -> Bundle:
     """The bundle with the faces that these seeds sample as its gallery."""
     codes = torch.cat([bundle.generator.sample(1, GALLERY_PSI, seed) for seed in seeds])
@@ -124,6 +143,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--directions", type=Path, help="folder of training.loops.directions")
     parser.add_argument("--inverter", type=Path, help="weights of training.loops.iterative")
     parser.add_argument("--parser", type=Path, help="weights of training.loops.parser")
+    parser.add_argument("--editors", type=Path, help="folder of training.loops.reference")
     parser.add_argument("--gallery", type=int, nargs="*", metavar="SEED", default=[])
     parser.add_argument("--version", help="of the bundle")
     args = parser.parse_args(argv)
@@ -139,6 +159,8 @@ def main(argv: list[str] | None = None) -> None:
         bundle = with_inverter(bundle, args.inverter)
     if args.parser:
         bundle = with_parser(bundle, args.parser)
+    if args.editors:
+        bundle = with_editors(bundle, args.editors)
     if args.gallery:
         bundle = with_gallery(bundle, args.gallery)
     if args.version:

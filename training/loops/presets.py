@@ -28,7 +28,10 @@ def refiner_configs(kernels: int) -> tuple[RefinerConfig, ...]:
     return narrow, wide
 
 
-# Every slider has a module of its own, so each is narrow: 54 k parameters.
-EDITOR_WIDTH, EDITOR_HEADS = 48, 4
+# Every group has a module of its own, so each is narrow: 130 k parameters.
+EDITOR_WIDTH, EDITOR_HEADS = 64, 4
+# Two faces' codes lie about ten apart. Without it dark hair that turned fair, and fringes that came to
+# cropped heads, were a haze.
+EDITOR_LONGEST = 4.5
 # Narrower than the paper's (2048, 512), so that all weights stay small.
 CLASSIFIER_HIDDEN = (256, 128)

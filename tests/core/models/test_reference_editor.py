@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,20 @@ def test_a_face_that_takes_from_itself_stays_as_it_is() -> None:
     assert editor(code, code + 1e-3).any()
 
 
+def test_it_moves_the_codes_that_it_is_for_and_none_too_far(editor: ReferenceEditor) -> None:
+    editor.moved[[0, 3]] = 0
+    source, reference = torch.randn(2, 3, 5, 12, dtype=torch.float64)
+    plain_step = editor(source, reference)
+    assert plain_step.any(2)[0].tolist() == [False, True, True, False, True]
+    bounded = ReferenceEditor(dataclasses.replace(CONFIG, longest=0.2)).double()
+    bounded.load_state_dict(editor.state_dict())
+    for step, before in zip(bounded(source, reference).flatten(0, 1), plain_step.flatten(0, 1), strict=True):
+        length = before.norm()
+        torch.testing.assert_close(step, before * 0.2 / (0.04 + length**2).sqrt())
+        assert step.norm() < 0.2
+    assert not bounded(source, source.clone()).any()
+
+
 def test_slot_attention_shares_each_value_out_among_the_queries() -> None:
     # The second query wins both values; the first gets next to nothing of either, yet its weights sum to one.
     query = torch.tensor([[0.0], [4.0]])
@@ -96,6 +112,9 @@ def test_paper_size_has_the_parameters_the_layer_widths_force() -> None:
         ({"width": 9}, "Editor width 9 must be divisible by num_heads 2"),
         ({"width": 0}, "Editor width 0"),
         ({"attributes": ("age", "age")}, "one reference editor"),
+        ({"labels": ("Age", "Youth")}, "2 labels do not name 1"),
+        ({"labels": (7,)}, "label is a text"),
+        ({"longest": 0}, "longest step is above 0"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(change: dict[str, object], words: str) -> None:

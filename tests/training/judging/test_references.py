@@ -1,73 +1,112 @@
-"""Evaluation of reference editing: its measures by hand, and the whole of it on a tiny model."""
+"""Evaluation of reference editing: its measures by hand, and rows of pairs whose judges read the code."""
 
+import dataclasses
 import json
-from pathlib import Path
+from collections.abc import Mapping
 
-import cv2
 import numpy as np
 import pytest
-from safetensors.torch import save_file
+import torch
+from torch import Tensor, nn
 
-from core.faces.judge import MobileFaceNet
-from training.judging import faces as evaluate_faces
-from training.judging import references as evaluate_references
-from training.judging.judge import Judge
-from training.judging.references import CHANGED, diversity, random_pairs, report, towards
-
-
-def test_nobody_is_paired_with_themselves() -> None:
-    pairs = random_pairs(5, 200, 0)
-    assert pairs.shape == (200, 2)
-    assert (pairs[:, 0] != pairs[:, 1]).all()
-    assert set(pairs.ravel().tolist()) == set(range(5))
-    assert (pairs == random_pairs(5, 200, 0)).all()
+from core.checkpoints import Bundle
+from core.config import AttributeConfig
+from core.network_config import ReferenceEditorConfig
+from training.data.attribute_probe import ATTRIBUTES
+from training.judging import references
+from training.judging.references import GROUPS, Group, Pairs, report, shuffled_pairs, towards
+from training.judging.slider_measures import COLOUR_MEASURES, POINT_MEASURES
+from training.judging.sliders import TURNS, Judged
+from training.loops.reference_groups import GROUPS as TAUGHT
+from training.loops.slider_table import SLIDERS
 
 
-def test_only_pairs_that_differ_say_which_way_is_right() -> None:
-    before = np.array([0.0, 0.0, 2.0, 1.0])
-    wanted = np.array([2.0, -1.0, 0.0, 1.4])  # the last is too near to say anything
-    after = np.array([1.0, 0.5, 1.5, 9.0])
-    found = towards(before, after, wanted)
-    assert (found["pairs"], found["left_out"]) == (3, 1)
-    assert found["share"] == pytest.approx(2 / 3)
-    assert found["move"] == pytest.approx((1 - 0.5 + 0.5) / 3)
-    assert found["reach"] == pytest.approx(found["move"] / ((2 + 1 + 2) / 3))
+def test_everybody_is_paired_with_everybody_else_once() -> None:
+    pairs = shuffled_pairs(5, 0)
+    assert sorted(map(tuple, pairs.tolist())) == [(a, b) for a in range(5) for b in range(5) if a != b]
+    assert (pairs == shuffled_pairs(5, 0)).all()
+    assert (pairs != shuffled_pairs(5, 1)).any()
 
 
-def test_diversity_looks_at_the_edited_region_alone() -> None:
-    source = np.zeros((1, 4, 4, 3), np.uint8)
-    edits = np.zeros((1, 3, 4, 4, 3), np.uint8)
-    edits[0, :, 1, 1] = np.array([20, 30, 60])[:, None]
-    edits[0, 0, 3, 3] = CHANGED  # too little to be an edit
-    assert diversity(source, edits) == pytest.approx((10 + 40 + 30) / 3)
-    assert diversity(source, np.zeros_like(edits)) == 0
+def test_the_way_to_a_reference_is_the_judges_together() -> None:
+    gap = np.array([[3.0, 4.0], [0.0, -2.0], [0.6, 0.6], [np.nan, 1.0]])
+    change = np.array([[3.0, 4.0], [5.0, 1.0], [9.0, 9.0], [7.0, 0.5]])
+    gone, told = towards(change, gap)
+    assert told.tolist() == [True, True, False, True]  # the third pair is too near to say anything
+    assert gone[[0, 1, 3]].tolist() == pytest.approx([5.0, -1.0, 0.5])
 
 
-def test_the_whole_evaluation_of_a_tiny_model(
-    data: Path,
-    judge: Judge,
-    taking_bundle_dir: Path,
-    photo: np.ndarray,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_every_group_is_judged_by_what_there_is_and_compared_with_its_sliders() -> None:
+    judges = {*POINT_MEASURES, *COLOUR_MEASURES, *TURNS, *ATTRIBUTES}
+    sliders = {slider.name for slider in SLIDERS}
+    assert list(GROUPS) == [group.name for group in TAUGHT]
+    for group in GROUPS.values():
+        assert set(group.judges) <= judges
+        assert group.sliders.keys() <= sliders
+        assert {judge for judge, _ in group.sliders.values()} <= set(group.judges)
+        assert all(move > 0 for _, move in group.sliders.values())
+
+
+class Read:
+    """Judges that read a code's first three numbers; a picture is its code."""
+
+    names = ("one", "two", "three")
+
+    @staticmethod
+    def render(codes: np.ndarray) -> np.ndarray:
+        return codes
+
+    def judged(self, pictures: np.ndarray, unedited: np.ndarray | None = None) -> Judged:
+        values = pictures[:, 0, :3].astype(float)
+        angle = values[:, 2:]
+        who = np.concatenate([np.cos(angle), np.sin(angle)], 1)
+        return Judged(self.names, values, who, who)
+
+    __call__ = judged
+
+
+class Half(nn.Module):
+    """Half of the way in the first number, and .1 in the third, whoever it is."""
+
+    def forward(self, source: Tensor, reference: Tensor) -> Tensor:
+        step = torch.zeros_like(source)
+        step[:, 0, 0] = (reference - source)[:, 0, 0] / 2
+        step[:, 0, 2] = 0.1
+        return step
+
+
+def test_a_row_says_how_far_pairs_went_and_what_else_moved(
+    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A random inverter gives all faces the same code but for a hundredth, and no pair would count.
-    monkeypatch.setattr(evaluate_faces, "encode", lambda g, i, faces, d: g.sample(len(faces), 5.0, seed=1))
-    judge.save(tmp_path / "judge.safetensors")
-    save_file(MobileFaceNet().state_dict(), tmp_path / "identity.safetensors")
-    photos, out = tmp_path / "photos", tmp_path / "out"
-    photos.mkdir()
-    cv2.imwrite(str(photos / "a.png"), photo[..., ::-1])
-    argv = ["--data", data, "--identity", tmp_path / "identity.safetensors", "--bundle", taking_bundle_dir]
-    argv += ["--judge", tmp_path / "judge.safetensors", "--photos", photos, "--out", out, "--pairs", 12]
-    evaluate_references.main([str(a) for a in (*argv, "--device", "cpu")])
-    found = json.loads((out / "references.json").read_text())
-    assert found["attributes"].keys() == {"smile", "young"}
-    for row in found["attributes"].values():
-        assert row["pairs"] + row["left_out"] == 12
-        assert row["dependency"] > 0
-        assert row["diversity"] > 0
-        assert -1 <= row["identity_photo"] <= 1
-    assert (out / "references.md").read_text() == report(found)
-    # One photo, and above it the gallery's three faces.
-    assert cv2.imread(str(out / "references-young.png")).shape == (2 * 32, 4 * 32, 3)
+    groups: Mapping[str, Group] = {"smile": Group(("one",), {"ahead": ("one", 0.5)})}
+    monkeypatch.setattr(references, "GROUPS", groups)
+    shape = tiny_bundle.generator.w_mean.shape
+    direction = torch.zeros(1, *shape)
+    direction[0, 0, :2] = torch.tensor([1.0, 2.0])
+    config = dataclasses.replace(
+        tiny_bundle.config,
+        attributes=(AttributeConfig("ahead", "Ahead", 0.5),),
+        directions=("ahead",),
+        reference_editor=ReferenceEditorConfig(shape[0], ("smile",), shape[1], 8, 2, ("Smile",)),
+    )
+    bundle = dataclasses.replace(
+        tiny_bundle, config=config, directions=direction, reference_editors={"smile": Half()}
+    )
+    codes = np.zeros((4, *shape), np.float32)
+    codes[:, 0, :3] = [[0, 0, 0], [2, 1, 0], [0, 2, 1], [2, 3, 1]]
+    sigma = codes[:, 0, :3].std(0)
+    pairs = np.array([[0, 1], [1, 2], [0, 2]])  # the last does not differ
+    row = Pairs(bundle, Read(), codes, pairs).measure("smile", 9, True)  # type: ignore[arg-type]
+    assert (row["pairs"], row["share"]) == (2, 1)
+    assert row["move"] == pytest.approx(1 / sigma[0])
+    assert row["reach"] == pytest.approx(0.5)
+    assert row["identity"] == pytest.approx(np.cos(0.1))
+    assert row["dependency"] == pytest.approx(0.1 / sigma[2] / 2)
+    # The slider's value is its share of twice the deviations; what else moves is twice as far as it goes.
+    assert row["slider_share"] == 1
+    assert row["slider_identity"] == pytest.approx(1)
+    assert row["slider_dependency"] == pytest.approx(2 / sigma[1] / 2)
+    found = {"command": "c", "torch": "t", "cpus": 2, "groups": {"smile": row}}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert "| smile | 2 | 100.0 % |" in report(found)
+    assert "mean 100.0 %, least 100.0 %" in report(found)
