@@ -490,5 +490,5 @@ def test_where_nothing_can_be_taken_there_is_no_tab(tiny_engine: Engine, taking_
         blocks = {block.elem_id: block for block in build(engine).blocks.values()}
         return blocks["tabs"].props["tabs"], blocks["tab-reference"].visible
 
-    assert tabs(taking_engine) == (["attributes", "reference", "explore"], True)
-    assert tabs(UntakingEngine(tiny_engine)) == (["attributes", "explore"], False)
+    assert tabs(taking_engine) == (["attributes", "looks", "reference", "explore", "history"], True)
+    assert tabs(UntakingEngine(tiny_engine)) == (["attributes", "looks", "explore", "history"], False)
