@@ -3,7 +3,7 @@
 
 const list = element.querySelector(".v-groups");
 const find = element.querySelector(".v-find");
-const found = element.querySelector(".v-found");
+const found = element.querySelector(".v-matches");
 const chips = props.groups.map((title, number) => {
   const chip = document.createElement("button");
   Object.assign(chip, { type: "button", id: `show-group-${number}`, textContent: title });

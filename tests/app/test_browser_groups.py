@@ -82,7 +82,7 @@ def test_a_slider_is_found_by_a_word_whatever_its_group(page: Page) -> None:
     field = page.find(".v-find")
     page.drag("smile")
     page.wait(lambda: page.entries == ["0", "1"])
-    said = lambda: page.find(".v-found").text  # noqa: E731
+    said = lambda: page.find(".v-matches").text  # noqa: E731
 
     field.send_keys("You")  # Youth, the beginning of a label
     assert page.js(SHOWN) == ["slider-young"]

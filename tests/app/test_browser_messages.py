@@ -224,7 +224,7 @@ def test_what_broke_off_goes_on(
     monkeypatch.setattr(Engine, "improves", True)
     monkeypatch.setattr(tiny_engine, "improve", improve)
     page = Page(browser, address).open(portrait)
-    page.wait(lambda: page.find(".v-finding").is_displayed())
+    page.wait(lambda: page.find(".v-finding .v-found").is_displayed())
     with offline(page):
         page.wait(lambda: away(page))
     page.wait(lambda: len(begun) == 2)
