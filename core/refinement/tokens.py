@@ -27,7 +27,7 @@ class TokenSettings:
     are few. damping: of the mean square of a tensor's gradient, what is added to that of each number.
     """
 
-    steps: int = 14
+    steps: int = 12
     tokens: int = 16
     rate: float = 3e-3
     warm_up: int = 8
