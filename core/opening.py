@@ -39,8 +39,8 @@ from core.session import Portrait
 SAME_PICTURE = 1.0
 # How long an opening by descent takes, and of that what the first picture takes, until one was made.
 OPENING_SECONDS = 12.0
-# So many steps two idle cores take in that time, or a few more.
-SETTLED_STEPS = 40
+# So many steps two idle cores take in that time, or more.
+SETTLED_STEPS = 32
 FINISHING_SECONDS = 1.0
 # A face that is seen for a moment needs no more pixels, where the model can give fewer.
 PREVIEW_SIDE = 256
@@ -201,7 +201,7 @@ class Opener:
 
         Raises: Cancelled.
         """
-        if self._seeker is None or portrait.residuals:
+        if self._seeker is None or portrait.residuals or self._seeker.taken(portrait.key) >= SETTLED_STEPS:
             return portrait
         watcher.progress(Progress("Finding the face"))
         settled = self.improve(portrait, OPENING_SECONDS, None, watcher.cancelled, SETTLED_STEPS)

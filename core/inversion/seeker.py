@@ -171,6 +171,13 @@ class Seeker:
         if pursuit is not None:
             telling.last(pursuit)
 
+    def taken(self, key: PortraitKey) -> int:
+        """How many steps the descent of one face has taken, as far as it is kept."""
+        try:
+            return self._pursuits.get(key).steps
+        except SessionExpired:
+            return 0
+
     def _pursuit(self, sought: Sought) -> Pursuit:
         """The descent that was begun for this face, or a new one; called by whose turn it is."""
         try:
