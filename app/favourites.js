@@ -27,8 +27,7 @@ function starOf(name, label) {
   return star;
 }
 
-// Gradio's own heads of the sliders may mount after this, or again.
-function showStars() {
+function placeStars() {
   for (const { name } of props.sliders) {
     const head = document.querySelector(`#slider-${name} .head`);
     if (!head) continue;
@@ -39,6 +38,10 @@ function showStars() {
     }
     star.setAttribute("aria-pressed", String(favourites.includes(name)));
   }
+}
+
+function showStars() {
+  placeStars();
   document.dispatchEvent(new CustomEvent("visagist:favourites"));
 }
 
@@ -52,5 +55,4 @@ window.addEventListener("storage", ({ key }) => {
   favourites = readFavourites();
   showStars();
 });
-requestAnimationFrame(showStars);
-document.addEventListener("visagist:tab", showStars);
+asMounted(placeStars);

@@ -36,13 +36,14 @@ function showOnly(names) {
     .v-group:not(:has(${shown})) { display: none !important; }`;
 }
 
-document.addEventListener("visagist:favourites", () => {
+function showOurs() {
   const selected = ours.getAttribute("aria-selected") === "true";
   const any = starred().length > 0;
   if (!any) ours.remove();
   else if (!ours.isConnected) list.prepend(ours);
   if (selected) show(any ? ours : chips[0]);
-});
+}
+document.addEventListener("visagist:favourites", showOurs);
 
 // A slider is found by the beginnings of its words, of those at its ends, and of its kind's.
 function search() {
@@ -71,8 +72,9 @@ element.addEventListener("keydown", (event) => {
   next.focus();
 });
 
+showOurs();
 show(starred().length ? ours : chips[0]);
-requestAnimationFrame(() => {
+asMounted(() => {
   for (const [number, chip] of chips.entries()) {
     const group = document.getElementById(`group-${number}`);
     group?.setAttribute("role", "tabpanel");

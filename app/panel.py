@@ -47,7 +47,7 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
     # First, as it is about who the picture shows; what the sliders make of them comes after.
     refine, strength = _refinement(engine)
     gr.HTML(
-        "", html_template=part("tabs.html"), js_on_load=script("tabs.js"), elem_id="tabs",
+        "", html_template=part("tabs.html"), js_on_load=script("mounting.js") + script("tabs.js"), elem_id="tabs",
         apply_default_css=False, first="attributes" if engine.config.attributes else "explore",
         tabs=["attributes", "looks", *["reference"] * takeable, "explore", "history"],
     )  # fmt: skip
@@ -137,7 +137,7 @@ def _sliders(engine: Engine) -> list[gr.Slider]:
         return [_slider(attribute) for attribute in engine.config.attributes]
     gr.HTML(
         "", html_template=part("groups.html"), elem_id="groups",
-        js_on_load="".join(script(name) for name in ("kept.js", "favourites.js", "groups.js")),
+        js_on_load="".join(script(name) for name in ("mounting.js", "kept.js", "favourites.js", "groups.js")),
         apply_default_css=False, groups=[group or "Other" for group in groups],
         sliders=[{"name": a.name, "words": _words(a)} for a in engine.config.attributes],
     )  # fmt: skip

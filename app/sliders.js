@@ -16,6 +16,7 @@ function nameControls() {
   }
   stopChoices();
 }
+asMounted(nameControls);
 
 // ---- one value --------------------------------------------------------------------------------
 

@@ -49,7 +49,6 @@ function waitPanel(waits) {
   if (!panel) return;
   if (waits && panel.contains(document.activeElement)) state.held = document.activeElement;
   panel.inert = waits;
-  nameControls();
   if (waits || !state.held) return;
   if (document.activeElement === document.body) state.held.focus({ preventScroll: true });
   state.held = null;

@@ -25,8 +25,7 @@ element.addEventListener("keydown", (event) => {
 });
 
 show(tabs.find((tab) => tab.id === `show-${props.first}`));
-// What the tabs control is Gradio's, and may mount after them.
-requestAnimationFrame(() => {
+asMounted(() => {
   for (const tab of tabs) {
     const panel = document.getElementById(tab.getAttribute("aria-controls"));
     panel?.setAttribute("role", "tabpanel");

@@ -125,6 +125,7 @@ def test_favourites_are_a_group_of_their_own_and_stay_in_the_browser(page: Page,
     assert page.js("return document.activeElement.id") == "show-group-0"
 
     page = Page(page.driver, page.driver.current_url).open(portrait)
+    page.wait(lambda: page.js(STARRED) == ["Favourite: Gender", "Favourite: Youth"])
     assert page.js(CHIPS)[0] == "Favourites"
     assert page.js(SHOWN) == ["slider-male", "slider-young"]  # what a visitor uses most comes first
     page.js("document.querySelector('#slider-young .v-star').click()")
@@ -134,3 +135,8 @@ def test_favourites_are_a_group_of_their_own_and_stay_in_the_browser(page: Page,
     assert page.js(SHOWN) == ["slider-smile", "slider-male"]
     assert page.entries == []
     page.js("localStorage.clear()")
+
+
+def test_a_star_comes_back_where_the_panel_is_mounted_anew(page: Page) -> None:
+    page.js("document.querySelector('#slider-young .v-star').remove()")
+    page.wait(lambda: page.js("return document.querySelectorAll('.v-star').length") == 3)
