@@ -51,14 +51,15 @@ class Downloads:
             return {"error": toast(error).message}
 
     def _picture(self, visit: Visit, request: EditRequest, order: ExportOrder) -> Message:
-        made = export(self._engine, (visit.portrait,), request, visit.original, order)
+        made = export(self._engine, (visit.portrait,), visit.shown(request), visit.original, order)
         if len(made.data) > MAX_BYTES:
             raise BadRequest("This picture is too large a file for a browser; export it as JPEG.")
         return messages.exported(made, order, visit.stem)
 
     def _project(self, visit: Visit) -> Message:
         faces = (face.reference for face in visit.faces)
-        project = Project.of(self._engine, visit.portrait, visit.history, visit.cursor, faces, visit.original)
+        history = map(visit.shown, visit.history)
+        project = Project.of(self._engine, visit.portrait, history, visit.cursor, faces, visit.original)
         return messages.file(save_project(project), f"{visit.stem}.visagist", "application/octet-stream")
 
 

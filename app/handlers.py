@@ -161,7 +161,8 @@ class Handlers:
         may_gain: whether the portrait's code may get better, where the model can make it.
         Raises: Cancelled.
         """
-        picture = self.engine.edit(visit.portrait, visit.request)
+        seen = visit.portrait, visit.shown(visit.request)
+        picture = self.engine.edit(*seen)
         with self._writing:  # nobody leaves in between
             opening.check(visit.portrait)
             before = self._visit(token)
@@ -178,7 +179,7 @@ class Handlers:
             known_as=messages.known_as(visit.portrait),
             own=messages.own_format(visit.original),
             improves=self.engine.improves and may_gain,
-            likeness=told_of(self.engine, visit.portrait, visit.request, picture),
+            likeness=told_of(self.engine, *seen, picture),
             **self._past.state(visit, visit.request),
         )
         return opened, visit.request
@@ -265,10 +266,12 @@ class Handlers:
         """The toggle was moved: show the refinement; if this face has none, compute it, telling how far."""
         self._runs.drop(token)
         self._improver.settled(token)
-        self._improver.drop(token)  # what is refined is the portrait as it is now
+        if asked.refine == "fast" and self._improver.get(token) is not None:  # which finds it
+            self._update(token, lambda visit: visit.with_edit(asked))
         if self.visits.get(token).possible(asked) == asked:
             yield self._show(token, lambda visit: visit.with_edit(asked), asked, refining=False), None
             return
+        self._improver.drop(token)  # what is refined is the portrait as it is now
         visit = self._update(token, lambda visit: visit.with_edit(visit.possible(asked)))
         run = Run(self.engine, visit.portrait, asked.refine)
         self._runs.put(token, run)
@@ -357,8 +360,8 @@ class Handlers:
         portrait, run = visit.preview if live else visit.portrait, self._runs.get(token)
         if run is not None and run.reached is not None and run.mode == asked:
             portrait = previewed(self.engine, run.reached) if live else run.reached
-            request = dataclasses.replace(request, refine=asked)
-        return portrait, request
+            return portrait, dataclasses.replace(request, refine=asked)
+        return portrait, visit.shown(request)
 
     def _update(self, token: str, change: Change) -> Visit:
         with self._writing:

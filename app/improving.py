@@ -34,7 +34,7 @@ class Improvement:
             self.reached = portrait
 
         try:
-            self._engine.improve(self._portrait, LATER_SECONDS, better, self._cancelled.is_set)
+            self._engine.improve(self._portrait, LATER_SECONDS, better, self._cancelled.is_set, refined=True)
         # Whatever it is, it belongs to who watches.
         except Exception as error:
             self._failure = error

@@ -47,8 +47,9 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
     # First, as it is about who the picture shows; what the sliders make of them comes after.
     refine, strength = _refinement(engine)
     gr.HTML(
-        "", html_template=part("tabs.html"), js_on_load=script("mounting.js") + script("tabs.js"), elem_id="tabs",
-        apply_default_css=False, first="attributes" if engine.config.attributes else "explore",
+        "", html_template=part("tabs.html"), js_on_load=script("mounting.js") + script("tabs.js"),
+        elem_id="tabs", apply_default_css=False,
+        first="attributes" if engine.config.attributes else "explore",
         tabs=["attributes", "looks", *["reference"] * takeable, "explore", "history"],
     )  # fmt: skip
     with gr.Column(elem_id="tab-attributes"):
@@ -175,7 +176,7 @@ def _segments(name: str, label: str, choices: list[tuple[str, str]], **more: Any
 
 
 def _refinement(engine: Engine) -> tuple[gr.Radio, gr.Slider]:
-    """The toggle, at fast where the model has it and opens photos at once, and the strength.
+    """The toggle, at fast where the model has it, and the strength.
 
     Where one way is missing, the toggle says so in its place; where both are, there is neither.
     """
@@ -183,7 +184,7 @@ def _refinement(engine: Engine) -> tuple[gr.Radio, gr.Slider]:
     ways = [("Off", "off"), ("Fast", "fast"), (f"Best, {best_takes(engine)}", "best")]
     choices = [choice for choice in ways if choice[1] not in missing]
     possible = len(choices) > 1
-    value = "off" if "fast" in missing or engine.improves else "fast"
+    value = "off" if "fast" in missing else "fast"
     info = " ".join(missing.values()) or None
     low, high = STRENGTH_RANGE
     return (

@@ -104,16 +104,16 @@ class Runs:
 def as_set(engine: Engine, portrait: Portrait, asked: EditRequest) -> tuple[Portrait, EditRequest]:
     """The portrait refined as the toggle says; but best takes a minute, and begins with a click alone.
 
-    So does fast where descent finds the code: a photo opens before it is found well enough to be refined.
+    Where descent finds the code, fast comes as the portrait gets better: a photo opens before that.
     """
     mode = asked.refine
     if mode == "best" and mode not in portrait.residuals:
         mode = "fast"
-    waits = engine.improves and mode not in portrait.residuals
-    if waits or engine.refinements.get(mode) is not None:
+    if engine.refinements.get(mode) is not None:
         mode = "off"
+    waits = mode == "off" or engine.improves
     try:
-        refined = portrait if mode == "off" else engine.refine(portrait, mode)
+        refined = portrait if waits else engine.refine(portrait, mode)
     except OutOfMemory as error:
         notify(error)
         return portrait, dataclasses.replace(asked, refine="off")

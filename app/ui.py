@@ -29,8 +29,8 @@ EXAMPLES = HERE.parent / "assets" / "examples"
 # Not every system knows that the last are pictures.
 PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
 STAGE_PARTS = (
-    "mounting", "kept", "rows", "looks", "past", "meter", "camera", "exporting", "notices", "opening", "sliders",
-    "zoom", "closer", "stage",
+    "mounting", "kept", "rows", "looks", "past", "meter", "camera", "exporting", "notices", "opening",
+    "sliders", "zoom", "closer", "stage",
 )  # fmt: skip
 STYLES = ("style.css", "reference.css", "explore.css", "looks.css")
 

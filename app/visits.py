@@ -117,6 +117,11 @@ class Visit:
             return request
         return dataclasses.replace(request, refine=self.request.refine)
 
+    def shown(self, request: EditRequest) -> EditRequest:
+        """The request as it is rendered now: without fast, while it is being found."""
+        found = request.refine != "fast" or "fast" in self.portrait.residuals
+        return request if found else dataclasses.replace(request, refine="off")
+
     def knowing(self, portrait: Portrait, preview: Portrait) -> "Visit":
         """The same visit, its face known better: refined, or its code nearer; of another face, nothing.
 

@@ -17,6 +17,7 @@ from core.faces.alignment import Face
 from core.faces.parsing import Parsing
 from core.generators.family import GeneratorFamily
 from core.generators.residual import Residual
+from core.improving import Improving
 from core.inversion.bundled import descents_of
 from core.inversion.descents import Descents
 from core.inversion.pursuit import Begin
@@ -94,6 +95,7 @@ class Engine:
         self._opener = Opener(*parts, self._memory, self._precedence, seeker, self._parsing)
         shared = self._renderer, self._thread, self._memory
         self._refiner = Refiner(bundle, *shared, refiner, tuning, self._opener.settle, descents)
+        self._improving = Improving(self._opener, self._refiner, self._precedence)
         self._sampler = Sampler(bundle, self._renderer, self._thread)
         self.fingerprint = bundle.fingerprint
         self.lpips = bundle.lpips  # that comes with the model, if one does
@@ -168,14 +170,15 @@ class Engine:
         seconds: float = IMPROVING_SECONDS,
         better: Callable[[Portrait], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        refined: bool = False,
     ) -> Portrait:
         """The portrait after at most so many seconds of further descent, from where opening it stopped.
 
-        Every edit and opening goes first. better: is given each better portrait; requests hold for all of
-        them, as they say nothing of codes. Ends early where nothing more is gained, or when it is cancelled.
-        A portrait that was refined stays as it is, as does any of a model that does not descend.
+        Every edit and opening goes first. better: is given each better one; requests hold for all of them.
+        Ends early where nothing more is gained, or when it is cancelled. refined: "fast" is found after ten
+        steps, and again at the end, as for who has it. With "best", or without descent, all stays as it is.
         """
-        return self._opener.improve(portrait, seconds, better, cancelled or (lambda: False))
+        return self._improving.improve(portrait, seconds, better, cancelled or (lambda: False), refined)
 
     def preview(self, portrait: Portrait) -> Portrait:
         """The same face with fewer pixels, where the model makes such pictures: its edits take less time."""
@@ -273,7 +276,7 @@ class Engine:
         """The portrait with the refinement `mode`, "fast" or "best", computed unless it is there already.
 
         One best refinement runs at a time, others wait for it; edits and openings do not. A model that
-        descends comes as near as opening does by the code first, if it is not that near yet.
+        descends may come nearer by the code first: ten steps for fast, thirty-two for best.
         progress: is told how far it is. cancelled: is asked several times a second whether to give up.
         preview: is given the portrait with what best has reached so far, now and then.
 
@@ -357,7 +360,7 @@ class Engine:
     def _render(self, portrait: Portrait, request: EditRequest, w: Tensor | None) -> Tensor:
         """G of the edited code (2, L, D), or of the portrait's own where it is None: (1, 3, R, R)."""
         mode, strength = request.refinement, request.strength
-        # At the portrait's size: the model's own, or a smaller one of its `preview`.
+        # At the portrait's size, which may be a smaller one of `preview`.
         render = functools.partial(self._renderer.render, size=portrait.rendered.shape[-1])
         if mode is None:
             return portrait.rendered if w is None else render(w[:1], w_rgb=w[1:])

@@ -41,9 +41,12 @@ class PortraitMemory:
             known = self.get(refined.key)
             if known is None:
                 return
-            # Made for the code that it has: of a better one since, nothing is refined.
+            # Made for the code that it has: a better one since has none of its refinements. Where what is
+            # known was refined too, the later code is the better one.
             if torch.equal(known.w_plus, refined.w_plus):
                 self.put(known.refined(refined.residuals, refined.bases))
+            elif known.residuals and known.residuals.keys() <= refined.residuals.keys():
+                self.put(refined)
 
     def replace(self, better: Portrait) -> None:
         """Remember a better portrait of the same face in place of the one that is.

@@ -39,8 +39,9 @@ from core.session import Portrait
 SAME_PICTURE = 1.0
 # How long an opening by descent takes, and of that what the first picture takes, until one was made.
 OPENING_SECONDS = 12.0
-# So many steps two idle cores take in that time, or more.
-SETTLED_STEPS = 32
+# How many steps a code takes before it is refined: for fast a sketch of the face will do, as tokens find the
+# rest sooner than descent; best is for one code, and takes as many as two idle cores do in OPENING_SECONDS.
+SETTLED_STEPS = {"fast": 10, "best": 32}
 FINISHING_SECONDS = 1.0
 # A face that is seen for a moment needs no more pixels, where the model can give fewer.
 PREVIEW_SIDE = 256
@@ -196,17 +197,20 @@ class Opener:
         assert code is not None
         return code
 
-    def settle(self, portrait: Portrait, watcher: Watcher) -> Portrait:
-        """The portrait after as many steps as opening takes, for what is refined: a residual is for one code.
+    def settle(self, portrait: Portrait, mode: str, watcher: Watcher) -> Portrait:
+        """The portrait after SETTLED_STEPS of this refinement, which begins from there; where its code moved,
+        with no residual, as each is for one code.
 
         Raises: Cancelled.
         """
-        if self._seeker is None or portrait.residuals or self._seeker.taken(portrait.key) >= SETTLED_STEPS:
+        steps = SETTLED_STEPS[mode]
+        if self._seeker is None or mode in portrait.residuals or self._seeker.taken(portrait.key) >= steps:
             return portrait
         watcher.progress(Progress("Finding the face"))
-        settled = self.improve(portrait, OPENING_SECONDS, None, watcher.cancelled, SETTLED_STEPS)
+        plain = dataclasses.replace(portrait, residuals={}, bases={})
+        settled = self.improve(plain, OPENING_SECONDS, None, watcher.cancelled, steps)
         watcher.check()
-        return settled
+        return portrait if torch.equal(settled.w_plus, portrait.w_plus) else settled
 
     def improve(
         self,

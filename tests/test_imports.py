@@ -56,7 +56,7 @@ FLOORS = (
         "core.inversion",
     ),
     ("core.opening", "core.sampling", "core.editing.code_editor", "core.importing"),
-    ("core.engine", "core.exporting"),
+    ("core.engine", "core.improving", "core.exporting"),
     ("core.projects", "cli"),
     ("app", "training"),
     ("cli.serve",),

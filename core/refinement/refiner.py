@@ -24,7 +24,7 @@ from core.rendering.renderer import Renderer, lay_out
 from core.session import Portrait
 
 Preview = Callable[[Portrait], None]
-Settle = Callable[[Portrait, Watcher], Portrait]
+Settle = Callable[[Portrait, str, Watcher], Portrait]
 
 
 class Refiner:
@@ -45,10 +45,10 @@ class Refiner:
         memory: PortraitMemory,
         stage: str | None,
         tuning: GradientSettings | None,
-        settle: Settle = lambda portrait, watcher: portrait,
+        settle: Settle = lambda portrait, mode, watcher: portrait,
         descents: Descents | None = None,
     ) -> None:
-        """settle: finds a portrait's code as well as it is worth to find, before a residual is made for it.
+        """settle: finds a code as well as this refinement needs it; where it moved, without residuals.
 
         descents: that open photos of this bundle; None: it opens them by its encoder, if by anything.
         """
@@ -79,7 +79,10 @@ class Refiner:
             raise BadRequest(reason)
         if mode in portrait.residuals:
             return portrait
-        portrait = self._settle(portrait, watcher)
+        settled = self._settle(portrait, mode, watcher)
+        if mode == "best" and "fast" in portrait.residuals.keys() - settled.residuals.keys():
+            settled = self.refine(settled, "fast", watcher, None)
+        portrait = settled
         watcher = dataclasses.replace(watcher, started=time.monotonic())
         if mode == "fast":
             with memory_errors():

@@ -21,6 +21,7 @@ from core.session import EditRequest, Portrait, View
 
 ME = "me"
 PHOTO = EditRequest(view=View("photo", "photo"))
+FAST = EditRequest(refine="fast")
 SMILE = EditRequest({"smile": 2.0}, view=View("photo", "photo"))
 
 
@@ -48,7 +49,8 @@ class ImprovingEngine:
         self.after_opening()
         return portrait
 
-    def improve(self, portrait, seconds=30.0, better=None, cancelled=None):
+    def improve(self, portrait, seconds=30.0, better=None, cancelled=None, refined=False):
+        assert refined  # a visit has fast as soon as it can
         while not (self.end.is_set() or cancelled()):
             if self.better.wait(0.05):
                 self.better.clear()
@@ -216,7 +218,7 @@ def test_what_ends_it_too_early_is_told(
     sentences: list[str] = []
     monkeypatch.setattr(toasts.gr, "Info", sentences.append)
 
-    def fail(*args) -> None:
+    def fail(*args, **more) -> None:
         raise OutOfMemory("There is not enough memory.")
 
     monkeypatch.setattr(engine, "improve", fail)
@@ -236,12 +238,70 @@ def test_what_was_refined_meanwhile_stays(handlers: Handlers, engine: ImprovingE
     assert handlers.visits.get(ME).portrait is refined
 
 
-def test_refining_ends_it_with_what_was_reached(handlers: Handlers, engine: ImprovingEngine) -> None:
-    told = handlers.improve(ME)
+def shifted(portrait: Portrait) -> Portrait:
+    """With a "fast" that shows."""
+    base = portrait.rendered.flip(-1)
+    return portrait.refined({"fast": WeightShift(())}, {"fast": base})
+
+
+@pytest.fixture
+def hoping(engine: ImprovingEngine, photo: np.ndarray, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Handlers:
+    """Of a model that has fast, opened with the toggle at it, as it stands at first."""
+    monkeypatch.setattr(engine, "refinements", {"fast": None, "best": None}, raising=False)
+    handlers = Handlers(engine)
+    upload(handlers, photo, tmp_path, FAST)
+    return handlers
+
+
+def test_fast_is_wished_for_from_the_start_and_shown_once_it_is_there(
+    hoping: Handlers, engine: ImprovingEngine
+) -> None:
+    def exported(refine: str) -> str:
+        request = {"refine": refine, "start": "inversion", "output": "face"}
+        return hoping.export({"token": ME, "format": "png", "request": request})["data"]
+
+    visit = hoping.visits.get(ME)
+    assert visit.history == (FAST,)
+    assert shown(hoping.settle(ME, FAST)).any()
+    assert exported("fast") == exported("off")
+    assert hoping.export({"token": ME, "format": "project", "request": {"refine": "fast"}})["data"]
+    hoping._update(ME, lambda visit: visit.knowing(shifted(visit.portrait), shifted(visit.preview)))
+    assert exported("fast") != exported("off")
+    assert hoping.visits.get(ME).history == (FAST,)
+
+
+def test_what_gets_better_finds_fast_so_that_the_toggle_waits_for_it(
+    hoping: Handlers, engine: ImprovingEngine
+) -> None:
+    told = hoping.improve(ME)
+    next(told)
+    running = hoping._improver.get(ME)
+    (off,) = hoping.refine(ME, EditRequest(refine="off"))
+    assert hoping._improver.get(ME) is running
+    (fast,) = hoping.refine(ME, FAST)
+    assert hoping._improver.get(ME) is running
+    assert [message["request"]["refine"] for message, _ in (off, fast)] == ["off", "fast"]
+    assert hoping.visits.get(ME).request == FAST
+    engine.end.set()
+    list(told)
+
+
+def test_best_ends_it_with_what_was_reached(
+    hoping: Handlers, engine: ImprovingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Portrait] = []
+
+    def refine(portrait: Portrait, mode: str, *_) -> Portrait:
+        begun.append(portrait)
+        return portrait.refined({mode: WeightShift(())}, {mode: portrait.rendered})
+
+    monkeypatch.setattr(engine, "refine", refine, raising=False)
+    told = hoping.improve(ME)
     next(told)
     better = engine.give()
-    list(handlers.refine(ME, dataclasses.replace(SMILE, refine="off")))
-    assert handlers.visits.get(ME).portrait is better
+    list(hoping.refine(ME, EditRequest(refine="best")))
+    assert begun == [better]
+    assert hoping.visits.get(ME).request.refine == "best"
     assert list(told) == []
 
 

@@ -127,11 +127,11 @@ def test_improving_ends_where_nothing_is_gained(engine: Engine, portrait: Portra
     assert engine.improve(arrived, 1e6) is arrived
 
 
-def test_what_was_refined_or_forgotten_stays_as_it_is(
+def test_what_has_best_or_was_forgotten_stays_as_it_is(
     engine: Engine, begin: Beginner, portrait: Portrait, photo: np.ndarray
 ) -> None:
     base = portrait.rendered
-    refined = portrait.refined({"fast": None}, {"fast": base})
+    refined = portrait.refined({"best": None}, {"best": base})
     assert engine.improve(refined, 1e6) is refined
     engine.forget(portrait)
     assert engine.improve(

@@ -4,9 +4,11 @@
         --faces512 faces512.tar --source CelebA-HQ --count 24 --judge mobilefacenet.safetensors --out OUT
 
 DIR is what `training.judging.opened` wrote: its codes are refined, fast and best, as the engine does it once
-a portrait has settled. A line of OUT/faces.jsonl is written as soon as a face is measured (at 256 px, and the
-Haar grid at full size); --resume goes on where a run was ended. OUT/refined.md holds the means. The files in
-OUT/residuals are what `training.judging.refined_sliders` edits with.
+a portrait has settled. With --soon each face is opened anew, by as many steps as fast begins after, which is
+what the app shows within its first seconds; OUT/codes then has what it was refined from.
+A line of OUT/faces.jsonl is written as soon as a face is measured (at 256 px, and the Haar grid at full
+size); --resume goes on where a run was ended. OUT/refined.md holds the means. The files in OUT/residuals are
+what `training.judging.refined_sliders` edits with.
 
 OUT shows people who may not be passed on: no file of it belongs into a repository.
 """
@@ -35,6 +37,8 @@ from core.files import write_whole
 from core.generators.residual import Residual
 from core.images import save_image, to_array
 from core.inversion.bundled import descents_of
+from core.inversion.pursuit import Begin
+from core.opening import SETTLED_STEPS
 from core.precision import gradient_dtype
 from core.projects.tensor_file import pack_tensors
 from core.refinement.behind_descent import BehindDescent
@@ -54,21 +58,35 @@ Entry = dict[str, Any]
 class Refining:
     """One engine's refinements of codes whose faces are crops already."""
 
-    def __init__(self, engine: Engine, behind: BehindDescent, measures: Measures) -> None:
-        self._engine, self._behind, self._measures = engine, behind, measures
+    def __init__(self, engine: Engine, behind: BehindDescent, measures: Measures, begin: Begin) -> None:
+        """begin: a descent like those that open photos."""
+        self._engine, self._behind, self._measures, self._begin = engine, behind, measures, begin
 
-    def __call__(self, face: AlignedFace, w_plus: Tensor, modes: Sequence[str]) -> Iterator[tuple[str, Any]]:
-        """Name of the way, its figures, its picture (R, R, 3) uint8, and its residual; "off" first."""
+    def soon(self, face: AlignedFace) -> tuple[Tensor, float]:
+        """The code (L, D) of as many steps as fast begins after, and how long they took."""
+        began = time.perf_counter()
+        descent = self._begin(face.crop, face.landmarks, None)
+        for _ in range(SETTLED_STEPS["fast"]):
+            descent.step()
+        return descent.codes, time.perf_counter() - began
+
+    def __call__(
+        self, face: AlignedFace, w_plus: Tensor, took: float, modes: Sequence[str]
+    ) -> Iterator[tuple[str, Any]]:
+        """Name of the way, its figures, its picture (R, R, 3) uint8, and its residual; "off" first.
+
+        took: seconds that the code took, which all figures include.
+        """
         side = self._engine.generator.resolution
         # As a portrait has it: as many pixels as the model's pictures have.
         crop = cv2.resize(face.crop, (side, side), interpolation=cv2.INTER_CUBIC)
         landmarks = (face.landmarks + 0.5) * (side / len(face.crop)) - 0.5
-        yield "off", self._measured(face, w_plus, None, 0.0)
+        yield "off", self._measured(face, w_plus, None, took)
         for mode in modes:
             find = self._behind.fast if mode == "fast" else self._behind.best
             began = time.perf_counter()
             residual = find(crop, landmarks, w_plus, Watcher())
-            yield mode, self._measured(face, w_plus, residual, time.perf_counter() - began)
+            yield mode, self._measured(face, w_plus, residual, took + time.perf_counter() - began)
 
     def _measured(
         self, face: AlignedFace, w_plus: Tensor, residual: Residual | None, seconds: float
@@ -116,13 +134,16 @@ def run(
     entries: Sequence[Entry],
     faces: AlignedFaces,
     larger: AlignedFaces | None,
-    opened: Path,
+    opened: Path | None,
     modes: Sequence[str],
     out: Path,
     done: Sequence[Entry],
 ) -> list[Entry]:
-    """Refine every face that is not done; a line is in the file before the next begins."""
-    for folder in (RESIDUALS, "strips"):
+    """Refine every face that is not done; a line is in the file before the next begins.
+
+    opened: where their codes are; None: they are opened here, soon.
+    """
+    for folder in (RESIDUALS, "strips", *[CODES] * (opened is None)):
         (out / folder).mkdir(parents=True, exist_ok=True)
     names, found = {entry["name"] for entry in done}, [*done]
     write_whole(out / LINES, "".join(json.dumps(entry) + "\n" for entry in done).encode())
@@ -132,8 +153,13 @@ def run(
             if name in names:
                 continue
             face = (larger if larger is not None and name in larger else faces)[name]
-            w_plus = torch.from_numpy(np.load(opened / CODES / f"{file_name(entry)}.npy"))
-            ways = dict(refining(face, w_plus, modes))
+            code = (opened or out) / CODES / f"{file_name(entry)}.npy"
+            if opened is None:
+                w_plus, took = refining.soon(face)
+                np.save(code, w_plus.cpu().numpy())
+            else:
+                w_plus, took = torch.from_numpy(np.load(code)), 0.0
+            ways = dict(refining(face, w_plus, took, modes))
             line = {"name": name, "source": entry["source"], "px": len(face.crop)}
             line["ways"] = {way: figures for way, (figures, *_) in ways.items()}
             residuals = {way: residual for way, (*_, residual) in ways.items() if residual is not None}
@@ -155,6 +181,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--opened", type=Path, required=True, help="what training.judging.opened wrote")
     parser.add_argument("--faces", type=Path, required=True, help="aligned faces, a folder or a tar")
     parser.add_argument("--faces512", type=Path, help="the same at 512 px, those that there are")
+    parser.add_argument("--soon", action="store_true", help="open them anew, by as few steps as fast needs")
     parser.add_argument("--source", default="CelebA-HQ")
     parser.add_argument("--count", type=options.count, default=24)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
@@ -176,11 +203,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     measures = Measures.of(
         engine, IdentityJudge.load(args.judge), lambda words: print(words, file=sys.stderr)
     )
-    refining = Refining(engine, BehindDescent(bundle.generator, descents), measures)
+    refining = Refining(engine, BehindDescent(bundle.generator, descents), measures, descents)
     faces, larger = (AlignedFaces.open(path) if path else None for path in (args.faces, args.faces512))
     assert faces is not None
     done = known_lines(args.out / LINES) if args.resume else []
-    found = means(run(refining, entries, faces, larger, args.opened, args.modes, args.out, done))
+    opened = None if args.soon else args.opened
+    found = means(run(refining, entries, faces, larger, opened, args.modes, args.out, done))
     text = report(found)
     write_whole(args.out / "refined.md", text.encode())
     write_whole(args.out / "refined.json", (json.dumps(found, indent=2) + "\n").encode())

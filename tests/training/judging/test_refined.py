@@ -11,6 +11,7 @@ from cli.measures import Measures
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.generators.residual import WeightShift
+from core.opening import SETTLED_STEPS
 from core.projects.tensor_file import TensorFile
 from training.data.aligned import AlignedFace
 from training.judging import refined
@@ -39,6 +40,18 @@ def face() -> AlignedFace:
     return AlignedFace("a", crop, points, {"name": "a", "source": "S"})
 
 
+class Begun:
+    """A descent that counts its steps."""
+
+    def __init__(self, crop: np.ndarray, landmarks: np.ndarray, code: torch.Tensor | None) -> None:
+        assert code is None
+        self.codes = torch.zeros(4, 16)
+
+    def step(self) -> float:
+        self.codes = self.codes + 1
+        return 0.0
+
+
 class Faces(dict):
     """AlignedFaces as a mapping."""
 
@@ -59,7 +72,7 @@ def test_each_way_is_measured_against_the_face_itself(
     entries = [{"name": "a", "source": "S"}, {"name": "b", "source": "S"}]
     done = [{"name": "b", "source": "S", "ways": {}}]
 
-    refining = Refining(tiny_engine, behind, measures)  # type: ignore[arg-type]
+    refining = Refining(tiny_engine, behind, measures, Begun)  # type: ignore[arg-type]
     lines = run(refining, entries, Faces(a=face), None, tmp_path, MODES, tmp_path, done)  # type: ignore[arg-type]
 
     side = tiny_engine.generator.resolution
@@ -74,6 +87,23 @@ def test_each_way_is_measured_against_the_face_itself(
     kept = TensorFile((tmp_path / "residuals" / "S-a.safetensors").read_bytes())
     shifts = kept.residual("best", len(behind._kernels)).shifts
     assert torch.equal(shifts[0], behind.best(None, None, None, None).shifts[0])
+
+
+def test_soon_each_face_is_opened_anew_by_as_few_steps_as_fast_needs(
+    tiny_engine: Engine,
+    tiny_bundle: Bundle,
+    face: AlignedFace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measures = Measures.of(tiny_engine, None, lambda words: None)
+    monkeypatch.setattr(Measures, "picture", lambda self, crop, points, picture: measured(crop, picture))
+    shape = tuple(tiny_bundle.generator.w_mean.shape)
+    monkeypatch.setattr(Begun, "__init__", lambda self, *_: setattr(self, "codes", torch.zeros(shape)))
+    refining = Refining(tiny_engine, Behind(tiny_bundle), measures, Begun)  # type: ignore[arg-type]
+    (line,) = run(refining, [{"name": "a", "source": "S"}], Faces(a=face), None, None, ["fast"], tmp_path, [])  # type: ignore[arg-type]
+    assert (np.load(tmp_path / "codes" / "S-a.npy") == SETTLED_STEPS["fast"]).all()
+    assert 0 < line["ways"]["off"]["seconds"] < line["ways"]["fast"]["seconds"]
 
 
 def measured(crop: np.ndarray, picture: np.ndarray) -> dict[str, float]:
