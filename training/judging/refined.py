@@ -4,8 +4,8 @@
         --faces512 faces512.tar --source CelebA-HQ --count 24 --judge mobilefacenet.safetensors --out OUT
 
 DIR is what `training.judging.opened` wrote: its codes are refined, fast and best, as the engine does it once
-a portrait has settled. With --soon each face is opened anew, by as many steps as fast begins after, which is
-what the app shows within its first seconds; OUT/codes then has what it was refined from.
+a portrait has settled. With --soon in its place the first test names of the source are opened here, by as
+many steps as fast begins after, which is what the app shows within seconds; OUT/codes has what came of it.
 A line of OUT/faces.jsonl is written as soon as a face is measured (at 256 px, and the Haar grid at full
 size); --resume goes on where a run was ended. OUT/refined.md holds the means. The files in OUT/residuals are
 what `training.judging.refined_sliders` edits with.
@@ -104,6 +104,13 @@ def chosen(folder: Path, source: str, count: int) -> list[Entry]:
     return [entry for entry in entries if "at" in entry][:count]
 
 
+def listed(faces: AlignedFaces, source: str, count: int) -> list[Entry]:
+    """The first test names of a source, in the table's order."""
+    sources = {row["name"]: row["source"] for row in faces.rows}
+    names = [name for name in faces.first(count, "test") if sources[name] == source]
+    return [{"name": name, "source": source} for name in names]
+
+
 def means(entries: Sequence[Entry]) -> dict[str, dict[str, float]]:
     """By way: means, of the grid median and worst."""
     found: dict[str, dict[str, float]] = {}
@@ -178,10 +185,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m training.judging.refined", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--bundle", default="portrait1024", help="a model's name or folder")
-    parser.add_argument("--opened", type=Path, required=True, help="what training.judging.opened wrote")
+    codes = parser.add_mutually_exclusive_group(required=True)
+    codes.add_argument("--opened", type=Path, help="what training.judging.opened wrote")
+    codes.add_argument("--soon", action="store_true", help="open them here, by as few steps as fast needs")
     parser.add_argument("--faces", type=Path, required=True, help="aligned faces, a folder or a tar")
     parser.add_argument("--faces512", type=Path, help="the same at 512 px, those that there are")
-    parser.add_argument("--soon", action="store_true", help="open them anew, by as few steps as fast needs")
     parser.add_argument("--source", default="CelebA-HQ")
     parser.add_argument("--count", type=options.count, default=24)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
@@ -197,18 +205,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     engine = Engine.load(args.bundle, args.device)
     bundle = load_bundle(find_bundle(args.bundle), engine.device)
     descents = descents_of(bundle, gradient_dtype(engine.device))
-    entries = chosen(args.opened, args.source, args.count)
+    faces, larger = (AlignedFaces.open(path) if path else None for path in (args.faces, args.faces512))
+    assert faces is not None
+    which = args.source, args.count
+    entries = listed(faces, *which) if args.soon else chosen(args.opened, *which)
     if descents is None or not entries:
-        sys.exit("This model does not descend, or none of these faces is in --opened.")
+        sys.exit("This model does not descend, or there are none of these faces.")
     measures = Measures.of(
         engine, IdentityJudge.load(args.judge), lambda words: print(words, file=sys.stderr)
     )
     refining = Refining(engine, BehindDescent(bundle.generator, descents), measures, descents)
-    faces, larger = (AlignedFaces.open(path) if path else None for path in (args.faces, args.faces512))
-    assert faces is not None
     done = known_lines(args.out / LINES) if args.resume else []
-    opened = None if args.soon else args.opened
-    found = means(run(refining, entries, faces, larger, opened, args.modes, args.out, done))
+    found = means(run(refining, entries, faces, larger, args.opened, args.modes, args.out, done))
     text = report(found)
     write_whole(args.out / "refined.md", text.encode())
     write_whole(args.out / "refined.json", (json.dumps(found, indent=2) + "\n").encode())

@@ -1,5 +1,6 @@
 """The figures of refined faces: which are taken, what is measured, what the means say."""
 
+import io
 import json
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from core.engine import Engine
 from core.generators.residual import WeightShift
 from core.opening import SETTLED_STEPS
 from core.projects.tensor_file import TensorFile
-from training.data.aligned import AlignedFace
+from training.data.aligned import LANDMARKS, TABLE, AlignedFace, AlignedFaces
 from training.judging import refined
-from training.judging.refined import MODES, Refining, chosen, means, report, run
+from training.judging.refined import MODES, Refining, chosen, listed, means, report, run
 
 
 class Behind:
@@ -134,3 +135,12 @@ def test_means_are_of_all_faces_and_the_grids_worst_is_told() -> None:
     header, _, row, *_ = report({"off": found}).splitlines()
     assert header.count("|") == row.count("|")
     assert "0.2000" in row
+
+
+def test_the_first_test_names_of_a_source_in_the_tables_order() -> None:
+    table = b"name,source,split\nd,S,test\na,S,train\nb,T,test\nc,S,test\ne,S,test\n"
+    points = io.BytesIO()
+    np.save(points, np.zeros((5, 68, 2), np.float32))
+    files = {TABLE: table, LANDMARKS: points.getvalue()}
+    faces = AlignedFaces(lambda name: files[name])
+    assert listed(faces, "S", 2) == [{"name": "d", "source": "S"}, {"name": "c", "source": "S"}]
