@@ -22,6 +22,8 @@ class Closer:
 
     def _look(self, token: str, request: EditRequest, before: bool) -> Message:
         number, visit = next_number(), self._visits.get(token)
-        picture = self._engine.edit(visit.portrait, visit.shown(visit.possible(request)))
+        possible = visit.possible(request)
+        picture = self._engine.edit(visit.portrait, visit.portrait.shown(possible))
+        picture = visit.together(picture, possible)
         photo = data_url(visit.portrait.photo, STILL_QUALITY) if before else None
         return message("closer", number, frame=data_url(picture, STILL_QUALITY), before=photo)

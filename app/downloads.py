@@ -51,15 +51,17 @@ class Downloads:
             return {"error": toast(error).message}
 
     def _picture(self, visit: Visit, request: EditRequest, order: ExportOrder) -> Message:
-        made = export(self._engine, (visit.portrait,), visit.shown(request), visit.original, order)
+        others = [other.edits for other in visit.others]
+        shown = visit.portrait.shown(request)
+        made = export(self._engine, (visit.portrait,), shown, visit.original, order, others)
         if len(made.data) > MAX_BYTES:
             raise BadRequest("This picture is too large a file for a browser; export it as JPEG.")
         return messages.exported(made, order, visit.stem)
 
     def _project(self, visit: Visit) -> Message:
         faces = (face.reference for face in visit.faces)
-        history = map(visit.shown, visit.history)
-        project = Project.of(self._engine, visit.portrait, history, visit.cursor, faces, visit.original)
+        kept = visit.portrait, visit.history, visit.cursor, faces, visit.original
+        project = Project.of(self._engine, *kept, [other.edits for other in visit.others])
         return messages.file(save_project(project), f"{visit.stem}.visagist", "application/octet-stream")
 
 

@@ -8,18 +8,19 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from app import messages
 from app.downloads import Downloads
+from app.group import Group
 from app.improving import Improvement, Improver, previewed
 from app.likeness import told_of
-from app.live import Hands, LatestWins, told, with_steps
+from app.live import Hands, LatestWins, with_steps
 from app.looks import Glimpses
-from app.messages import Message
-from app.openings import Opening, Openings, let_go
+from app.messages import Answer, Message
+from app.openings import Opening, Openings, as_told, let_go
 from app.past import Past
 from app.references import References
 from app.refining import Run, Runs, as_set
@@ -37,8 +38,6 @@ MAX_VISITORS = 64
 MAX_BYTES = 600 * 2**20
 MAX_AGE_SECONDS = 3600.0
 
-# A message for the stage, and the request that the widgets are to show (None: leave them alone).
-Answer = tuple[Message, EditRequest | None]
 # Of a refinement: a message, and where the toggle is to stand (None: leave it alone).
 Refined = tuple[Message, str | None]
 Change = Callable[[Visit], Visit]
@@ -69,6 +68,7 @@ class Handlers:
         self.references = References(engine, store, self._update, limits)
         self.export = Downloads(engine, store, self.references).export
         self.glimpses = Glimpses(engine, store)
+        self._group = Group(engine, store, self._openings, self._frames, self._update, self._opened)
         self._past = Past(engine, store, self.references, self._show)
         self.recall = self._past.recall
 
@@ -109,30 +109,32 @@ class Handlers:
         yield from self._open(token, asked, photo_of(start), stem_of(start), seed=seed_of(start))
 
     @failing
-    def choose_face(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:
-        """Go on with another face of the open photo."""
-        visit = self.visits.get(token)
-        face = chosen(index, len(visit.portrait.faces))
-        yield from self._open(token, asked, Photo(visit.portrait.photo, visit.original), visit.stem, face)
+    def choose_face(
+        self, token: str, asked: EditRequest, index: object, unsettled: bool = False
+    ) -> Iterator[Answer]:
+        """Go on with another face of the open photo; unsettled as for `undo`, of the one in hand."""
+        self._improver.settled(token)
+        self._leave(token)
+        yield from self._group.turn(token, asked, index, unsettled)
 
     def _open(
-        self, token: str, asked: EditRequest, photo: Photo, stem: str, face: int = 0, seed: int | None = None
+        self, token: str, asked: EditRequest, photo: Photo, stem: str, seed: int | None = None
     ) -> Iterator[Answer]:
         """stem: the photo's name; seed: of the face that the photo is, where the model made it."""
         pixels = photo.pixels
 
         def job(progress: Callable[[str], None]) -> Portrait:
-            portrait = opening.photo(pixels, face, seed, progress)
+            portrait = opening.photo(pixels, 0, seed, progress)
             if asked.refine != "off":
                 progress("Refining")
             return portrait
 
         self._leave(token)
         with self._openings.one(token) as opening:
-            known = messages.known(pixels, face)
+            known = messages.known(pixels, 0)
             yield messages.opening(known, "Finding faces"), None
             known["faces"] = messages.face_list(pixels, self.engine.find_faces(pixels))
-            portrait = yield from _told(with_steps(job), known)
+            portrait = yield from as_told(with_steps(job), known)
             portrait, asked = as_set(self.engine, portrait, asked)
             neutral = dataclasses.replace(asked, sliders={}, takes=())
             visit = Visit.begin(portrait, previewed(self.engine, portrait), neutral, photo.original, stem)
@@ -148,9 +150,10 @@ class Handlers:
             known["faces"] = messages.face_list(project.photo, project.faces)
             yield messages.opening(known, "Opening the project"), None
             job = functools.partial(opening.project, project)
-            restored = yield from _told(with_steps(job), known)
+            restored = yield from as_told(with_steps(job), known)
             preview = previewed(self.engine, restored.portrait)
-            visit = Visit.restored(restored, preview, project.original, stem)
+            others = self._group.restored(restored)
+            visit = Visit.restored(restored, preview, others, project.original, stem)
             yield self._arrived(token, visit, known, opening, not visit.portrait.residuals)
             if restored.notice is not None:
                 tell(restored.notice)
@@ -161,28 +164,22 @@ class Handlers:
         may_gain: whether the portrait's code may get better, where the model can make it.
         Raises: Cancelled.
         """
-        seen = visit.portrait, visit.shown(visit.request)
-        picture = self.engine.edit(*seen)
+        picture = self.engine.edit(visit.portrait, visit.portrait.shown(visit.request))
         with self._writing:  # nobody leaves in between
             opening.check(visit.portrait)
             before = self._visit(token)
             self.visits.put(token, visit if before is None else visit.after(before))
         if before is not None:
             let_go(self.engine, self.visits, token, before.portrait)
-        opened = messages.message(
-            "opened",
-            frame=messages.frame(picture, visit.request, live=False),
-            before=messages.befores(visit),
-            faces=known["faces"],
-            face=known["face"],
-            token=token,
-            known_as=messages.known_as(visit.portrait),
-            own=messages.own_format(visit.original),
-            improves=self.engine.improves and may_gain,
-            likeness=told_of(self.engine, *seen, picture),
-            **self._past.state(visit, visit.request),
-        )
-        return opened, visit.request
+        return self._opened(token, visit, visit.request, picture, known["faces"], may_gain)
+
+    def _opened(
+        self, token: str, visit: Visit, asked: EditRequest, picture: Any, faces: list[Any], may_gain: bool
+    ) -> Answer:
+        shown = messages.opened(visit, visit.together(picture, asked), asked, faces)
+        more = {"improves": self.engine.improves and may_gain, **self._past.state(visit, asked)}
+        kept = told_of(self.engine, visit.portrait, visit.portrait.shown(asked), picture)
+        return messages.message("opened", **shown, token=token, likeness=kept, **more), asked
 
     def _visit(self, token: str) -> Visit | None:
         try:
@@ -203,7 +200,8 @@ class Handlers:
         def job() -> Message:
             visit = self.visits.get(token)
             seen = self._seen(token, visit, visit.possible(request), request.refine, live=True)
-            shown = messages.frame(self.engine.edit(*seen), request, live=True)
+            picture = visit.together(self.engine.edit(*seen), request, live=True)
+            shown = messages.frame(picture, request, live=True)
             kept = messages.request_dict(visit.possible(request))
             return messages.message("frame", number, frame=shown, request=kept)
 
@@ -217,9 +215,14 @@ class Handlers:
             raise toast(error) from None
 
     @toasted
-    def settle(self, token: str, request: EditRequest) -> Message:
-        """The hand rests: one entry in the history, and the picture at full quality."""
-        return self._show(token, lambda visit: visit.with_edit(visit.possible(request)), request)
+    def settle(self, token: str, request: EditRequest, face: object = None) -> Message | None:
+        """The hand rests: one entry in the history, and the picture at full quality.
+
+        face: that was in hand, if not the one that is: what was done to it was told when it was left."""
+        with self._frames.alone(token):
+            if face not in (None, self.visits.get(token).portrait.face):
+                return None
+            return self._show(token, lambda visit: visit.with_edit(visit.possible(request)), request)
 
     @toasted
     def jump(self, token: str, current: EditRequest, index: object) -> Answer:
@@ -304,6 +307,7 @@ class Handlers:
             if run.reached is not painted:
                 painted, visit = run.reached, self.visits.get(token)
                 picture = self.engine.edit(*self._seen(token, visit, visit.request, run.mode, live=True))
+                picture = visit.together(picture, visit.request, live=True)
                 progress["frame"] = messages.frame(picture, visit.request, live=True)
             yield messages.message("refining", number, **progress), None
 
@@ -361,7 +365,7 @@ class Handlers:
         if run is not None and run.reached is not None and run.mode == asked:
             portrait = previewed(self.engine, run.reached) if live else run.reached
             return portrait, dataclasses.replace(request, refine=asked)
-        return portrait, visit.shown(request)
+        return portrait, portrait.shown(request)
 
     def _update(self, token: str, change: Change) -> Visit:
         with self._writing:
@@ -380,7 +384,7 @@ class Handlers:
             picture = self.engine.edit(*seen)
             # Only now: an edit that fails must leave the history as it was.
             visit = self._update(token, change)
-        shown = messages.frame(picture, request, live=False)
+        shown = messages.frame(visit.together(picture, request), request, live=False)
         kept = told_of(self.engine, *seen, picture)
         more = {"likeness": kept, **self._past.state(visit, request), **more}
         return messages.message("frame", number, frame=shown, **more)
@@ -395,8 +399,3 @@ class Handlers:
         if visit is not None:
             self.engine.forget(visit.portrait)
         self._frames.forget(token)
-
-
-def _told(opening: Generator[str, None, T], known: Message) -> Generator[Answer, None, T]:
-    """The steps of opening as messages; returns what was opened."""
-    return told(opening, lambda step: (messages.opening(known, step), None))

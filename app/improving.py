@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Callable, Iterator
 
+from app.shrinking import PREVIEW_SIDE, reduced
 from app.toasts import notify
-from app.visits import PREVIEW_SIDE, Visit, reduced
+from app.visits import Visit
 from core.engine import IMPROVING_SECONDS, Engine
 from core.opening import OPENING_SECONDS
 from core.session import Portrait, SessionStore

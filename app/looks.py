@@ -69,7 +69,8 @@ def _request(visit: Visit, payload: Mapping[str, Any]) -> EditRequest:
     sliders, entry = payload.get("sliders"), payload.get("entry")
     if isinstance(sliders, Mapping):
         return parse_request(sliders, start="photo")
-    return visit.shown(visit.history[chosen(entry, len(visit.history))]).seen(output="face")
+    request = visit.history[chosen(entry, len(visit.history))]
+    return visit.portrait.shown(request).seen(output="face")
 
 
 def _answered(answer: Callable[[Mapping[str, Any]], Message], payload: object) -> Message:

@@ -7,7 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.visits import PREVIEW_SIDE, Visit, shrink
+from app.shrinking import PREVIEW_SIDE, shrink
+from app.visits import Visit
 from core.exporting import Export, ExportOrder
 from core.faces.alignment import Face
 from core.images import Original, encode_jpeg
@@ -28,6 +29,8 @@ LIVE_QUALITY, STILL_QUALITY = 86, 94
 SETTINGS = ("order", "start", "refine", "strength", "output", "keep_detail")
 
 Message = dict[str, Any]
+# A message for the stage, and the request that the widgets are to show (None: leave them alone).
+Answer = tuple[Message, EditRequest | None]
 
 _numbers = itertools.count(1)
 
@@ -69,6 +72,19 @@ def known(photo: np.ndarray, face: int) -> Message:
 def opening(known: Message, step: str) -> Message:
     """A step of opening as it begins."""
     return message("opening", **known, step=step)
+
+
+def opened(visit: Visit, picture: np.ndarray, request: EditRequest, faces: list[dict[str, Any]]) -> Message:
+    """Of the photo and its faces what the stage shows from now on; picture: what it shows of the request."""
+    edited = {edits.face for edits in visit.all_edits if edits.request.sliders or edits.request.takes}
+    return {
+        "frame": frame(picture, request, live=False),
+        "before": befores(visit),
+        "faces": [{**face, "edited": number in edited} for number, face in enumerate(faces)],
+        "face": visit.portrait.face,
+        "known_as": known_as(visit.portrait),
+        "own": own_format(visit.original),
+    }
 
 
 def known_as(portrait: Portrait) -> str:

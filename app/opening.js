@@ -11,14 +11,22 @@ async function sent(step, source) {
   URL.revokeObjectURL(source); // where it is one
 }
 
+// To another face of the same photo: what is seen of it stays in sight.
+function turning(index) {
+  beginOpening(true);
+  showBoxes(state.faces, index);
+  markFaces();
+  showStep(`Turning to face ${index + 1}`);
+}
+
 const mayOpen = () => state.phase !== "opening" && !away;
 
-function beginOpening() {
+function beginOpening(turning = false) {
   clearTimeout(state.settleTimer);
   state.settleTimer = 0;
-  state.previous = { phase: state.phase, after: [...after.childNodes], aspect: picture.style.getPropertyValue("--aspect"), place, told: false };
+  state.previous = { phase: state.phase, after: [...after.childNodes], aspect: picture.style.getPropertyValue("--aspect"), place, told: false, turning };
   setPhase("opening");
-  fit();
+  if (!turning || state.request.output !== "photo") fit(); // of a photo, the place that is looked at stays
   applyCompare();
 }
 
@@ -29,6 +37,7 @@ function endOpening() {
   state.previous = null;
   after.replaceChildren(...nodes);
   if (aspect) picture.style.setProperty("--aspect", aspect);
+  showFaces();
   setPhase(phase);
   show(seen);
   applyCompare();

@@ -2,18 +2,24 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
 
 import numpy as np
 
+from app import messages
 from app.improving import FIRST_SECONDS
+from app.live import told
+from app.messages import Message
 from app.visits import Visit
 from core.engine import Engine
 from core.errors import Cancelled, SessionExpired
-from core.projects.project import Project, Restored, restore
+from core.projects.project import Project
+from core.projects.restoring import Restored, restore
 from core.session import Portrait, SessionStore
 
 Steps = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Opening:
@@ -100,3 +106,8 @@ def let_go(engine: Engine, visits: SessionStore[Visit], token: str, portrait: Po
     except SessionExpired:
         pass
     engine.forget(portrait)
+
+
+def as_told(opening: Generator[str, None, T], known: Message) -> Generator[tuple[Message, None], None, T]:
+    """The steps of an opening as messages for the stage; returns what was opened."""
+    return told(opening, lambda step: (messages.opening(known, step), None))

@@ -1,13 +1,13 @@
 // The stage: paints what app/messages.py sends, and turns gestures on the picture into events.
 // Runs once inside gr.HTML (js_on_load): element, trigger, props, server and watch are Gradio's.
-// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'choose_face', 'example', 'improve', 'cancel'.
+// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'example', 'improve', 'cancel'.
 // Its other parts, which run before it, are named in app/ui.py.
 
 const SETTLE_MS = 350; // a pause this long after the last slider event is one entry in the history
 
 const find = (selector) => element.querySelector(selector);
 const canvas = find(".v-canvas"), picture = find(".v-picture"), before = find(".v-before");
-const after = find(".v-after"), boxes = find(".v-boxes"), divider = find(".v-divider");
+const after = find(".v-after"), divider = find(".v-divider");
 const compare = find(".v-compare"), progress = find(".v-progress");
 const refining = find(".v-refining"), finding = find(".v-finding");
 const shelf = () => document.querySelector("#shelf .v-shelf");
@@ -34,7 +34,7 @@ function setPhase(phase) {
   find(".v-empty").hidden = phase !== "empty";
   picture.hidden = phase === "empty";
   progress.hidden = phase !== "opening";
-  boxes.hidden = phase !== "opening";
+  markFaces();
   if (phase !== "editing") refining.hidden = finding.hidden = true;
   waitPanel(phase !== "editing" || away);
   showLasting();
@@ -56,7 +56,7 @@ function waitPanel(waits) {
 
 function refreshTools() {
   const ready = state.phase === "editing" && !away, { history } = state;
-  const moved = state.request && Object.keys(state.request.sliders).length + state.request.takes.length > 0;
+  const moved = state.request && isMoved(state.request);
   // Not `disabled`, by which a button that was just pressed would lose the focus.
   const enable = (name, on) => { find(`[data-action=${name}]`).setAttribute("aria-disabled", String(!(ready && on))); };
   enable("undo", history.cursor > 0 || state.settleTimer);
@@ -100,6 +100,7 @@ function applyCompare() {
   for (const part of [compare, divider, find(".v-tag-after")]) part.hidden = !on;
   find(".v-tag-before").hidden = !on && !state.holding;
   find("[data-action=compare]").setAttribute("aria-pressed", String(state.comparing));
+  markFaces();
   picture.style.setProperty("--split", `${compare.value}%`);
 }
 
@@ -112,19 +113,6 @@ function showRefining(message) {
   find(".v-refining-step").textContent = message.step + left;
   find(".v-refining-track").setAttribute("aria-valuenow", share);
   find(".v-refining-track b").style.width = `${share}%`;
-}
-
-function showFaces() {
-  const place = shelf();
-  if (!place) return;
-  const row = place.querySelector(".v-face-row");
-  place.querySelector(".v-faces").hidden = state.faces.length < 2;
-  row.replaceChildren(...state.faces.map((face, index) => thumbnail(face.thumbnail, `Face ${index + 1}`, index + 1, () => {
-    if (state.phase !== "editing" || away || index === state.face) return;
-    trigger("choose_face", { index });
-    sent(`Opening face ${index + 1}`);
-  }, index === state.face)));
-  place.hidden = state.phase === "empty";
 }
 
 function thumbnail(source, label, caption, onClick, current) {
@@ -142,16 +130,6 @@ function thumbnail(source, label, caption, onClick, current) {
   return button;
 }
 
-function showBoxes(faces, chosen) {
-  boxes.replaceChildren(...faces.map((face, index) => {
-    const [left, top, right, bottom] = face.box, box = document.createElement("div");
-    box.style.cssText = `left:${left * 100}%;top:${top * 100}%;width:${(right - left) * 100}%;height:${(bottom - top) * 100}%`;
-    box.classList.toggle("v-chosen", index === chosen);
-    if (faces.length > 1) box.append(Object.assign(document.createElement("span"), { textContent: index + 1 }));
-    return box;
-  }));
-}
-
 // ---- messages from the server -----------------------------------------------------------------
 
 function showFrame(message) {
@@ -160,6 +138,7 @@ function showFrame(message) {
   const painted = paint(message.frame, message.number);
   showBefore();
   showLooks();
+  markFaces();
   if (!message.history) return;
   Object.assign(state, { history: message.history, entries: message.entries, width: message.width });
   // An entry shows when its picture does.
@@ -178,21 +157,24 @@ const onMessage = {
     showStep(message.step);
   },
   async opened(message) {
+    const turned = state.previous?.turning;
     Object.assign(state, {
       token: message.token, request: message.request, history: message.history, width: message.width,
-      entries: message.entries, faces: message.faces, face: message.face, befores: message.before, previous: null,
+      entries: message.entries, faces: message.faces, face: message.face, befores: message.before, previous: null, settling: false,
     });
     exportAs(message.own);
     forgetPictures(message.known_as);
     await paint(message.frame, message.number);
     keepPicture(message);
     setPhase("editing");
+    sayFaces(message.before.photo);
     showBefore(); showHistory(); showLikeness(message.likeness); showFaces(); markSliders(); applyCompare();
     glimpseLooks(); glimpsePast();
+    if (message.improves) trigger("improve");
+    if (turned) return; // to a picture that is nearly the same
     element.classList.remove("v-fade");
     void element.offsetWidth; // restart the one animation there is: the inversion fading in
     element.classList.add("v-fade");
-    if (message.improves) trigger("improve");
   },
   // What the model knows of the face by now: each picture fades in over the one before.
   improving(message) {
@@ -257,9 +239,12 @@ function settle() {
   state.settleTimer = 0;
   if (state.phase !== "editing" || away) return;
   state.settling = true;
-  trigger("settle");
+  trigger("settle", { face: state.face });
 }
 document.addEventListener("visagist:failed", () => { state.settling = false; });
+
+// Whether the controls may say what is no entry of the history yet.
+const unsettled = () => state.settleTimer !== 0 || state.settling;
 
 function settleSoon() {
   clearTimeout(state.settleTimer);
@@ -297,10 +282,10 @@ function leap(name) {
   if (find(`[data-action=${name}]`).getAttribute("aria-disabled") === "true") return;
   // The server makes an entry of an unsettled move itself. Of two quick undos only the first has one: the
   // second still carries the widgets of before, as the answer that moves them is on its way.
-  const unsettled = state.settleTimer !== 0 || state.settling;
+  const detail = { unsettled: unsettled() };
   clearTimeout(state.settleTimer);
   state.settleTimer = 0;
-  trigger(name, { unsettled });
+  trigger(name, detail);
 }
 
 const actions = {

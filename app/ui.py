@@ -30,9 +30,9 @@ EXAMPLES = HERE.parent / "assets" / "examples"
 PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
 STAGE_PARTS = (
     "mounting", "kept", "rows", "looks", "past", "meter", "camera", "exporting", "notices", "opening",
-    "sliders", "zoom", "closer", "stage",
+    "sliders", "zoom", "several", "closer", "stage",
 )  # fmt: skip
-STYLES = ("style.css", "reference.css", "explore.css", "looks.css")
+STYLES = ("style.css", "several.css", "reference.css", "explore.css", "looks.css")
 
 
 def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:

@@ -1,23 +1,21 @@
-"""What the server remembers of one visitor: the open portrait, the edits made to it, other faces."""
+"""What the server remembers of one visitor: the face in hand, the edits of all faces, those to take from."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 
+from app.asides import Aside
 from core.errors import BadRequest
 from core.images import Original
 from core.names import NAMELESS, safe_stem
-from core.placing import placed
-from core.projects.project import Restored
+from core.projects.restoring import Restored
 from core.references import Reference
 from core.session import EditRequest, Portrait, View
+from core.together import MAX_OTHERS, FaceEdits, together
 
-# Longest side, in pixels, of the photo that is edited while a slider is being dragged.
-PREVIEW_SIDE = 1024
 HISTORY_LENGTH = 100
 MAX_FACES = 24
 
@@ -36,7 +34,7 @@ class KnownFace:
 
 @dataclass(frozen=True, eq=False)
 class Visit:
-    """One visitor's open portrait.
+    """One visitor's open photo, and the face of it that is in hand.
 
     preview: the same face in a reduced photo and of fewer pixels, so that dragging costs the same for every
     photo.
@@ -44,6 +42,7 @@ class Visit:
     faces: the visitor's own to take from, newest first, at most MAX_FACES.
     original: the file that the photo was opened from, if it was; exports are made of it.
     stem: what files made of it are named after.
+    others: of the photo's faces those that were in hand before, the one put aside last at the end.
     """
 
     portrait: Portrait
@@ -53,6 +52,7 @@ class Visit:
     faces: tuple[KnownFace, ...] = ()
     original: Original | None = None
     stem: str = NAMELESS
+    others: tuple[Aside, ...] = ()
 
     @classmethod
     def begin(
@@ -68,11 +68,17 @@ class Visit:
 
     @classmethod
     def restored(
-        cls, found: Restored, preview: Portrait, original: Original | None, stem: str = NAMELESS
+        cls,
+        found: Restored,
+        preview: Portrait,
+        others: tuple[Aside, ...],
+        original: Original | None,
+        stem: str = NAMELESS,
     ) -> "Visit":
-        """A visit that a project takes up again."""
-        stem = safe_stem(stem)
-        visit = cls(found.portrait, preview, found.history, found.cursor, original=original, stem=stem)
+        """A visit that a project takes up again; others: those of the project, put aside."""
+        visit = cls(
+            found.portrait, preview, found.history, found.cursor, (), original, safe_stem(stem), others
+        )
         return visit.with_faces(found.references, "upload")
 
     def after(self, before: "Visit") -> "Visit":
@@ -86,12 +92,54 @@ class Visit:
     def nbytes(self) -> int:
         """Memory held, in bytes."""
         references = {face.reference for face in self.faces} | set(self._taken())
-        parts = (*self.portrait.parts, *self.preview.parts, *references)
+        asides = (part for other in self.others for part in other.parts)
+        parts = (*self.portrait.parts, *self.preview.parts, *asides, *references)
         file = 0 if self.original is None else self.original.nbytes
-        return file + sum({id(part): part.nbytes for part in parts}.values())  # the two portraits share most
+        return file + sum({id(part): part.nbytes for part in parts}.values())  # portraits share much
 
     def _taken(self) -> Iterable[Reference]:
-        return (take.reference for request in self.history for take in request.takes)
+        histories = (self.history, *(other.edits.history for other in self.others))
+        return (take.reference for history in histories for request in history for take in request.takes)
+
+    @property
+    def edits(self) -> FaceEdits:
+        """The face in hand, with all that was edited of it."""
+        return FaceEdits(self.portrait, self.history, self.cursor)
+
+    @property
+    def all_edits(self) -> tuple[FaceEdits, ...]:
+        """Of every face that was in hand, in no order."""
+        return (self.edits, *(other.edits for other in self.others))
+
+    def turned(self, left: Aside, taken: Aside) -> "Visit":
+        """The same visit with another face of its photo in hand; left: the one that was, put aside.
+
+        It can be taken from, and the one that is in hand can not any more. Of more faces than are kept, the
+        one goes first that was put aside longest ago and has no edit.
+        """
+        others = [other for other in (*self.others, left) if other.face != taken.face]
+        for idle in [other for other in others if other.idle][: max(0, len(others) - MAX_OTHERS)]:
+            others.remove(idle)
+        visit = dataclasses.replace(
+            self,
+            portrait=dataclasses.replace(taken.edits.portrait, photo=self.portrait.photo),  # held once
+            preview=taken.preview,
+            history=taken.edits.history,
+            cursor=taken.edits.cursor,
+            others=tuple(others),
+        )
+        visit = visit.with_faces([left.edits.portrait.reference], "earlier")
+        return visit.without_face(taken.edits.portrait.reference.key)
+
+    def together(self, picture: np.ndarray, request: EditRequest, live: bool = False) -> np.ndarray:
+        """What a request shows of the face in hand, (H, W, 3), as it is shown: a whole photo with the others.
+
+        live: whether the picture is of the preview.
+        """
+        if request.view.output == "face":
+            return picture
+        changes = [other.preview_change if live else other.change for other in self.others]
+        return together(picture, (self.preview if live else self.portrait).photo, changes)
 
     @property
     def request(self) -> EditRequest:
@@ -116,11 +164,6 @@ class Visit:
         if request.refine == "off" or request.refine in self.portrait.residuals:
             return request
         return dataclasses.replace(request, refine=self.request.refine)
-
-    def shown(self, request: EditRequest) -> EditRequest:
-        """The request as it is rendered now: without fast, while it is being found."""
-        found = request.refine != "fast" or "fast" in self.portrait.residuals
-        return request if found else dataclasses.replace(request, refine="off")
 
     def knowing(self, portrait: Portrait, preview: Portrait) -> "Visit":
         """The same visit, its face known better: refined, or its code nearer; of another face, nothing.
@@ -157,26 +200,6 @@ class Visit:
 def _same_edit(one: EditRequest, other: EditRequest) -> bool:
     # Face or whole photo is a way of looking, which nobody expects undo to change.
     return one.seen(output=other.view.output) == other
-
-
-def reduced(portrait: Portrait, side: int) -> Portrait:
-    """The same face in a photo whose longest side is at most `side` px; same code, same directions."""
-    height, width = portrait.photo.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return portrait
-    photo = shrink(portrait.photo, side)
-    return placed(portrait, photo, photo.shape[1::-1])
-
-
-def shrink(image: np.ndarray, side: int) -> np.ndarray:
-    """HWC uint8 with its longest side at most `side`; as it is where that already holds."""
-    height, width = image.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def parse_request(sliders: Mapping[str, float | None], **settings: Any) -> EditRequest:

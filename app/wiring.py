@@ -11,9 +11,9 @@ import gradio as gr
 
 from app import messages
 from app.closer import Closer
-from app.handlers import Answer, Handlers
+from app.handlers import Handlers
 from app.leaving import Leaving
-from app.messages import SETTINGS
+from app.messages import SETTINGS, Answer
 from app.toasts import toast, toasted
 from core.errors import BadRequest
 from core.session import EditRequest
@@ -111,7 +111,7 @@ class Wiring:
             lambda: None, outputs=page.photo, queue=False, **QUIET
         )
         page.stage.example(self._choice(handlers.open_example), values, opened, **opening)
-        page.stage.choose_face(self._choice(handlers.choose_face), values, opened, **opening)
+        page.stage.choose_face(self._choose_face, values, opened, **opening)
         page.reference.upload(self._add_face, page.reference, page.gallery, **opening).then(
             lambda: None, outputs=page.reference, queue=False, **QUIET
         )
@@ -160,9 +160,9 @@ class Wiring:
             return gr.skip()
         return self._handlers.preview(token, asked) or gr.skip()
 
-    def _settle(self, request: gr.Request, *values: Any) -> Any:
+    def _settle(self, request: gr.Request, event: gr.EventData, *values: Any) -> Any:
         token = self._here(request)
-        return self._handlers.settle(token, self._asked(token, values))
+        return self._handlers.settle(token, self._asked(token, values), _detail(event, "face")) or gr.skip()
 
     def _look(self, request: gr.Request, event: gr.EventData, *values: Any) -> Any:
         token = self._here(request)
@@ -214,6 +214,13 @@ class Wiring:
             yield from self._opened(token, method(token, asked, _detail(event, "index")))
 
         return handle
+
+    def _choose_face(self, request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[list[Any]]:
+        token, unsettled = self._here(request), _detail(event, "unsettled") is not False
+        answers = self._handlers.choose_face(
+            token, self._asked(token, values, lenient=True), _detail(event, "index"), unsettled
+        )
+        yield from self._opened(token, answers)
 
     def _opened(self, token: str, answers: Iterator[Answer]) -> Iterator[list[Any]]:
         """The same answers, the last one with the faces that the visitor has from now on."""

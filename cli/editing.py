@@ -15,10 +15,13 @@ from core.errors import BadRequest
 from core.exporting import Export, ExportOrder, export
 from core.images import Original, Photo, open_photo
 from core.pictures.writing import kind_of
-from core.projects.project import MAX_HISTORY, Project, is_project, open_project, restore
+from core.projects.project import Project, is_project, open_project
+from core.projects.request_json import MAX_HISTORY
+from core.projects.restoring import restore
 from core.references import Reference, Take
 from core.refinement.running import Progress
 from core.session import EditRequest, Order, Output, Portrait, Refine, Start, View
+from core.together import FaceEdits
 
 # The photo's own pixels, all of them; as the app shows an edit unless it is told otherwise.
 UNEDITED = EditRequest(view=View("photo", "photo"))
@@ -87,7 +90,8 @@ class Edited:
 
     picture: its file. portrait: of the face that was edited last; face: its place, from 0, None where it was
     every one of several. history, cursor, references: as in a project. notice: what a project of another
-    model lost. original: what the photo was opened from, if it was a file.
+    model lost. original: what the photo was opened from, if it was a file. others: faces of a project's photo
+    with edits of their own, which stay as they were.
     """
 
     picture: Export
@@ -98,11 +102,12 @@ class Edited:
     references: tuple[Reference, ...] = ()
     notice: str | None = None
     original: Original | None = None
+    others: tuple[FaceEdits, ...] = ()
 
     def project(self, engine: Engine) -> Project:
         """All of it, to go on from."""
         known = self.references
-        return Project.of(engine, self.portrait, self.history, self.cursor, known, self.original)
+        return Project.of(engine, self.portrait, self.history, self.cursor, known, self.original, self.others)
 
     def answer(self, source: str, out: str, names: Mapping[str, str]) -> dict[str, Any]:
         """What is said of it; names: what references are called, by their keys."""
@@ -181,10 +186,11 @@ def _gone_on(engine: Engine, project: Project, asked: Asked, name: str) -> Edite
         # As in the app: what was undone is gone.
         history = (*history[: cursor + 1], request)[-MAX_HISTORY:]
         cursor = len(history) - 1
-    picture = export(engine, (portrait,), request, project.original, asked.order_of(name))
+    others = restored.others
+    picture = export(engine, (portrait,), request, project.original, asked.order_of(name), others)
     engine.forget(portrait)
     known, notice, original = restored.references, restored.notice, project.original
-    return Edited(picture, portrait, portrait.face, history, cursor, known, notice, original)
+    return Edited(picture, portrait, portrait.face, history, cursor, known, notice, original, others)
 
 
 def refined(engine: Engine, portrait: Portrait, request: EditRequest) -> Portrait:

@@ -40,7 +40,8 @@ def run(args: argparse.Namespace, stdout: TextIO) -> dict[str, Any]:
     from core.exporting import ExportOrder, export
     from core.pictures.writing import kind_of
     from core.projects.archive import MAX_FILE_BYTES
-    from core.projects.project import open_project, restore
+    from core.projects.project import open_project
+    from core.projects.restoring import restore
 
     project = open_project(standard_input(MAX_FILE_BYTES) if args.project == STANDARD else args.project)
     engine = Engine.load(args.model, args.device)
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace, stdout: TextIO) -> dict[str, Any]:
     kind = kind_of(PICTURE if args.out == STANDARD else args.out)
     order = ExportOrder(kind, "face" if args.face_only else "photo", notes=args.notes)
     shown = restored.history[restored.cursor]
-    exported = export(engine, (restored.portrait,), shown, project.original, order)
+    exported = export(engine, (restored.portrait,), shown, project.original, order, restored.others)
     write(stdout, args.out, exported.data)
     width, height = exported.size
     return {

@@ -19,6 +19,7 @@ from core.pictures.native import Box, Native
 from core.pictures.writing import JPEG_QUALITY, SUFFIXES, Fitted, fit, write
 from core.placing import placed
 from core.session import EditRequest, Portrait
+from core.together import Change, FaceEdits, together
 
 # An edit changes what its scene knows at most, and enlarges it with a kernel: a bit more has to be there.
 REACH = 1.05
@@ -80,39 +81,49 @@ def export(
     request: EditRequest,
     original: Original | None,
     order: ExportOrder,
+    others: Sequence[FaceEdits] = (),
 ) -> Export:
     """The edit as the file that is ordered, whatever of it the request's view shows.
 
     A whole photo is the original, of which the edit changes some pixels and no others; beside it, for before
     and after, the original as it is. A face alone, the last portrait's, is as large as the model makes it, 8
-    bits, sRGB. portraits: faces of one photo, each of which is edited, one after the other, as the request
-    says. original: the file that the photo was opened from; None: the photo is all there is.
+    bits, sRGB. portraits: faces of one photo, each of which is edited as the request says. original: the file
+    that the photo was opened from; None: the photo is all there is. others: of the photo's faces those that
+    have edits of their own; the whole photo shows them as well.
     Raises: BadRequest, as `Engine.edit`, or where the format holds no such picture; BadImage.
     """
     if order.picture == "face":
         fitted = fit(Native(engine.edit(portraits[-1], request.seen(output="face"))), order.kind)
     else:
         fitted = fit(Native(portraits[0].photo) if original is None else original.native(), order.kind)
-        fitted = _whole(engine, portraits, request.seen(output="photo"), fitted, order.picture == "both")
+        edits = [(portrait, request) for portrait in portraits]
+        edits += [(other.portrait, other.request) for other in others]
+        fitted = _whole(engine, edits, fitted, order.picture == "both")
     metadata = None if original is None else original.metadata if order.notes else original.metadata.silent
     written = write(fitted, metadata, order.quality)
     return Export(written.data, fitted.native.size, written.said)
 
 
 def _whole(
-    engine: Engine, portraits: Sequence[Portrait], request: EditRequest, before: Fitted, beside: bool
+    engine: Engine, edits: Sequence[tuple[Portrait, EditRequest]], before: Fitted, beside: bool
 ) -> Fitted:
     """The photo with the edits in it; beside: to the right of what it was."""
-    (width, height), gap = before.native.size, _gap(before.native)
+    native, photo = before.native, edits[0][0].photo
+    (width, height), gap = native.size, _gap(native)
     if beside and (2 * width + gap) * height > MAX_PIXELS:
         raise BadRequest(
             f"Side by side this photo would have more than {MAX_PIXELS // 10**6} megapixels; export it alone."
         )
-    edited, photo = before.native, portraits[0].photo
-    for portrait in portraits:
-        # Each face as it was opened, laid on what the others have become.
-        edited, photo = _edited(engine, dataclasses.replace(portrait, photo=photo), request, edited)
-    return dataclasses.replace(before, native=_side_by_side(before.native, edited) if beside else edited)
+    whole = [(portrait, request.seen(output="photo")) for portrait, request in edits]
+    if native.size == photo.shape[1::-1]:
+        changes = [Change.between(photo, engine.edit(*edit)) for edit in whole]
+        values = colour.changed(native, photo, together(photo, photo, changes))
+        edited = dataclasses.replace(native, values=values)
+    else:
+        edited = native
+        for edit in whole:
+            edited = _edited(engine, *edit, native, edited)
+    return dataclasses.replace(before, native=_side_by_side(native, edited) if beside else edited)
 
 
 def _gap(native: Native) -> int:
@@ -135,23 +146,26 @@ def _side_by_side(before: Native, after: Native) -> Native:
 
 
 def _edited(
-    engine: Engine, portrait: Portrait, request: EditRequest, native: Native
-) -> tuple[Native, np.ndarray]:
-    """The picture with the edit in it, and so the portrait's photo, if it is worked on at that size.
+    engine: Engine, portrait: Portrait, request: EditRequest, native: Native, so_far: Native
+) -> Native:
+    """What the others have made of the picture so far, with the edit in it, too.
 
-    At another size, only the part that the edit can reach is looked at.
+    native: the picture without any edit; only the part of it that the edit can reach is looked at.
     """
-    photo = portrait.photo
-    box: Box = (0, 0, *native.size)
-    if native.size != portrait.photo.shape[1::-1]:
-        box = _around(placed(portrait, portrait.photo, native.size).transform, native.size)
-        part = native.part(box)
-        portrait = placed(portrait, colour.to_srgb(part.eight_bit(), part.profile), native.size, box[:2])
-    after = engine.edit(portrait, request)
-    values = native.values.copy()
-    values[box[1] : box[3], box[0] : box[2]] = colour.changed(native.part(box), portrait.photo, after)
-    whole = native.size == photo.shape[1::-1]
-    return dataclasses.replace(native, values=values), after if whole else photo
+    box = _around(placed(portrait, portrait.photo, native.size).transform, native.size)
+    photo = _in_srgb(native, box)
+    change = Change.between(photo, engine.edit(placed(portrait, photo, native.size, box[:2]), request))
+    before = photo if so_far is native else _in_srgb(so_far, box)
+    values = so_far.values.copy()
+    after = together(before, photo, [change])
+    values[box[1] : box[3], box[0] : box[2]] = colour.changed(so_far.part(box), before, after)
+    return dataclasses.replace(so_far, values=values)
+
+
+def _in_srgb(native: Native, box: Box) -> np.ndarray:
+    """(h, w, 3) uint8 of a part."""
+    part = native.part(box)
+    return colour.to_srgb(part.eight_bit(), part.profile)
 
 
 def _around(transform: CropTransform, size: tuple[int, int]) -> Box:

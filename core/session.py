@@ -102,6 +102,11 @@ class Portrait:
             self, residuals={**self.residuals, **residuals}, bases={**self.bases, **bases}
         )
 
+    def shown(self, request: "EditRequest") -> "EditRequest":
+        """The request as it can be rendered now: without fast, while that is still to be found."""
+        found = request.refine != "fast" or "fast" in self.residuals
+        return request if found else dataclasses.replace(request, refine="off")
+
 
 def _check_words(**given: tuple[object, object]) -> None:
     for name, (value, kind) in given.items():

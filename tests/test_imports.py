@@ -45,6 +45,7 @@ FLOORS = (
     (
         "core.session",
         "core.showing",
+        "core.together",
         "core.memory",
         "core.placing",
         "core.detections",

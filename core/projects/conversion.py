@@ -71,6 +71,12 @@ def lost_faces(count: int, cut_otherwise: bool) -> str | None:
     return f"{what} left out, as {why}" if count else None
 
 
+def lost_others(count: int) -> str | None:
+    """Of so many faces of the photo that had edits."""
+    was = "1 of its faces was" if count == 1 else f"{count} of its faces were"
+    return f"{was} not found again and left out" if count > 0 else None
+
+
 def lost_refinements(portrait: Portrait, asked: set[str]) -> str | None:
     """Of the refinements asked for, those that the portrait has not."""
     lost = " and ".join(sorted(asked - portrait.residuals.keys()))

@@ -1,4 +1,4 @@
-"""Everything of a visit in one file: saved, read again as if a stranger had made it, and taken up again.
+"""Everything of a visit in one file: saved, and read again as if a stranger had made it.
 
 A file (`core.projects.archive`) holds `project.json` (format, model, faces, keys of references, history),
 `tensors.safetensors` (codes, landmarks, residuals), `photo.png`, `original` (what the photo was opened from,
@@ -7,8 +7,7 @@ if that is not too large), and `reference0.png` and so on, a picture of each ref
 
 import dataclasses
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -17,25 +16,32 @@ import numpy as np
 
 from core.config import AlignmentTemplate
 from core.engine import Engine
-from core.errors import BadImage, BadProject, BadRequest, Cancelled, OutOfMemory, RefinementFailed
+from core.errors import BadImage, BadProject
 from core.faces.alignment import Face
 from core.generators.residual import Residual
 from core.images import Original, encode_png, open_photo
-from core.opening import OPENING_SECONDS
 from core.pictures.limits import LIMITS, Limits
 from core.projects.archive import Archive, Source, is_archive, pack
-from core.projects.conversion import as_here, inverted_anew, lost_faces, lost_names, lost_refinements
 from core.projects.faces_file import read_faces
 from core.projects.original_file import MAX_ORIGINAL_BYTES, pack_original, read_original
-from core.projects.request_json import request_from_json, request_to_json
-from core.projects.strict_json import fields, index, mapping, number, parse, refuse, sequence, text
-from core.projects.tensor_file import MAX_TENSOR_BYTES, MODES, TensorFile, convolutions, pack_tensors
+from core.projects.other_faces import (
+    SavedFace,
+    check_history,
+    check_others,
+    others_to_json,
+    read_others,
+    tensors_of_others,
+)
+from core.projects.request_json import read_history, request_to_json
+from core.projects.strict_json import fields, index, number, parse, refuse, sequence, text
+from core.projects.tensor_file import MAX_TENSOR_BYTES, TensorFile, convolutions, pack_tensors
 from core.references import Reference
 from core.session import EditRequest, Portrait
+from core.together import FaceEdits
 
-FORMAT = 1
-# A visit keeps a hundred edits; every bound leaves room for more, none for a file that fills the memory.
-MAX_HISTORY = 1000
+# The first knows one face of the photo; where no other was edited, it still says it all.
+FORMAT, ONE_FACE = 2, 1
+# Every bound leaves room for more than a visit has, none for a file that fills the memory.
 MAX_REFERENCES = 200
 MAX_JSON_BYTES = 8 * 2**20
 # Of the photo that is worked on, and of all reference faces together.
@@ -45,6 +51,7 @@ MAX_PICTURE_BYTES = 4 * MAX_PIXELS + 2**20
 _JSON, _TENSORS, _PHOTO, _ORIGINAL = "project.json", "tensors.safetensors", "photo.png", "original"
 _CODE, _CODES, _LANDMARKS = "w_plus", "references", "landmarks"
 _FIELDS = ("format", "model", "face", "boxes", "residuals", "references", "picker", "history", "cursor")
+_OTHERS = "others"
 _MODEL_FIELDS = ("title", "version", "fingerprint", "template")
 
 
@@ -56,8 +63,8 @@ class Project:
     w_plus: (L, D) float32, its code; residuals: LowRank for "fast", WeightShift for "best", on any device.
     history: every edit, oldest first; cursor: the one on the screen; references: the faces of the picker.
     model_title, model_version, fingerprint, template: of the model that made it. original: what pictures are
-    exported from, None where that is the photo.
-    Raises: BadProject if face or cursor point at nothing, or there is more than a file can hold.
+    exported from, None where that is the photo. others: faces of the photo that have edits of their own.
+    Raises: BadProject if a face or cursor points at nothing, or there is more than a file can hold.
     """
 
     photo: np.ndarray
@@ -73,13 +80,12 @@ class Project:
     residuals: Mapping[str, Residual] = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
     original: Original | None = None
+    others: tuple[SavedFace, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "residuals", MappingProxyType(dict(self.residuals)))
-        if not (0 < len(self.history) <= MAX_HISTORY and 0 <= self.cursor < len(self.history)):
-            raise BadProject(f"A project has 1 to {MAX_HISTORY} edits, and one of them is on the screen.")
-        if not 0 <= self.face < len(self.faces):
-            raise BadProject("A project edits one of the faces of its photo.")
+        check_history(self.history, self.cursor)
+        check_others(self.others, self.face, len(self.faces))
         references = self.all_references
         pixels = sum(len(reference.picture) ** 2 for reference in references)
         if len(references) > MAX_REFERENCES or pixels > MAX_PIXELS:
@@ -97,14 +103,15 @@ class Project:
         cursor: int,
         references: Iterable[Reference] = (),
         original: Original | None = None,
+        others: Iterable[FaceEdits] = (),
     ) -> "Project":
-        """A visit to this portrait of this engine's."""
+        """A visit to this portrait of this engine's; others: faces of its photo."""
         return cls(
             photo=portrait.photo,
             faces=portrait.faces,
             face=portrait.face,
             w_plus=portrait.w_plus.cpu().numpy(),
-            history=tuple(history),
+            history=tuple(map(portrait.shown, history)),
             cursor=cursor,
             model_title=engine.config.title,
             model_version=engine.config.version,
@@ -113,13 +120,25 @@ class Project:
             residuals=portrait.residuals,
             references=tuple(references),
             original=original,
+            others=tuple(SavedFace.of(edits) for edits in others),
         )
 
     @property
     def all_references(self) -> tuple[Reference, ...]:
         """Those of the picker, then others that edits name, each once."""
-        named = (take.reference for request in self.history for take in request.takes)
+        named = (take.reference for request in self.all_requests for take in request.takes)
         return tuple(dict.fromkeys((*self.references, *named)))
+
+    @property
+    def saved_faces(self) -> tuple[SavedFace, ...]:
+        """The face that is edited, then the others."""
+        own = SavedFace(self.face, self.w_plus, self.history, self.cursor, self.residuals)
+        return (own, *self.others)
+
+    @property
+    def all_requests(self) -> tuple[EditRequest, ...]:
+        """Every edit, of every face."""
+        return tuple(request for saved in self.saved_faces for request in saved.history)
 
 
 def is_project(source: Source) -> bool:
@@ -131,7 +150,7 @@ def save_project(project: Project) -> bytes:
     """The project as a file; equal projects give equal bytes."""
     references = project.all_references
     document = {
-        "format": FORMAT,
+        "format": FORMAT if project.others else ONE_FACE,
         "model": {
             "title": project.model_title,
             "version": project.model_version,
@@ -145,13 +164,15 @@ def save_project(project: Project) -> bytes:
         "picker": [reference.key for reference in project.references],
         "history": [request_to_json(request) for request in project.history],
         "cursor": project.cursor,
+        **({_OTHERS: others_to_json(project.others)} if project.others else {}),
     }
-    arrays = {_CODE: project.w_plus, _LANDMARKS: np.stack([face.landmarks for face in project.faces])}
+    codes, residuals = tensors_of_others(project.others)
+    arrays = codes | {_CODE: project.w_plus, _LANDMARKS: np.stack([face.landmarks for face in project.faces])}
     if references:
         arrays[_CODES] = np.stack([reference.w_plus for reference in references])
     description = json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1)
     pictures = {_picture(i): encode_png(reference.picture) for i, reference in enumerate(references)}
-    tensors = pack_tensors(arrays, project.residuals)
+    tensors = pack_tensors(arrays, {**project.residuals, **residuals})
     files = {_JSON: description.encode(), _TENSORS: tensors, _PHOTO: encode_png(project.photo)}
     original = None if project.original is None else pack_original(project.original)
     return pack({**files, **({} if original is None else {_ORIGINAL: original}), **pictures})
@@ -164,7 +185,7 @@ def _picture(number: int) -> str:
 def open_project(source: Source, limits: Limits = LIMITS) -> Project:
     """The project in a file, given by its path or bytes; nothing of it is unpacked to disk.
 
-    limits: how large its original may be. Whether codes and residuals fit a model, `restore` finds out.
+    limits: how large its original may be. Whether codes and residuals fit a model, `restoring` finds out.
     Raises: BadProject, with one sentence, whatever is wrong with it.
     """
     archive = Archive(source)
@@ -176,7 +197,7 @@ def open_project(source: Source, limits: Limits = LIMITS) -> Project:
             f"This project was saved by a newer Visagist (format {saved_as}); this one reads up to {FORMAT}. "
             "Update Visagist to open it."
         )
-    fields(document, "project.json", _FIELDS)
+    fields(document, "project.json", _FIELDS if saved_as == ONE_FACE else (*_FIELDS, _OTHERS))
     keys = [
         text(key, "a reference's key")
         for key in sequence(document["references"], "the list of references", MAX_REFERENCES)
@@ -199,22 +220,14 @@ def _read_project(
     limits: Limits,
 ) -> Project:
     model = fields(document["model"], "the model", _MODEL_FIELDS)
-    history = sequence(document["history"], "the history", MAX_HISTORY)
     picker = [
         text(key, "a reference's key") for key in sequence(document["picker"], "the picker", MAX_REFERENCES)
     ]
     if not references.keys() >= set(picker):
         refuse("the picker shows a face that is not in the file")
-    counts = mapping(document["residuals"], "the list of residuals")
-    if not counts.keys() <= set(MODES):
-        refuse("it holds a refinement that no model has")
     codes, landmarks = tensors.array(_CODE, 2), tensors.array(_LANDMARKS, 3)
-    residuals = {
-        mode: tensors.residual(mode, index(count, "a residual's length", 1, 100))
-        for mode, count in counts.items()
-    }
-    requests = tuple(request_from_json(entry, references) for entry in history)
-    cursor = index(document["cursor"], "the cursor", 0, len(requests) - 1)
+    residuals = tensors.residuals(document["residuals"])
+    requests, cursor = read_history(document, references)
     photo = _decoded(archive, _PHOTO)
     original = None
     if _ORIGINAL in archive.names:
@@ -234,6 +247,7 @@ def _read_project(
         residuals=residuals,
         references=tuple(references[key] for key in picker),
         original=original,
+        others=read_others(document.get(_OTHERS, []), tensors, references, len(faces)),
     )
 
 
@@ -270,126 +284,3 @@ def _decoded(archive: Archive, name: str) -> np.ndarray:
         return open_photo(archive.read(name, MAX_PICTURE_BYTES), limits, MAX_PIXELS).pixels
     except BadImage:
         refuse(f"its {name} is no picture of at most {MAX_PIXELS // 10**6} megapixels")
-
-
-@dataclass(frozen=True, eq=False)
-class Restored:
-    """A project taken up again: requests and references as this model has them.
-
-    notice: one sentence on what is not as it was saved; None where pictures are the same, bit for bit.
-    """
-
-    portrait: Portrait
-    history: tuple[EditRequest, ...]
-    cursor: int
-    references: tuple[Reference, ...]
-    notice: str | None
-
-
-def restore(
-    engine: Engine,
-    project: Project,
-    progress: Callable[[str], None] | None = None,
-    *,
-    seconds: float = OPENING_SECONDS,
-    cancelled: Callable[[], bool] | None = None,
-    steps: int | None = None,
-) -> Restored:
-    """The project in this engine: as it was where the model is the same, else its face inverted anew.
-
-    What another model lacks is left out, and `notice` names it; a refinement that the file does not hold
-    becomes "fast" where the model has that, else "off". progress: is told each step as it begins. seconds,
-    steps: of inverting the face, as for `Engine.open_portrait`; reference faces take less. cancelled: is
-    asked at every step of a descent, and between reference faces.
-    Raises: BadProject if the file claims this model, but codes or residuals are not its own; NoFaceFound;
-    Cancelled.
-    """
-    progress, cancelled = progress or (lambda step: None), cancelled or (lambda: False)
-    same = (project.fingerprint, project.template) == (engine.fingerprint, engine.config.template)
-    told = [_other_model(project, engine, same)]
-    if same:
-        portrait = _resumed(engine, project)
-        known = {reference.key: reference for reference in project.all_references}
-    else:
-        portrait, known = _opened_anew(engine, project, progress, seconds, cancelled, steps)
-        lost = len(project.all_references) - len(known)
-        told.append(lost_faces(lost, cut_otherwise=project.template != engine.config.template))
-    asked = {str(request.refine) for request in project.history} - {"off"}
-    if asked - portrait.residuals.keys():
-        portrait = _refined(engine, portrait, progress)
-    told += [lost_refinements(portrait, asked), lost_names(engine, project.history, same)]
-    notice = "; ".join(clause for clause in told if clause)
-    return Restored(
-        portrait,
-        tuple(as_here(request, engine, portrait, known, same) for request in project.history),
-        project.cursor,
-        tuple(known[reference.key] for reference in project.references if reference.key in known),
-        f"{notice[0].upper()}{notice[1:]}." if notice else None,
-    )
-
-
-def _resumed(engine: Engine, project: Project) -> Portrait:
-    try:
-        if any(r.w_plus.shape != project.w_plus.shape for r in project.all_references):
-            raise BadRequest("A reference face is another model's.")
-        return engine.resume(project.photo, project.faces, project.face, project.w_plus, project.residuals)
-    except BadRequest:
-        refuse("its codes are not of the model that it names")
-
-
-def _same_face(engine: Engine, project: Project) -> int:
-    """The number of the project's face among those that are found now: the nearest."""
-    left, top, right, bottom = project.faces[project.face].box
-
-    def distance(face: Face) -> float:
-        x, y = face.box[0] + face.box[2], face.box[1] + face.box[3]
-        return math.hypot(x - left - right, y - top - bottom)
-
-    found = engine.find_faces(project.photo)
-    return min(range(len(found)), key=lambda i: distance(found[i]), default=0)
-
-
-def _opened_anew(
-    engine: Engine,
-    project: Project,
-    progress: Callable[[str], None],
-    seconds: float,
-    cancelled: Callable[[], bool],
-    steps: int | None,
-) -> tuple[Portrait, dict[str, Reference]]:
-    """The face as this model inverts it, and the references by their keys in the project.
-
-    Raises: NoFaceFound, Cancelled.
-    """
-    face = _same_face(engine, project)
-    portrait = engine.open_portrait(
-        project.photo, face, progress, seconds=seconds, cancelled=cancelled, steps=steps
-    )
-    if not project.all_references or project.template != engine.config.template:
-        return portrait, {}
-    progress("Inverting reference faces")
-    try:
-        return portrait, inverted_anew(engine, project.all_references, cancelled)
-    except Cancelled:
-        engine.forget(portrait)  # nobody else will
-        raise
-
-
-def _refined(engine: Engine, portrait: Portrait, progress: Callable[[str], None]) -> Portrait:
-    """With the fast refinement, where it can be had: best takes a minute, and begins with a click alone."""
-    if engine.refinements["fast"] is not None:
-        return portrait
-    progress("Refining")
-    try:
-        return engine.refine(portrait, "fast")
-    except (OutOfMemory, RefinementFailed):
-        return portrait
-
-
-def _other_model(project: Project, engine: Engine, same: bool) -> str | None:
-    made = f"{project.model_title} {project.model_version}"
-    here = f"{engine.config.title} {engine.config.version}"
-    if same:
-        return None if made == here else f"this project was made with {made}, of the same weights as {here}"
-    both = f"another {made}" if made == here else f"{made} and this is {here}"
-    return f"this project was made with {both}; its face was inverted anew, so pictures may look different"

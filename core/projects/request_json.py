@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import BadRequest
-from core.projects.strict_json import fields, flag, mapping, number, refuse, sequence, text
+from core.projects.strict_json import fields, flag, index, mapping, number, refuse, sequence, text
 from core.references import Reference, Take
 from core.session import EditRequest, View
 
+# Of one face: a visit keeps a hundred edits.
+MAX_HISTORY = 1000
 # An edit and its view lie side by side, as format 1 has them.
 _EDIT_WORDS, _VIEW_WORDS = ("order", "refine"), ("start", "output")
 _FIELDS = ("sliders", *_EDIT_WORDS, *_VIEW_WORDS, "strength", "keep_detail", "takes")
@@ -47,6 +49,18 @@ def request_from_json(data: object, references: Mapping[str, Reference]) -> Edit
     except BadRequest as error:
         message = str(error)
         refuse(message[0].lower() + message[1:].rstrip("."))
+
+
+def read_history(
+    given: Mapping[str, Any], references: Mapping[str, Reference]
+) -> tuple[tuple[EditRequest, ...], int]:
+    """The edits under "history", and of them the one on the screen, under "cursor".
+
+    Raises: BadProject on anything else than such a history.
+    """
+    listed = sequence(given["history"], "the history", MAX_HISTORY)
+    history = tuple(request_from_json(entry, references) for entry in listed)
+    return history, index(given["cursor"], "the cursor", 0, len(history) - 1)
 
 
 def _take(data: object, references: Mapping[str, Reference]) -> Take:

@@ -1,7 +1,8 @@
 """Codes, landmarks and residuals as one safetensors file, in the types they had, and back from a stranger's.
 
 A residual's tensors are called MODE.CONVOLUTION, for a low rank followed by .p and .q; the mode says which
-kind it is. Every function that reads raises BadProject, with one sentence.
+kind it is. What is before the mode, up to a dot, says whose. Every function that reads raises
+BadProject, with one sentence.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from core.generators.residual import LowRank, Residual, WeightShift
-from core.projects.strict_json import refuse
+from core.projects.strict_json import index, mapping, refuse
 
 MAX_TENSOR_BYTES = 256 * 2**20
 # Honest numbers, codes or pixels of a photo, are below; far larger ones end in pictures of nothing.
@@ -22,7 +23,7 @@ _FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def pack_tensors(arrays: Mapping[str, np.ndarray], residuals: Mapping[str, Residual]) -> bytes:
-    """The file; equal contents give equal bytes. arrays: float32; residuals: by mode, on any device."""
+    """The file; equal contents give equal bytes. arrays: float32; residuals: by mode, each on any device."""
     tensors = {name: torch.tensor(array) for name, array in arrays.items()}
     for mode, residual in residuals.items():
         tensors |= _named(mode, residual)
@@ -59,9 +60,19 @@ class TensorFile:
             refuse(f"the tensor {name} is no float32")
         return tensor.numpy()
 
+    def residuals(self, counts: object, prefix: str = "") -> dict[str, Residual]:
+        """Those of one face by mode; counts: how many convolutions each is for; prefix: of their names."""
+        listed = mapping(counts, "the list of residuals")
+        if not listed.keys() <= set(MODES):
+            refuse("it holds a refinement that no model has")
+        return {
+            mode: self.residual(f"{prefix}{mode}", index(count, "a residual's length", 1, 100))
+            for mode, count in listed.items()
+        }
+
     def residual(self, mode: str, count: int) -> Residual:
         """What `pack_tensors` was given for this mode; count: of its convolutions."""
-        if mode == _WEIGHT_SHIFT:
+        if mode.rpartition(".")[2] == _WEIGHT_SHIFT:
             return WeightShift(tuple(self._tensor(f"{mode}.{i}", 4) for i in range(count)))
         return LowRank(tuple(self._pair(f"{mode}.{i}") for i in range(count)))
 

@@ -8,7 +8,7 @@ from app.openings import Opening, Openings, let_go
 from app.visits import Visit
 from core.engine import Engine
 from core.errors import Cancelled, NoFaceFound
-from core.projects.project import Restored
+from core.projects.restoring import Restored
 from core.session import EditRequest, Portrait, SessionStore
 
 

@@ -15,7 +15,7 @@ from app.ui import LAUNCH
 from app.wiring import Wiring
 from core.engine import Engine
 from core.images import encode_png
-from core.projects import project as project_module
+from core.projects import restoring
 from core.projects.archive import MAX_FILE_BYTES
 from core.projects.project import is_project
 from core.references import Take
@@ -186,7 +186,7 @@ def test_who_leaves_ends_the_opening_of_a_project(
 
     def restore(engine, project, progress, seconds, cancelled):
         asked.append((seconds <= 2, cancelled()))
-        restored = project_module.restore(engine, project, progress)
+        restored = restoring.restore(engine, project, progress)
         elsewhere.forget("me")
         asked.append((seconds <= 2, cancelled()))
         return restored

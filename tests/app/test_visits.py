@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from app.visits import HISTORY_LENGTH, Visit, parse_request, reduced
+from app.shrinking import reduced
+from app.visits import HISTORY_LENGTH, Visit, parse_request
 from core.engine import Engine
 from core.errors import BadRequest
 from core.faces.alignment import crop

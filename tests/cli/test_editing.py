@@ -11,9 +11,12 @@ from cli.editing import UNEDITED, Asked, edited, names_of, read
 from core.engine import Engine
 from core.errors import BadRequest, NoFaceFound
 from core.images import Photo, encode_png
-from core.projects.project import MAX_HISTORY, Project, open_project, restore, save_project
+from core.projects.project import Project, open_project, save_project
+from core.projects.request_json import MAX_HISTORY
+from core.projects.restoring import restore
 from core.references import Take
 from core.session import EditRequest, View
+from core.together import FaceEdits
 
 SMILE = EditRequest({"smile": 2.0}, view=View("photo", "photo"))
 
@@ -119,6 +122,24 @@ def test_a_project_with_nothing_asked_stays_as_it_is(tiny_engine: Engine, photo:
     assert np.array_equal(picture(found.picture.data), tiny_engine.edit(portrait, SMILE))
     with pytest.raises(BadRequest, match="leave --face out"):
         edited(tiny_engine, project, Asked(face=0), "a.png")
+
+
+def test_a_project_goes_on_with_the_face_in_hand_and_the_others_edits_stay(
+    tiny_engine: Engine, photo: np.ndarray
+) -> None:
+    group = np.hstack([photo, photo[:, ::-1]])
+    other, portrait = (tiny_engine.open_portrait(group, face) for face in (0, 1))
+    kept = FaceEdits(other, (UNEDITED, SMILE), 1)
+    project = Project.of(tiny_engine, portrait, (UNEDITED,), 0, others=(kept,))
+    found = edited(tiny_engine, open_project(save_project(project)), Asked({"young": -2.0}), "a.png")
+    assert (found.face, dict(found.history[-1].sliders)) == (1, {"young": -2.0})
+    request = dataclasses.replace(UNEDITED, sliders={"young": -2.0})
+    alone = (tiny_engine.edit(other, SMILE), tiny_engine.edit(portrait, request))
+    wanted = sum((one.astype(int) - group for one in alone), group.astype(int)).clip(0, 255)
+    assert np.array_equal(picture(found.picture.data), wanted)
+    # Saved, they are still there.
+    (again,) = open_project(save_project(found.project(tiny_engine))).others
+    assert (again.face, again.history, again.cursor) == (0, (UNEDITED, SMILE), 1)
 
 
 def test_a_project_keeps_as_many_edits_as_it_can(tiny_engine: Engine, photo: np.ndarray) -> None:

@@ -14,7 +14,8 @@ from core.errors import BadImage, BadRequest, Cancelled, NoFaceFound
 from core.images import to_tensor
 from core.inversion import seeker
 from core.paste import compositing
-from core.projects.project import Project, open_project, restore, save_project
+from core.projects.project import Project, open_project, save_project
+from core.projects.restoring import restore
 from core.session import EditRequest, Portrait, View
 
 SMILE = EditRequest({"smile": 2.0})

@@ -11,13 +11,14 @@ from PIL.ExifTags import Base
 
 from core.engine import Engine
 from core.errors import BadRequest
-from core.exporting import ExportOrder, _around, export
+from core.exporting import Export, ExportOrder, _around, export
 from core.faces.alignment import CropTransform
 from core.images import Photo, open_photo
 from core.paste.laying import bounds
 from core.paste.scene import wider
 from core.placing import placed
 from core.session import EditRequest, Portrait, View
+from core.together import FaceEdits
 
 P3 = matrix_profile(DISPLAY_P3, None, "Display P3")
 WHOLE = View("photo", "photo")
@@ -286,3 +287,45 @@ def test_of_a_larger_picture_all_that_an_edit_may_take_away_is_looked_at() -> No
     assert (right, bottom) > inner[2:]
     assert right - left < 1.2 * (inner[2] - inner[0])
     assert _around(transform, (1050, 950))[2:] == (1050, 950)
+
+
+# ---- several faces --------------------------------------------------------------------------------
+
+YOUNG = EditRequest({"young": -2.5}, view=WHOLE)
+
+
+def read(made: Export) -> np.ndarray:
+    with Image.open(io.BytesIO(made.data)) as image:
+        return np.asarray(image).astype(int)
+
+
+@pytest.mark.parametrize("scale", [1, 1.5])
+def test_faces_with_edits_of_their_own_are_all_in_the_export(
+    tiny_engine: Engine, photo: np.ndarray, scale: float
+) -> None:
+    """At the size that is worked on, and above it: what each changes alone, added."""
+    group = np.hstack([photo, photo[:, ::-1]])
+    size = (round(1024 * scale), round(512 * scale))
+    large = cv2.resize(group, size, interpolation=cv2.INTER_CUBIC)
+    opened_photo = open_photo(saved(Image.fromarray(large), "PNG"), working=1024 * 512)
+    first, second = (tiny_engine.open_portrait(opened_photo.pixels, face) for face in (0, 1))
+
+    def made(portrait: Portrait, request: EditRequest, others: tuple[FaceEdits, ...] = ()) -> np.ndarray:
+        return read(export(tiny_engine, (portrait,), request, opened_photo.original, PNG, others))
+
+    smiling, younger = made(first, SMILE), made(second, YOUNG)
+    both = made(second, YOUNG, (FaceEdits(first, (EditRequest(), SMILE), 1),))
+    assert both.shape[1::-1] == size
+    assert np.array_equal(both, (smiling + younger - large).clip(0, 255))
+    assert np.array_equal(both, made(first, SMILE, (FaceEdits(second, (YOUNG,)),)))
+    untouched = (smiling == large).all(2) & (younger == large).all(2)
+    assert 0.2 < untouched.mean() < 1
+    assert np.array_equal(both[untouched], large[untouched])
+
+
+def test_the_face_alone_is_that_face_alone(tiny_engine: Engine, photo: np.ndarray) -> None:
+    group = np.hstack([photo, photo[:, ::-1]])
+    first, second = (tiny_engine.open_portrait(group, face) for face in (0, 1))
+    order, others = ExportOrder("PNG", "face"), (FaceEdits(first, (SMILE,)),)
+    found = read(export(tiny_engine, (second,), YOUNG, None, order, others))
+    assert np.array_equal(found, tiny_engine.edit(second, YOUNG.seen(output="face")))

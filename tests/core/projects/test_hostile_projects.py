@@ -19,7 +19,8 @@ from core.engine import Engine
 from core.errors import BadProject
 from core.images import encode_png
 from core.projects.archive import pack
-from core.projects.project import FORMAT, Project, is_project, open_project, restore, save_project
+from core.projects.project import FORMAT, Project, is_project, open_project, save_project
+from core.projects.restoring import restore
 from core.references import Reference
 from core.session import EditRequest
 
@@ -64,10 +65,10 @@ def test_a_newer_format_says_so_whatever_else_it_holds() -> None:
     data = pack({"project.json": b'{"format": 7}', "new/thing": b"", "../new": b""})
     assert is_project(data)
     assert refusal(data) == (
-        "This project was saved by a newer Visagist (format 7); this one reads up to 1. "
+        "This project was saved by a newer Visagist (format 7); this one reads up to 2. "
         "Update Visagist to open it."
     )
-    assert FORMAT == 1
+    assert FORMAT == 2
 
 
 @pytest.mark.parametrize("name", ["../evil.png", "/etc/passwd", "C:\\evil", "a\\..\\b", "notes.txt"])

@@ -16,7 +16,8 @@ from core.engine import Engine
 from core.errors import BadProject, Cancelled, NoFaceFound, OutOfMemory
 from core.faces import alignment
 from core.network_config import ReferenceEditorConfig
-from core.projects.project import Project, open_project, restore, save_project
+from core.projects.project import Project, open_project, save_project
+from core.projects.restoring import restore
 from core.references import Reference
 from core.refinement.gradient_modules import GradientSettings
 from core.session import EditRequest, Portrait
