@@ -59,10 +59,15 @@ class Downloads:
         return messages.exported(made, order, visit.stem)
 
     def _project(self, visit: Visit) -> Message:
-        faces = (face.reference for face in visit.faces)
-        kept = visit.portrait, visit.history, visit.cursor, faces, visit.original
-        project = Project.of(self._engine, *kept, [other.edits for other in visit.others])
-        return messages.file(save_project(project), f"{visit.stem}.visagist", "application/octet-stream")
+        data = save_project(project_of(self._engine, visit))
+        return messages.file(data, f"{visit.stem}.visagist", "application/octet-stream")
+
+
+def project_of(engine: Engine, visit: Visit) -> Project:
+    """All of a visit, as it is kept in a file."""
+    faces = (face.reference for face in visit.faces)
+    kept = visit.portrait, visit.history, visit.cursor, faces, visit.original
+    return Project.of(engine, *kept, [other.edits for other in visit.others])
 
 
 def _order(payload: Mapping[str, Any]) -> ExportOrder | None:

@@ -10,12 +10,14 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from app import messages
+from app.beside import Beside
 from app.downloads import Downloads
 from app.group import Group
 from app.improving import Improvement, Improver, previewed
+from app.keeping import Keeping
 from app.likeness import told_of
 from app.live import Hands, LatestWins, with_steps
 from app.looks import Glimpses
@@ -23,9 +25,10 @@ from app.messages import Answer, Message
 from app.openings import Opening, Openings, as_told, let_go
 from app.past import Past
 from app.references import References
-from app.refining import Run, Runs, as_set
+from app.refining import Runs, as_set
 from app.starts import Start, photo_of, seed_of, stem_of
-from app.toasts import notify, tell, toast, toasted, toasted_stream
+from app.toasts import tell, toast, toasted, toasted_stream
+from app.toggling import Toggle
 from app.visits import Visit, chosen, parse_request
 from core.engine import Engine
 from core.errors import SessionExpired, VisagistError
@@ -38,10 +41,7 @@ MAX_VISITORS = 64
 MAX_BYTES = 600 * 2**20
 MAX_AGE_SECONDS = 3600.0
 
-# Of a refinement: a message, and where the toggle is to stand (None: leave it alone).
-Refined = tuple[Message, str | None]
 Change = Callable[[Visit], Visit]
-T = TypeVar("T")
 
 failing = toasted_stream(lambda: (messages.message("failed"), None))
 
@@ -63,12 +63,15 @@ class Handlers:
             store = SessionStore(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS)
         self.visits = store
         self._frames, self._hands, self._openings = LatestWins(), Hands(), Openings(engine, store)
-        self._runs, self._improver = Runs(), Improver(engine, store, self._update)
+        self._runs, self._improver, self._beside = Runs(), Improver(engine, store, self._update), Beside()
         self._writing = threading.Lock()  # a visit is changed by one event at a time
         self.references = References(engine, store, self._update, limits)
         self.export = Downloads(engine, store, self.references).export
+        self.keep = Keeping(engine, store).keep
         self.glimpses = Glimpses(engine, store)
         self._group = Group(engine, store, self._openings, self._frames, self._update, self._opened)
+        self._toggle = Toggle(engine, store, self._runs, self._improver, self._update, self._seen, self._show)
+        self.refine, self.cancel = failing(self._toggle.refine), self._toggle.cancel
         self._past = Past(engine, store, self.references, self._show)
         self.recall = self._past.recall
 
@@ -146,8 +149,7 @@ class Handlers:
     def _open_project(self, token: str, project: Project, stem: str) -> Iterator[Answer]:
         self._leave(token)
         with self._openings.one(token) as opening:
-            known = messages.known(project.photo, project.face)
-            known["faces"] = messages.face_list(project.photo, project.faces)
+            known = messages.known(project.photo, project.face, project.faces)
             yield messages.opening(known, "Opening the project"), None
             job = functools.partial(opening.project, project)
             restored = yield from as_told(with_steps(job), known)
@@ -158,10 +160,26 @@ class Handlers:
             if restored.notice is not None:
                 tell(restored.notice)
 
-    def _arrived(self, token: str, visit: Visit, known: Message, opening: Opening, may_gain: bool) -> Answer:
+    @failing
+    def beside(self, token: str, earlier: bool) -> Iterator[Answer]:
+        """Back to what was open before, with its edits, or forward again; the other then lies beside it."""
+        visit = self._beside.get(token, earlier)
+        if visit is None:  # not here; perhaps the browser has it
+            yield messages.message("elsewhere"), None
+            return
+        self._leave(token)
+        with self._openings.one(token) as opening:
+            portrait = visit.portrait
+            known = messages.known(portrait.photo, portrait.face, portrait.faces)
+            yield self._arrived(token, visit, known, opening, not portrait.residuals, not earlier)
+
+    def _arrived(
+        self, token: str, visit: Visit, known: Message, opening: Opening, may_gain: bool, onward: bool = True
+    ) -> Answer:
         """The first picture of a visit that begins; the faces of the one before come along.
 
-        may_gain: whether the portrait's code may get better, where the model can make it.
+        may_gain: whether the portrait's code may get better, where the model can make it. onward: undo leads
+        back to the one before, else redo does.
         Raises: Cancelled.
         """
         picture = self.engine.edit(visit.portrait, visit.portrait.shown(visit.request))
@@ -170,14 +188,22 @@ class Handlers:
             before = self._visit(token)
             self.visits.put(token, visit if before is None else visit.after(before))
         if before is not None:
+            self._beside.put(token, before, earlier=onward)
             let_go(self.engine, self.visits, token, before.portrait)
-        return self._opened(token, visit, visit.request, picture, known["faces"], may_gain)
+        return self._opened(token, visit, visit.request, picture, known["faces"], may_gain, arrived=True)
 
     def _opened(
-        self, token: str, visit: Visit, asked: EditRequest, picture: Any, faces: list[Any], may_gain: bool
+        self,
+        token: str,
+        visit: Visit,
+        asked: EditRequest,
+        picture: Any,
+        faces: list[Any],
+        may_gain: bool,
+        **more: Any,
     ) -> Answer:
         shown = messages.opened(visit, visit.together(picture, asked), asked, faces)
-        more = {"improves": self.engine.improves and may_gain, **self._past.state(visit, asked)}
+        more |= {"improves": self.engine.improves and may_gain, **self._past.state(visit, asked)}
         kept = told_of(self.engine, visit.portrait, visit.portrait.shown(asked), picture)
         return messages.message("opened", **shown, token=token, likeness=kept, **more), asked
 
@@ -264,59 +290,6 @@ class Handlers:
         request = dataclasses.replace(current, sliders={}, takes=())
         return self._show(token, lambda visit: visit.with_edit(visit.possible(request)), request), request
 
-    @failing
-    def refine(self, token: str, asked: EditRequest) -> Iterator[Refined]:
-        """The toggle was moved: show the refinement; if this face has none, compute it, telling how far."""
-        self._runs.drop(token)
-        self._improver.settled(token)
-        if asked.refine == "fast" and self._improver.get(token) is not None:  # which finds it
-            self._update(token, lambda visit: visit.with_edit(asked))
-        if self.visits.get(token).possible(asked) == asked:
-            yield self._show(token, lambda visit: visit.with_edit(asked), asked, refining=False), None
-            return
-        self._improver.drop(token)  # what is refined is the portrait as it is now
-        visit = self._update(token, lambda visit: visit.with_edit(visit.possible(asked)))
-        run = Run(self.engine, visit.portrait, asked.refine)
-        self._runs.put(token, run)
-        try:
-            yield from self._watched(token, run)
-            if not self._runs.end(token, run):
-                return  # the visitor has gone on to something else
-            refined = run.result()
-        except Exception as error:
-            notify(error)
-            request = self.visits.get(token).request
-            yield self._show(token, lambda visit: visit, request, refining=False), request.refine
-            return
-        finally:
-            self._runs.end(token, run)
-        preview = previewed(self.engine, refined)
-        visit = self._update(token, lambda visit: visit.knowing(refined, preview))
-        request = dataclasses.replace(visit.request, refine=asked.refine)
-        yield self._show(token, lambda visit: visit.with_edit(request), request, refining=False), None
-
-    def _watched(self, token: str, run: Run) -> Iterator[Refined]:
-        """How far it is, and a picture whenever there is a better one, until it ends or is not wanted."""
-        painted = None
-        for _ in run.watch():
-            # Numbered first: what takes its place has a higher number, and the stage knows which came last.
-            number = messages.next_number()
-            if self._runs.get(token) is not run:
-                return
-            progress = dataclasses.asdict(run.progress)
-            if run.reached is not painted:
-                painted, visit = run.reached, self.visits.get(token)
-                picture = self.engine.edit(*self._seen(token, visit, visit.request, run.mode, live=True))
-                picture = visit.together(picture, visit.request, live=True)
-                progress["frame"] = messages.frame(picture, visit.request, live=True)
-            yield messages.message("refining", number, **progress), None
-
-    def cancel(self, token: str) -> None:
-        """Take back the refinement that is being computed, if there is one."""
-        run = self._runs.get(token)
-        if run is not None:
-            run.cancel()
-
     def improve(self, token: str) -> Iterator[Message]:
         """The face as it gets better, until it does no more; a slider in hand is never jumped."""
         with contextlib.suppress(SessionExpired):  # then the visitor has left
@@ -395,6 +368,7 @@ class Handlers:
         with self._writing:
             visit = self._visit(token)
             self.visits.drop(token)
+            self._beside.drop(token)
             self._hands.rest(token)
         if visit is not None:
             self.engine.forget(visit.portrait)

@@ -63,10 +63,10 @@ def frame(image: np.ndarray, request: EditRequest, live: bool) -> str:
     return data_url(shown, LIVE_QUALITY if live else STILL_QUALITY)
 
 
-def known(photo: np.ndarray, face: int) -> Message:
+def known(photo: np.ndarray, face: int, faces: tuple[Face, ...] = ()) -> Message:
     """What is known when an opening begins; each message carries all of it, as the browser may skip one."""
     picture = data_url(shrink(photo, PREVIEW_SIDE), LIVE_QUALITY)
-    return {"photo": picture, "faces": [], "face": face}
+    return {"photo": picture, "faces": face_list(photo, faces), "face": face}
 
 
 def opening(known: Message, step: str) -> Message:

@@ -40,7 +40,9 @@ function showLasting() {
 // The server has the portrait no more, and said so.
 function lose(sentence) {
   gone = sentence;
-  if (state.phase === "editing") setPhase("gone");
+  if (state.phase !== "editing") return;
+  setPhase("gone");
+  recover();
 }
 
 document.addEventListener("visagist:said", ({ detail }) => {

@@ -3,6 +3,7 @@
 
 // From the click on, and not from the server's first word: where many open at once, that takes a while.
 async function sent(step, source) {
+  coming = null; // what came before, fails or not, is not what comes now
   beginOpening();
   showBoxes([]);
   showStep(step);

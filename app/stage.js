@@ -1,6 +1,6 @@
 // The stage: paints what app/messages.py sends, and turns gestures on the picture into events.
 // Runs once inside gr.HTML (js_on_load): element, trigger, props, server and watch are Gradio's.
-// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'example', 'improve', 'cancel'.
+// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'example', 'cancel'.
 // Its other parts, which run before it, are named in app/ui.py.
 
 const SETTLE_MS = 350; // a pause this long after the last slider event is one entry in the history
@@ -17,6 +17,7 @@ const state = {
   width: 0, // of the picture at rest, in pixels; while the hand moves it has fewer
   token: null, request: null, faces: [], face: 0, befores: null,
   refined: 0, // number of the message that ended the last refinement
+  heard: 0, // number of the message that came last
   shown: 0, // number of the newest picture on the stage
   painted: 0, // pictures painted so far, for those who wait for one
   history: { length: 1, cursor: 0 },
@@ -59,8 +60,8 @@ function refreshTools() {
   const moved = state.request && isMoved(state.request);
   // Not `disabled`, by which a button that was just pressed would lose the focus.
   const enable = (name, on) => { find(`[data-action=${name}]`).setAttribute("aria-disabled", String(!(ready && on))); };
-  enable("undo", history.cursor > 0 || state.settleTimer);
-  enable("redo", history.cursor < history.length - 1);
+  enable("undo", history.cursor > 0 || state.settleTimer || leadsOver("undo"));
+  enable("redo", history.cursor < history.length - 1 || leadsOver("redo"));
   enable("reset", moved);
   enable("hold", true);
   enable("compare", true);
@@ -170,7 +171,7 @@ const onMessage = {
     sayFaces(message.before.photo);
     showBefore(); showHistory(); showLikeness(message.likeness); showFaces(); markSliders(); applyCompare();
     glimpseLooks(); glimpsePast();
-    if (message.improves) trigger("improve");
+    arrived(message);
     if (turned) return; // to a picture that is nearly the same
     element.classList.remove("v-fade");
     void element.offsetWidth; // restart the one animation there is: the inversion fading in
@@ -179,7 +180,7 @@ const onMessage = {
   // What the model knows of the face by now: each picture fades in over the one before.
   improving(message) {
     finding.hidden = state.phase !== "editing" || message.picture === null;
-    if (message.picture === null) return;
+    if (message.picture === null) return foundNearest();
     const image = Object.assign(new Image(), { src: message.picture, alt: "", className: "v-found" });
     const row = finding.querySelector(".v-found-row");
     row.append(image);
@@ -192,6 +193,7 @@ const onMessage = {
   },
   frame(message) {
     if (state.phase !== "editing") return;
+    if (message.history) keepVisit();
     if (message.refining === false) {
       state.refined = Math.max(state.refined, message.number);
       refining.hidden = true;
@@ -207,12 +209,15 @@ const onMessage = {
   },
   closer: showCloser,
   gone: (message) => lose(message.sentence),
+  elsewhere: besideFromHere,
   failed: endOpening,
 };
 
 watch("value", () => {
   const message = props.value;
-  if (message && onMessage[message.kind]) onMessage[message.kind](message);
+  if (!message || message.number === state.heard) return; // a stream's last comes twice: when it is made, and at its end
+  state.heard = message.number;
+  onMessage[message.kind]?.(message);
 });
 
 // ---- sliders (Gradio's own) -------------------------------------------------------------------
@@ -280,6 +285,7 @@ function hold(on) {
 
 function leap(name) {
   if (find(`[data-action=${name}]`).getAttribute("aria-disabled") === "true") return;
+  if (leadsOver(name)) return goOver(name);
   // The server makes an entry of an unsettled move itself. Of two quick undos only the first has one: the
   // second still carries the widgets of before, as the answer that moves them is on its way.
   const detail = { unsettled: unsettled() };
@@ -298,6 +304,8 @@ const actions = {
   shoot,
   cancel: () => trigger("cancel"),
   unsay,
+  "go-on": goOn,
+  forget: forgetVisit,
   "stop-webcam": stopWebcam,
   export: openExport,
   "export-copy": copyPicture,
@@ -350,5 +358,6 @@ function showLacks() {
 document.body.dataset.opens = props.photos ? "photos" : "made"; // what is hidden then, app/style.css says
 showExamples();
 setPhase("empty");
+offerVisit();
 // The panel and the shelf may mount after the stage.
 requestAnimationFrame(() => { setPhase(state.phase); showExamples(); showFaces(); showLacks(); });

@@ -30,9 +30,9 @@ EXAMPLES = HERE.parent / "assets" / "examples"
 PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
 STAGE_PARTS = (
     "mounting", "kept", "rows", "looks", "past", "meter", "camera", "exporting", "notices", "opening",
-    "sliders", "zoom", "several", "closer", "stage",
+    "store", "zip", "keeping", "offering", "sliders", "zoom", "several", "closer", "stage",
 )  # fmt: skip
-STYLES = ("style.css", "several.css", "reference.css", "explore.css", "looks.css")
+STYLES = ("style.css", "several.css", "keeping.css", "reference.css", "explore.css", "looks.css")
 
 
 def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
@@ -54,7 +54,7 @@ def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
             stage = gr.HTML(
                 html_template=part("stage.html") + part("export.html"),
                 js_on_load="".join(script(f"{name}.js") for name in STAGE_PARTS),
-                server_functions=[_export(handlers), *_looks(handlers)],
+                server_functions=[_export(handlers), _keep(handlers), *_looks(handlers)],
                 examples=[messages.thumbnail(picture(start)) for start in handlers.examples],
                 photos=engine.opens_photos,
                 looks=[dataclasses.asdict(look) for look in looks_of(engine.config)],
@@ -140,6 +140,13 @@ def _export(handlers: Handlers) -> Callable[[object], messages.Message]:
         return handlers.export(payload)
 
     return export
+
+
+def _keep(handlers: Handlers) -> Callable[[object], messages.Message]:
+    def keep(payload: object) -> messages.Message:
+        return handlers.keep(payload)
+
+    return keep
 
 
 def _looks(handlers: Handlers) -> list[Callable[[object], messages.Message]]:

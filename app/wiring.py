@@ -112,6 +112,7 @@ class Wiring:
         )
         page.stage.example(self._choice(handlers.open_example), values, opened, **opening)
         page.stage.choose_face(self._choose_face, values, opened, **opening)
+        page.stage.beside(self._beside, None, opened, **opening)
         page.reference.upload(self._add_face, page.reference, page.gallery, **opening).then(
             lambda: None, outputs=page.reference, queue=False, **QUIET
         )
@@ -221,6 +222,10 @@ class Wiring:
             token, self._asked(token, values, lenient=True), _detail(event, "index"), unsettled
         )
         yield from self._opened(token, answers)
+
+    def _beside(self, request: gr.Request, event: gr.EventData) -> Iterator[list[Any]]:
+        token = self._here(request)
+        yield from self._opened(token, self._handlers.beside(token, _detail(event, "earlier") is True))
 
     def _opened(self, token: str, answers: Iterator[Answer]) -> Iterator[list[Any]]:
         """The same answers, the last one with the faces that the visitor has from now on."""

@@ -19,11 +19,11 @@ from core.engine import Engine
 from core.errors import BadImage, BadProject
 from core.faces.alignment import Face
 from core.generators.residual import Residual
-from core.images import Original, encode_png, open_photo
+from core.images import Original, open_photo
 from core.pictures.limits import LIMITS, Limits
-from core.projects.archive import Archive, Source, is_archive, pack
+from core.projects.archive import Archive, Source, is_archive
 from core.projects.faces_file import read_faces
-from core.projects.original_file import MAX_ORIGINAL_BYTES, pack_original, read_original
+from core.projects.original_file import MAX_ORIGINAL_BYTES, read_original
 from core.projects.other_faces import (
     SavedFace,
     check_history,
@@ -32,6 +32,7 @@ from core.projects.other_faces import (
     read_others,
     tensors_of_others,
 )
+from core.projects.parts import Part, assembled, original_part, png_part
 from core.projects.request_json import read_history, request_to_json
 from core.projects.strict_json import fields, index, number, parse, refuse, sequence, text
 from core.projects.tensor_file import MAX_TENSOR_BYTES, TensorFile, convolutions, pack_tensors
@@ -148,6 +149,11 @@ def is_project(source: Source) -> bool:
 
 def save_project(project: Project) -> bytes:
     """The project as a file; equal projects give equal bytes."""
+    return assembled(parts_of(project))
+
+
+def parts_of(project: Project) -> dict[str, Part]:
+    """The entries of its file, by name."""
     references = project.all_references
     document = {
         "format": FORMAT if project.others else ONE_FACE,
@@ -170,12 +176,12 @@ def save_project(project: Project) -> bytes:
     arrays = codes | {_CODE: project.w_plus, _LANDMARKS: np.stack([face.landmarks for face in project.faces])}
     if references:
         arrays[_CODES] = np.stack([reference.w_plus for reference in references])
-    description = json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1)
-    pictures = {_picture(i): encode_png(reference.picture) for i, reference in enumerate(references)}
+    description = json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1).encode()
     tensors = pack_tensors(arrays, {**project.residuals, **residuals})
-    files = {_JSON: description.encode(), _TENSORS: tensors, _PHOTO: encode_png(project.photo)}
-    original = None if project.original is None else pack_original(project.original)
-    return pack({**files, **({} if original is None else {_ORIGINAL: original}), **pictures})
+    parts = {_JSON: Part.of(description), _TENSORS: Part.of(tensors), _PHOTO: png_part(project.photo)}
+    if project.original is not None:
+        parts[_ORIGINAL] = original_part(project.original)
+    return parts | {_picture(i): png_part(reference.picture) for i, reference in enumerate(references)}
 
 
 def _picture(number: int) -> str:

@@ -1,10 +1,16 @@
 """The app in a browser, for the tests that drive one: served, and described in a visitor's words."""
 
 import base64
+import contextlib
 import shutil
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +19,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from app.ui import serve
+from app.ui import HERE, serve
 from core.engine import Engine
 from core.images import open_image
 
@@ -28,6 +34,24 @@ OPTIONS = (
 # dropped on what a selector finds.
 SAID = "return document.querySelector('.v-passing:not([hidden]) span')?.textContent ?? ''"
 LASTING = SAID.replace("passing", "lasting")
+# What lies in the browser's store (app/store.js): visits by their places, and the bytes of each part.
+STORE = """
+const [done] = arguments, asked = indexedDB.open("visagist", 1);
+const stores = ["visits", "parts"];
+asked.onupgradeneeded = () => { for (const name of stores) asked.result.createObjectStore(name); };
+asked.onsuccess = () => {
+  const deal = asked.result.transaction(stores);
+  const [places, visits, parts] = [["visits", "getAllKeys"], ["visits", "getAll"], ["parts", "getAll"]].map(
+    ([name, all]) => deal.objectStore(name)[all]());
+  deal.oncomplete = () => {
+    asked.result.close();
+    done({
+      visits: Object.fromEntries(places.result.map((place, i) => [place, visits.result[i]])),
+      parts: parts.result.map(({ data }) => data.size),
+    });
+  };
+};
+"""
 DROP = """
 const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
 const data = new DataTransfer();
@@ -46,6 +70,22 @@ def served(engine: Engine, folder: Path) -> Iterator[str]:
         page = serve(engine, port=None, block=False)
         yield page.local_url
         page.close()
+
+
+@contextmanager
+def launched(bundle: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The app in a process of its own, once it answers."""
+    command = [sys.executable, "launch.py", "--model", str(bundle), "--device", "cpu", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=HERE.parent, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(50 * PATIENCE):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
@@ -127,6 +167,29 @@ class Page:
     @property
     def entries(self) -> list[str]:
         return self.js("return [...document.querySelectorAll('.v-history button')].map(e => e.textContent)")
+
+    @property
+    def store(self) -> dict[str, Any]:
+        """What this browser keeps: "visits" by their places, and the bytes of all "parts"."""
+        return self.driver.execute_async_script(STORE)
+
+    @property
+    def kept(self) -> str:
+        """By which the project of the visit that the browser keeps is known; empty where it keeps none."""
+        parts = self.store["visits"].get("now", {}).get("parts", [])
+        return next((part["key"] for part in parts if part["name"] == "project.json"), "")
+
+    def until_kept(self, act: Callable[[], object]) -> None:
+        """Does it, and waits until the browser keeps what came of it."""
+        before = self.kept
+        act()
+        self.wait(lambda: self.kept != before)
+
+    def go_on(self) -> None:
+        """Take the offer to go on."""
+        self.wait(lambda: self.find(".v-offer").is_displayed())
+        self.find("[data-action=go-on]").click()
+        self.wait(lambda: self.phase == "editing")
 
     def press(self, *keys: str) -> None:
         chain = ActionChains(self.driver)

@@ -24,6 +24,18 @@ def browser() -> Iterator[webdriver.Chrome]:
         yield driver
 
 
+@pytest.fixture(autouse=True)
+def keeps_no_visit(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the browser kept of a visit, the next test is not offered."""
+    yield
+    if "browser" in request.fixturenames:
+        driver = request.getfixturevalue("browser")
+        origin = driver.execute_script("return location.origin")
+        if origin != "null":
+            wishes = {"origin": origin, "storageTypes": "indexeddb"}
+            driver.execute_cdp_cmd("Storage.clearDataForOrigin", wishes)
+
+
 @pytest.fixture(scope="module")
 def address(tiny_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of the app on the tiny model."""

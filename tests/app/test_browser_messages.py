@@ -1,9 +1,6 @@
 """Whatever fails is told where the visitor looks, in headless Chromium; and nothing is lost by it."""
 
-import contextlib
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import DROP, LASTING, PATIENCE, SAID, Page, served
+from browsing import DROP, LASTING, SAID, Page, launched, served
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
@@ -152,12 +149,16 @@ def test_a_webcam_that_cannot_be_used_says_why(browser: webdriver.Chrome, addres
 # ---- a portrait that the server has no more, and a server that is away ----------------------------
 
 
-def test_who_was_pushed_out_is_told_and_goes_on_where_they_were(
+KEEP_NOTHING = "localStorage.setItem('visagist-keep', 'false')"
+
+
+def test_who_was_pushed_out_and_keeps_nothing_is_told_and_goes_on_where_they_were(
     browser: webdriver.Chrome, tiny_engine: Engine, portrait: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(handlers, "MAX_VISITORS", 1)
     with served(tiny_engine, tmp_path) as address:
+        Page(browser, address).js(KEEP_NOTHING)
         page = Page(browser, address).showing_the_model().open(portrait)
         smile(page, 0.5)
         page.wait(lambda: page.entries == ["0", "1"])
@@ -231,22 +232,6 @@ def test_what_broke_off_goes_on(
     page.wait(lambda: page.find(".v-finding").is_displayed())
 
 
-@contextmanager
-def launched(bundle: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The app in a process of its own, once it answers."""
-    command = [sys.executable, "launch.py", "--model", str(bundle), "--device", "cpu", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ui.HERE.parent, stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(10 * PATIENCE):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            time.sleep(0.1)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_a_server_that_is_killed_and_starts_again(
     browser: webdriver.Chrome, tiny_bundle_dir: Path, portrait: Path
 ) -> None:
@@ -254,6 +239,7 @@ def test_a_server_that_is_killed_and_starts_again(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with launched(tiny_bundle_dir, port):
+        Page(browser, f"http://127.0.0.1:{port}").js(KEEP_NOTHING)
         page = Page(browser, f"http://127.0.0.1:{port}").showing_the_model().open(portrait)
         smile(page, 0.5)
         page.wait(lambda: page.entries == ["0", "1"])
@@ -261,7 +247,9 @@ def test_a_server_that_is_killed_and_starts_again(
     page.wait(lambda: away(page))  # nobody touched anything
     assert page.waits
     with launched(tiny_bundle_dir, port):
-        page.wait(lambda: page.phase == "gone")  # it is another one, and has no portrait
+        page.wait(
+            lambda: page.phase == "gone"
+        )  # it is another one, has no portrait, and the browser keeps none
         np.testing.assert_array_equal(page.picture, picture)
         page.open(portrait)
         page.wait(lambda: page.entries == ["0", "1"])

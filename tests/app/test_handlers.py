@@ -16,8 +16,8 @@ import pytest
 from picture_files import DISPLAY_P3, matrix_profile, png16, png_chunk, saved
 from PIL import Image
 
-from app.handlers import Answer, Handlers
-from app.messages import Message
+from app.handlers import Handlers
+from app.messages import Answer, Message
 from app.starts import find_starts
 from app.toasts import GONE
 from app.wiring import Wiring

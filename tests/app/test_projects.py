@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from app import toasts
-from app.handlers import Answer, Handlers
-from app.messages import request_dict, stack
+from app.handlers import Handlers
+from app.messages import Answer, request_dict, stack
 from app.ui import LAUNCH
 from app.wiring import Wiring
 from core.engine import Engine
@@ -53,6 +53,7 @@ def export(handlers: Handlers, kind: str, request: EditRequest) -> bytes:
 @pytest.fixture
 def edited(taking_engine: Engine, upload: Callable, photo: np.ndarray) -> tuple[Handlers, EditRequest]:
     """A visit of "me" with a face of its own, four entries in its history, the third on the screen."""
+    taking_engine.close()  # whatever others have found of this photo
     handlers = Handlers(taking_engine)
     list(handlers.open_file("me", OFF, upload(encode_png(photo))))
     *_, added = handlers.references.add("me", upload(encode_png(photo[:, ::-1])))

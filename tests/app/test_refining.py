@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from app import toasts as module
-from app.handlers import Handlers, Refined
+from app.handlers import Handlers
 from app.refining import Run, Runs, as_set
+from app.toggling import Refined
 from core.engine import Engine
 from core.errors import BadRequest, Cancelled, OutOfMemory
 from core.generators.residual import WeightShift
