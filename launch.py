@@ -161,9 +161,11 @@ def _add_evaluate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(args: argparse.Namespace, stdout: TextIO) -> Result:
-    from cli.photos import photos_in
+    from cli.photos import check_file, photos_in
 
     found = photos_in(args.folder, args.recursive)
+    if args.judge:
+        check_file(str(args.judge))
     from cli.evaluate import evaluate
     from core.engine import Engine
     from core.faces.judge import IdentityJudge
@@ -189,6 +191,10 @@ def _describe_evaluation(result: Result) -> str:
 
 
 def _bench(args: argparse.Namespace, stdout: TextIO) -> Result:
+    from cli.photos import check_file
+
+    if args.photo:
+        check_file(args.photo)
     from cli.bench import benchmark, paper_costs
 
     if args.paper_size:

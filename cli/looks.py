@@ -1,8 +1,10 @@
 """Looks on the command line: a model's by name, anybody's by file."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from cli.photos import check_file
 from core.checkpoints import find_bundle, read_config
 from core.config import BundleConfig, LookConfig
 from core.errors import BadLook, BadRequest
@@ -25,10 +27,12 @@ def _look(config: BundleConfig, word: str) -> LookConfig:
     look = find_look(config, word)
     if look is not None:
         return look
+    if os.path.exists(word):
+        check_file(word)  # a pipe may never end
     try:
         with Path(word).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a null byte
         names = ", ".join(look.name for look in looks_of(config)) or "none"
         raise BadRequest(f"{word!r} is neither a file nor one of this model's looks: {names}.") from None
     try:

@@ -37,7 +37,7 @@ def check_file(path: str) -> None:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadRequest(f"{path} cannot be read ({reason}); check its path.") from error
     if not stat.S_ISREG(mode):
-        raise BadRequest(f"{path} is no file; give a file's path, or - to read from standard input.")
+        raise BadRequest(f"{path} is no file, but a folder, pipe or device; give a file's path.")
 
 
 def photos_in(folder: Path, recursive: bool = False, leave_out: Path | None = None) -> Found:

@@ -75,7 +75,14 @@ def check_place(path: str, inputs: Iterable[str]) -> None:
 
 
 def _check_there(path: str) -> None:
-    """Raises: BadRequest if something is there that may not be written over."""
+    """Raises: BadRequest if what is there may not be written over, or no file can have that name."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadRequest(f"Cannot write {path!r}: {reason}; choose another name.") from error
     if os.path.isdir(path):
         raise BadRequest(f"Cannot write {path!r}: it is a folder; give a file's name.")
     if os.path.exists(path) and not os.path.isfile(path):

@@ -39,7 +39,7 @@ from core.rendering.rendered import Rendered
 from core.rendering.renderer import Renderer
 from core.sampling import Sampler
 from core.session import EditRequest, Order, Portrait
-from core.showing import shown
+from core.showing import seen_by, shown
 
 GENERATED_PSI = 0.7
 # How long a portrait goes on improving once it is open.
@@ -328,10 +328,9 @@ class Engine:
     ) -> tuple[tuple[np.ndarray, ...], Seen | None]:
         """What a view needs of the generator and, where the edit is laid on the photo, of the parser."""
         rendered = self._rendered(portrait, request)
-        pictures = rendered.levels(request.view, colourless(portrait.crop))
-        if len(pictures) < 2 or self._parsing is None or portrait.scene is None:
-            return pictures, None
-        return pictures, Seen(portrait.scene, self._parsing.kinds(rendered.edited))
+        pictures = rendered.levels(request.view, colourless(portrait.crop), portrait.light)
+        laid_on = len(pictures) == 2 and self._parsing is not None
+        return pictures, seen_by(self._parsing, portrait, rendered) if laid_on else None
 
     def _rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
         w = self._editor.edited_code(portrait.w_plus, portrait.directions, request)

@@ -19,7 +19,7 @@ from core.errors import BadImage, BadRequest, Cancelled, NoFaceFound
 from core.faces import alignment, finding
 from core.faces.alignment import CropTransform, Face
 from core.faces.identity import Identity
-from core.faces.parsing import Parsing
+from core.faces.parsing import Parsing, kinds_of, where
 from core.generators.residual import Residual
 from core.images import to_array, to_tensor
 from core.inversion.seeker import Seeker, Sought
@@ -27,7 +27,7 @@ from core.keys import PortraitKey, content_hash
 from core.memory import PortraitMemory
 from core.models.gradual_encoder import GradualEncoder
 from core.models.inverter import invert
-from core.paste import compositing
+from core.paste import compositing, covering, lighting
 from core.paste.scene import Scene, scene
 from core.references import Reference
 from core.refinement.running import Precedence, Progress, Watcher
@@ -80,7 +80,10 @@ class Wishes:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """What of a `Portrait` does not depend on its code; landmarks: (68, 2) in pixels of the crop."""
+    """What of a `Portrait` does not depend on its code; landmarks: (68, 2) in pixels of the crop.
+
+    lit: the crop in a good light, (S, S, 3) uint8.
+    """
 
     key: PortraitKey
     photo: np.ndarray
@@ -91,6 +94,7 @@ class Cut:
     mask: np.ndarray
     identity: Identity
     scene: Scene | None
+    lit: np.ndarray
 
 
 class Opener:
@@ -182,7 +186,7 @@ class Opener:
 
     def _code(self, cut: Cut, wishes: Wishes, until: float) -> Tensor:
         """(L, D). until: how long descent may go on, as `time.monotonic` says."""
-        code = None if self._inverter is None else self._device.run(lambda: self._invert(cut.crop))
+        code = None if self._inverter is None else self._device.run(lambda: self._invert(cut.lit))
         if self._seeker is not None:
             shown = wishes.shown
 
@@ -190,7 +194,7 @@ class Opener:
                 if shown is not None:
                     shown(self._portrait(cut, found))
 
-            sought = Sought(cut.key, cut.crop, cut.landmarks, code)
+            sought = Sought(cut.key, cut.lit, cut.landmarks, code)
             left = until - time.monotonic()
             told = better if shown is not None else None
             code = self._seeker.seek(sought, left, wishes.progress, told, wishes.cancelled, wishes.steps)
@@ -227,13 +231,13 @@ class Opener:
 
         def told(code: Tensor) -> None:
             nonlocal found
-            computed = self._device.run(lambda: self._computed(code, {}))
+            computed = self._device.run(lambda: self._computed(code, {}, portrait.crop, portrait.mask))
             found = dataclasses.replace(portrait, **computed)
             self._memory.replace(found)
             if better is not None:
                 better(found)
 
-        sought = Sought(portrait.key, portrait.crop, portrait.landmarks, portrait.w_plus)
+        sought = Sought(portrait.key, portrait.lit, portrait.landmarks, portrait.w_plus)
         left = seconds - self._finishing  # for the last picture
         self._seeker.improve(sought, left, told, cancelled, meanwhile=better is not None, most=steps)
         return found
@@ -258,7 +262,7 @@ class Opener:
             crop=crop,
             mask=mask,
             rendered=rendered,
-            inversion=to_array(rendered)[0],
+            inversion=_in_its_light(rendered, crop, mask),
             bases={mode: small(residual) for mode, residual in portrait.residuals.items()},
         )
 
@@ -307,13 +311,17 @@ class Opener:
         crop = alignment.crop(photo, transform, size)
         landmarks = alignment.to_crop(landmarks, transform, size)
         mask = compositing.face_mask(landmarks, size)
-        seen = None if self._parsing is None else scene(photo, transform, self._kinds)
-        return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks), seen)
+        light, seen, parsing = lighting.light_of(crop, mask), None, self._parsing
+        if parsing is not None:
 
-    def _kinds(self, picture: np.ndarray) -> np.ndarray:
-        parsing = self._parsing
-        assert parsing is not None
-        return self._device.run(lambda: parsing.kinds(to_tensor(picture)))
+            def classes(picture: np.ndarray) -> np.ndarray:
+                lit = lighting.in_good_light(picture, light)
+                return self._device.run(lambda: parsing.classes(to_tensor(lit)))
+
+            seen = scene(photo, transform, lambda picture: kinds_of(classes(picture)))
+            seen = dataclasses.replace(seen, covers=_covers(photo, transform, faces[key.face], classes))
+        lit = lighting.in_good_light(crop, light)
+        return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks), seen, lit)
 
     def _cut_already(self, crop: np.ndarray, landmarks: np.ndarray, key: PortraitKey) -> Cut:
         """Of a picture (S, S, 3) that is all face, its landmarks (68, 2) in its pixels."""
@@ -326,7 +334,7 @@ class Opener:
     ) -> Portrait:
         """code: (L, D)."""
         began = time.monotonic()
-        computed = self._device.run(lambda: self._computed(code, residuals))
+        computed = self._device.run(lambda: self._computed(code, residuals, cut.crop, cut.mask))
         self._finishing = time.monotonic() - began
         return Portrait(
             key=cut.key,
@@ -342,14 +350,16 @@ class Opener:
             **computed,
         )
 
-    def _computed(self, w_plus: Tensor, residuals: Mapping[str, Residual]) -> dict[str, Any]:
+    def _computed(
+        self, w_plus: Tensor, residuals: Mapping[str, Residual], crop: np.ndarray, mask: np.ndarray
+    ) -> dict[str, Any]:
         """What of a Portrait follows from its code (L, D)."""
         rendered = self._renderer.render(w_plus[None])
         bases = {mode: self._renderer.render(w_plus[None], known) for mode, known in residuals.items()}
         return {
             "w_plus": w_plus,
             "rendered": rendered,
-            "inversion": to_array(rendered)[0],
+            "inversion": _in_its_light(rendered, crop, mask),
             "bases": bases,
             "directions": self._editor.directions(w_plus),
         }
@@ -412,6 +422,23 @@ class Opener:
         self._detections.clear()
         if self._seeker is not None:
             self._seeker.clear()
+
+
+def _covers(
+    photo: np.ndarray, transform: CropTransform, face: Face, classes_of: Callable[[np.ndarray], np.ndarray]
+) -> covering.Covers:
+    """What may lie before the face in (H, W, 3) uint8."""
+    crop = alignment.crop(photo, transform, covering.SIDE)
+    classes = classes_of(crop)
+    landmarks = alignment.to_crop(face.landmarks, transform, covering.SIDE)
+    parts = {"upper lip": where(classes, "upper lip"), "eyes": where(classes, "left eye", "right eye")}
+    return covering.covers(crop, landmarks, kinds_of(classes), parts)
+
+
+def _in_its_light(rendered: Tensor, crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The model's picture (1, 3, R, R) of a crop as uint8 (R, R, 3)."""
+    light = lighting.light_on(crop, mask, rendered)
+    return to_array(lighting.in_photos_light(rendered, light))[0]
 
 
 def _square(size: int) -> CropTransform:

@@ -19,6 +19,8 @@ from core.faces.alignment import CropTransform, Face, to_crop
 from core.faces.identity import Identity
 from core.generators.residual import Residual
 from core.keys import PortraitKey
+from core.paste import lighting
+from core.paste.lighting import Light
 from core.paste.scene import Scene
 from core.references import Reference, Take, effective, number
 
@@ -34,7 +36,7 @@ class Portrait:
     """One opened face: all that an edit needs, so that a slider move never looks at the photo's face again.
 
     photo: (H, W, 3) uint8; faces: all that were found; face: the index of this one.
-    crop, inversion: (R, R, 3) uint8, the aligned face and G(w_plus).
+    crop, inversion: (R, R, 3) uint8, the aligned face and G(w_plus), in its light.
     rendered: (1, 3, R, R) float32, G(w_plus) before rounding, on the engine's device. R is the model's, or a
     smaller size of its (`Engine.preview`).
     mask: (R, R) float32 in [0, 1], where a face is put back into the photo.
@@ -78,6 +80,16 @@ class Portrait:
     def landmarks(self) -> np.ndarray:
         """(68, 2) float32 of this face, in pixels of the crop."""
         return to_crop(self.faces[self.face].landmarks, self.transform, len(self.crop))
+
+    @property
+    def light(self) -> Light | None:
+        """What multiplies the model's pictures so that they are in the photo's light; None: nothing does."""
+        return lighting.light_on(self.crop, self.mask, self.rendered)
+
+    @property
+    def lit(self) -> np.ndarray:
+        """(R, R, 3) uint8, the crop in a good light: codes and refinements are found of it."""
+        return lighting.in_good_light(self.crop, self.light)
 
     @property
     def reference(self) -> Reference:

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from core.paste import compositing
+from core.faces.parsing import Parsing, where
+from core.paste import compositing, covering
 from core.paste.letting_go import Seen
+from core.rendering.rendered import Rendered
 from core.session import Portrait, View
 
 
@@ -24,3 +26,18 @@ def shown(portrait: Portrait, view: View, pictures: tuple[np.ndarray, ...], seen
     paste = compositing.paste_change if view.start == "photo" else compositing.paste_rendering
     photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
     return paste(photo, transform, crop, base, edited, mask, view.keep_detail, seen)
+
+
+def seen_by(parsing: Parsing | None, portrait: Portrait, rendered: Rendered) -> Seen | None:
+    """What a parser sees of an edit; None without one. On the device's thread."""
+    scene = portrait.scene
+    if parsing is None or scene is None:
+        return None
+    kinds = parsing.kinds(rendered.edited)
+    if scene.covers is None:
+        return Seen(scene, kinds)
+    lip = None
+    if scene.covers.doubtful:
+        lip = int(where(parsing.classes(rendered.base), "upper lip").sum())
+    pictures = portrait.crop, portrait.inversion
+    return Seen(scene, kinds, covering.covered(scene.covers, scene.kinds, *pictures, kinds, lip))

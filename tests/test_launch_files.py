@@ -20,6 +20,7 @@ from launch import main
 from tests.test_launch import ROOT, assert_one_sentence, launch_here, read, work  # noqa: F401
 
 TINY = ["--model", "tiny"]
+COMMANDS = ("edit", "open", "evaluate", "bench", "--host")
 SMILE = ["--set", "smile=2", *TINY]
 
 
@@ -84,10 +85,16 @@ def contents(folder: Path) -> dict[str, bytes]:
         (["edit", "-", "me.jpg", "--out", "new"], ["standard input"]),
         (["evaluate", "nowhere"], ["nowhere"]),
         (["evaluate", "folder.png", "--judge", "nowhere"], ["nowhere"]),
+        (["evaluate", "folder.png", "--judge", "pipe.png"], ["pipe.png", "no file"]),
+        (["bench", "--photo", "nowhere"], ["nowhere"]),
+        (["bench", "--photo", "pipe.png"], ["pipe.png", "no file"]),
+        (["edit", "me.jpg", "--look", "pipe.png", "--out", "x.png"], ["pipe.png", "no file"]),
+        (["edit", "me.jpg", "--out", f"{300 * 'x'}.png"], ["xxx.png", "name"]),
+        (["edit", "me.jpg", "--save-project", 300 * "x", "--out", "x.png"], ["xxx", "name"]),
         (["--host", "no such host"], ["no such host", "--host"]),
         (["--host", "192.0.2.1"], ["192.0.2.1", "--host"]),
     ],
-    ids=lambda value: " ".join(value[:6]) if value[0] in ("edit", "open", "evaluate", "--host") else None,
+    ids=lambda value: " ".join(value[:6])[:90] if value[0] in COMMANDS else None,
 )  # fmt: skip
 def test_a_wrong_path_format_or_host_is_told_before_a_model_loads(
     launch_here, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: list[str]

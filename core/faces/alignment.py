@@ -153,8 +153,13 @@ def oriented_square(
     return CropTransform((float(center[0]), float(center[1])), (float(axis[0]), float(axis[1])))
 
 
-def crop(photo: np.ndarray, transform: CropTransform, size: int) -> np.ndarray:
-    """The square, resampled to (size, size, 3) uint8; beyond the photo's edge it is reflected."""
+def crop(
+    photo: np.ndarray, transform: CropTransform, size: int, beyond: int = cv2.BORDER_REFLECT
+) -> np.ndarray:
+    """The square, resampled to (size, size, 3) uint8; beyond the photo's edge it is reflected.
+
+    beyond: what there is otherwise, as OpenCV names it.
+    """
     # Warp at an integer multiple near the photo's own resolution, then average: no aliasing.
     factor = max(1, min(8, math.ceil(transform.side / size)))
     matrix = transform.matrix(size * factor)
@@ -163,7 +168,7 @@ def crop(photo: np.ndarray, transform: CropTransform, size: int) -> np.ndarray:
         matrix,
         (size * factor, size * factor),
         flags=cv2.INTER_CUBIC if factor == 1 else cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT,
+        borderMode=beyond,
     )
     return warped if factor == 1 else cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)
 

@@ -109,6 +109,11 @@ def second_look(photo: np.ndarray) -> tuple[Face, ...]:
     return tuple(_face(photo, (sighting.points + 0.5) * ratio - 0.5, gain) for sighting in seen)
 
 
+def _square(photo: np.ndarray, view: CropTransform, size: int) -> np.ndarray:
+    """(size, size, 3): beyond the photo its edge goes on; a reflected face would be two."""
+    return crop(photo, view, size, cv2.BORDER_REPLICATE)
+
+
 def _reduced(photo: np.ndarray) -> np.ndarray:
     scale = LARGEST_VIEW / max(photo.shape[:2])
     return cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photo
@@ -129,14 +134,14 @@ def _surest(seen: list[Sighting]) -> float:
 
 
 def _seen(copy: np.ndarray, turn: tuple[int, int], border: float) -> list[Sighting]:
-    """Different faces in a view of the copy, in its pixels; without the reflected ones beyond its edges."""
+    """Different faces in a view of the copy, in its pixels; without what continues beyond its edges."""
     height, width = copy.shape[:2]
     longest = max(height, width)
     half = longest * (1 + 2 * border) / 2
     view = CropTransform(((width - 1) / 2, (height - 1) / 2), (half * turn[0], half * turn[1]))
     found: list[Sighting] = []
     for size in sorted({max(SMALLEST_VIEW, min(longest, LARGEST_VIEW)), SMALLEST_VIEW}):
-        for sighting in yunet.look(crop(copy, view, size)):
+        for sighting in yunet.look(_square(copy, view, size)):
             points = alignment.to_photo(sighting.points, view, size)
             if ((points >= -0.5) & (points <= (width - 0.5, height - 0.5))).all(1).sum() >= 2:
                 found.append(dataclasses.replace(sighting, points=points))
@@ -163,7 +168,7 @@ def _seen_again(copy: np.ndarray, sighting: Sighting) -> Sighting | None:
 def _look_at(photo: np.ndarray, around: CropTransform) -> Sighting | None:
     """The surest face whose nose is in the middle half of a square, in the photo's pixels."""
     size = int(np.clip(around.side, SMALLEST_PATCH, LARGEST_PATCH))
-    for seen in yunet.look(crop(photo, around, size)):
+    for seen in yunet.look(_square(photo, around, size)):
         if np.abs(seen.points[2] - (size - 1) / 2).max() < size / 4:
             return dataclasses.replace(seen, points=alignment.to_photo(seen.points, around, size))
     return None
@@ -182,7 +187,7 @@ def _different(found: list[Sighting]) -> list[Sighting]:
 def _face(photo: np.ndarray, points: np.ndarray, gain: float) -> Face:
     """dlib's landmarks in an upright patch around YuNet's points (5, 2), and an upright box in the photo."""
     around = _around(points)
-    patch = _brightened(crop(photo, around, PATCH), gain)
+    patch = _brightened(_square(photo, around, PATCH), gain)
     inner = (PATCH // 4, PATCH // 4, PATCH * 3 // 4, PATCH * 3 // 4)
     landmarks = alignment.to_photo(alignment.find_landmarks(patch, inner), around, PATCH)
     (x, y), half = around.center, around.side / 4

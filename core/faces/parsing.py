@@ -22,6 +22,17 @@ _KINDS = {
 _KIND_OF = np.array([_KINDS.get(name, Kind.SKIN) for name in CLASSES], np.uint8)
 
 
+def kinds_of(classes: np.ndarray) -> np.ndarray:
+    """Numbers of CLASSES -> uint8, numbers of `Kind`."""
+    kinds: np.ndarray = _KIND_OF[classes]
+    return kinds
+
+
+def where(classes: np.ndarray, *names: str) -> np.ndarray:
+    """Numbers of CLASSES -> bool: one of these by name."""
+    return np.isin(classes, [CLASSES.index(name) for name in names])
+
+
 class Parsing:
     """A parser on its device. One call at a time."""
 
@@ -41,8 +52,7 @@ class Parsing:
 
     def kinds(self, picture: Tensor) -> np.ndarray:
         """The same -> (SIDE, SIDE) uint8, numbers of `Kind`."""
-        found: np.ndarray = _KIND_OF[self.classes(picture)]
-        return found
+        return kinds_of(self.classes(picture))
 
     def _precision(self) -> contextlib.AbstractContextManager[None]:
         if self._dtype == torch.float32:

@@ -12,6 +12,7 @@ and crop bit for bit. A photo keeps its pixels outside the crop, but for hair th
 inside it where the edit changed nothing, or what it changed is background.
 """
 
+import dataclasses
 import math
 
 import cv2
@@ -22,7 +23,7 @@ from core.paste.clearing import cleared
 from core.paste.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, smooth_step
 from core.paste.ending import crown, ending, window
 from core.paste.laying import Layers, lay
-from core.paste.letting_go import Fresh, Seen, fresh
+from core.paste.letting_go import Fresh, Seen, at_side, fresh
 from core.paste.motion import mean_square
 
 # Lengths of the mask in units of the distance from the eyes to the mouth, so that it fits any template.
@@ -72,13 +73,14 @@ def paste_change(
     Without keep_detail, the rendering takes over wherever the edit changed anything of the person.
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
-    where = reach(base, edited, region)
+    edited, seen, free = _beside_things(base, edited, seen)
+    where = reach(base, edited, region) * free
     parts = bands(crop, base, edited, region, where, seen.people if seen else None)
     if seen is None:
         return lay(photo, transform, *_laid_on(parts, edited, where, keep_detail))
     new = fresh(seen, edited, parts)
     layers, mask = _laid_on(parts, edited, where, keep_detail, new, ending(edited, seen.kinds))
-    mask *= crown(seen.kinds, len(mask))
+    mask *= crown(seen.kinds, len(mask)) * free
     return lay(photo, transform, layers, mask, cleared(photo, transform, seen, new.bared))
 
 
@@ -98,7 +100,8 @@ def paste_rendering(
     the edit is laid on the photo as `paste_change` does.
     """
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
-    where = reach(base, edited, region)
+    edited, seen, free = _beside_things(base, edited, seen)
+    where = reach(base, edited, region) * free
     parts = bands(crop, base, edited, region, where, seen.people if seen else None)
     new = None if seen is None else fresh(seen, edited, parts)
     end = None if seen is None else ending(edited, seen.kinds)
@@ -109,7 +112,7 @@ def paste_rendering(
     layers = _mixed(outside, inside, region)
     if seen is None or new is None:
         return lay(photo, transform, layers, mask)
-    mask *= crown(seen.kinds, len(mask))
+    mask *= crown(seen.kinds, len(mask)) * free
     return lay(photo, transform, layers, mask, cleared(photo, transform, seen, new.bared))
 
 
@@ -123,12 +126,29 @@ def change_face(
 ) -> np.ndarray:
     """The face alone, (S, S, 3) uint8, edited as `paste_change` edits it in the photo, up to its border."""
     size = crop.shape[0]
-    everywhere = np.ones((size, size), np.float32)
+    edited, seen, everywhere = _beside_things(base, edited, seen)
     parts = bands(crop, base, edited, region, everywhere, seen.people if seen else None)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
     # The picture ends where the crop does: nothing has to end before.
     new = None if seen is None else fresh(seen, edited, parts)
-    return lay(crop, whole, *_laid_on(parts, edited, everywhere, keep_detail, new, everywhere))
+    layers, mask = _laid_on(parts, edited, everywhere, keep_detail, new, np.ones((size, size), np.float32))
+    return lay(crop, whole, layers, mask * everywhere)
+
+
+def _beside_things(
+    base: np.ndarray, edited: np.ndarray, seen: Seen | None
+) -> tuple[np.ndarray, Seen | None, np.ndarray]:
+    """The edited picture and its kinds as if nothing had changed where a thing lies before the face.
+
+    And (S, S) in [0, 1], 0 where it does.
+    """
+    size = len(base)
+    if seen is None or seen.covered is None:
+        return edited, seen, np.ones((size, size), np.float32)
+    free = 1 - enlarged(seen.covered, size)
+    ours, held = (at_side(field, len(seen.kinds)) for field in (seen.scene.kinds, seen.covered))
+    kinds = np.where(held > 0, ours, seen.kinds)
+    return base + free[:, :, None] * (edited - base), dataclasses.replace(seen, kinds=kinds), free
 
 
 def _at_photo_scale(transform: CropTransform, *images: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -37,10 +37,14 @@ ALIKE = 25.0
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a parser saw: the photo's scene, and the kinds (S, S) of the edited picture."""
+    """What a parser saw: the photo's scene, and the kinds (S, S) of the edited picture.
+
+    covered: (S, S) in [0, 1], 1 where a thing lies before the face; None: nowhere.
+    """
 
     scene: Scene
     kinds: np.ndarray
+    covered: np.ndarray | None = None
 
     @property
     def people(self) -> People:

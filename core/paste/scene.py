@@ -8,6 +8,7 @@ import numpy as np
 
 from core.faces.alignment import CropTransform, crop
 from core.faces.kinds import PERSON, Kind
+from core.paste.covering import Covers
 
 # Hair goes on beyond the crop: a square that many times as wide is looked at as well, with the same middle.
 WIDE = 1.5
@@ -27,17 +28,19 @@ ENOUGH = 4.0
 class Scene:
     """kinds: (SIDE, SIDE) uint8, numbers of `Kind`, of the crop; around: the same of the square WIDE as wide.
 
-    wall: (SIDE, SIDE, 3) float32, 0..255, of that square: the photo without the person.
+    wall: (SIDE, SIDE, 3) float32, 0..255, of that square: the photo without the person. covers: what may lie
+    before the face; None: nobody looked.
     """
 
     kinds: np.ndarray
     around: np.ndarray
     wall: np.ndarray
+    covers: Covers | None = None
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
         """All that it holds."""
-        return self.kinds, self.around, self.wall
+        return self.kinds, self.around, self.wall, *(self.covers.arrays if self.covers else ())
 
 
 def wider(transform: CropTransform) -> CropTransform:

@@ -98,7 +98,7 @@ class Refiner:
         # In this thread, all but a prediction: it works on its own tensors, and others' edits go on.
         if self._network is None:
             assert self._behind is not None
-            return self._behind.fast(portrait.crop, portrait.landmarks, portrait.w_plus, watcher)
+            return self._behind.fast(portrait.lit, portrait.landmarks, portrait.w_plus, watcher)
         assert isinstance(self._inverter, StyleTransformer)  # the config sees to it
         network, inverter = self._network, self._inverter
         image = self._image(portrait)
@@ -118,7 +118,7 @@ class Refiner:
                 preview(self._with(portrait, "best", residual))
 
         if self._behind is not None:
-            return self._behind.best(portrait.crop, portrait.landmarks, portrait.w_plus, watcher, shown)
+            return self._behind.best(portrait.lit, portrait.landmarks, portrait.w_plus, watcher, shown)
         assert self._inverter is not None
         tuning = self._tuning or GradientSettings()
         residual = refine_weights(
@@ -135,7 +135,7 @@ class Refiner:
 
     def _image(self, portrait: Portrait) -> torch.Tensor:
         """The aligned photo: (1, 3, R, R) in [-1, 1], laid out for convolutions."""
-        image = to_tensor(portrait.crop, self._renderer.device)
+        image = to_tensor(portrait.lit, self._renderer.device)
         return image.contiguous(memory_format=torch.channels_last)
 
     def _kept(self, portrait: Portrait, mode: str, residual: Residual) -> Portrait:

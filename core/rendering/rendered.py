@@ -7,6 +7,7 @@ from torch import Tensor
 
 from core.images import to_array, to_levels
 from core.paste.colourless import in_grey
+from core.paste.lighting import Light, in_photos_light
 from core.session import View
 
 
@@ -19,8 +20,9 @@ class Rendered(NamedTuple):
     base: Tensor
     edited: Tensor
 
-    def levels(self, view: View, grey: bool) -> tuple[np.ndarray, ...]:
-        """What a view needs, (R, R, 3) each; grey: it is of a photo without colour.
+    def levels(self, view: View, grey: bool, light: Light | None = None) -> tuple[np.ndarray, ...]:
+        """What a view needs, (R, R, 3) each; grey: it is of a photo without colour; light: the
+        photo's, where that is none that faces are usually seen in.
 
         None of them where the edit moves nothing of the photo; G(w') as uint8 where that is all; else G(w)
         and G(w') as float32 levels.
@@ -28,7 +30,8 @@ class Rendered(NamedTuple):
         moved = self.edited is not self.base
         if view.start == "photo" and not moved:
             return ()
-        base, edited = (in_grey(picture) if grey else picture for picture in self)
+        coloured = (in_grey(picture) if grey else picture for picture in self)
+        base, edited = (in_photos_light(picture, light) for picture in coloured)
         if view.start == "inversion" and view.output == "face":
             return (to_array(edited)[0],)
         levels = to_levels(base)

@@ -12,6 +12,7 @@ from core.checkpoints import Bundle, load_bundle, save_bundle
 from core.engine import Engine
 from core.faces.alignment import crop
 from core.faces.kinds import Kind
+from core.faces.parsing import kinds_of
 from core.images import to_tensor
 from core.models.face_parser import SIDE, FaceParser
 from core.paste import detail
@@ -80,13 +81,15 @@ def test_crop_and_surroundings_are_seen_once_when_a_photo_is_opened(
     engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsing, asked = engine._parsing, []
-    kinds = parsing.kinds
-    monkeypatch.setattr(parsing, "kinds", lambda picture: asked.append(picture) or kinds(picture))
+    classes = parsing.classes
+    monkeypatch.setattr(parsing, "classes", lambda picture: asked.append(picture) or classes(picture))
     portrait = engine.open_portrait(photo)
-    assert [picture.shape for picture in asked] == 2 * [(1, 3, SIDE, SIDE)]
+    # The crop once more for what lies before the face.
+    assert [picture.shape for picture in asked] == 3 * [(1, 3, SIDE, SIDE)]
+    assert torch.equal(asked[0], asked[2])
     wide = crop(photo, wider(portrait.transform), SIDE)
     assert torch.equal(asked[1], to_tensor(wide))
-    assert np.array_equal(portrait.scene.around, kinds(asked[1]))
+    assert np.array_equal(portrait.scene.around, kinds_of(classes(asked[1])))
 
 
 def test_the_inversion_alone_needs_no_parser(

@@ -154,6 +154,18 @@ def test_a_face_that_fills_the_frame_or_is_cut_by_it(photo: np.ndarray, landmark
         assert np.hypot(*(found.landmarks - wanted)[inside].T).mean() < 0.2 * eyes
 
 
+def test_what_is_cut_too_closely_is_no_other_face(photo: np.ndarray) -> None:
+    """With the edges reflected, eyes and their mirror images were one, upside down or beside it."""
+    large = cv2.resize(photo, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    landmarks = find_faces(large)[0].landmarks
+    (left, top), (right, bottom) = landmarks.min(0), landmarks.max(0)
+    x, y = 0.2 * (right - left), 0.1 * (bottom - top)
+    close = large[int(top + y) : int(bottom - 2 * y), int(left + x) : int(right - x)]
+    for found in search(np.ascontiguousarray(close)):
+        wanted = landmarks - (int(left + x), int(top + y))
+        assert np.hypot(*(found.landmarks[17:] - wanted[17:]).T).mean() < 0.3 * x
+
+
 def test_reflections_beyond_the_edge_are_no_faces(photo: np.ndarray) -> None:
     assert len(second_look(photo[:200, 150:300])) == 1
 
