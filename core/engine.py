@@ -12,6 +12,7 @@ from torch import Tensor
 
 from core.checkpoints import DEFAULT_BUNDLE, Bundle, find_bundle, load_bundle
 from core.editing.code_editor import CodeEditor
+from core.edits import Edits
 from core.errors import BadRequest
 from core.faces.alignment import Face
 from core.faces.parsing import Parsing
@@ -25,11 +26,8 @@ from core.inversion.seeker import FIRST_STEPS, Seeker
 from core.keys import PortraitKey, content_hash
 from core.memory import PortraitMemory
 from core.opening import OPENING_SECONDS, Opener, Wishes
-from core.paste.colourless import colourless
-from core.paste.letting_go import Seen
 from core.precision import device_of, gradient_dtype
 from core.references import Reference
-from core.refinement.fade import fade
 from core.refinement.gradient_modules import GradientSettings
 from core.refinement.refiner import Refiner
 from core.refinement.running import Precedence, Progress, Watcher
@@ -39,7 +37,7 @@ from core.rendering.rendered import Rendered
 from core.rendering.renderer import Renderer
 from core.sampling import Sampler
 from core.session import EditRequest, Order, Portrait
-from core.showing import seen_by, shown
+from core.showing import shown
 
 GENERATED_PSI = 0.7
 # How long a portrait goes on improving once it is open.
@@ -91,6 +89,7 @@ class Engine:
             seeker = Seeker(begin, self._thread, self._precedence, self._memory.knows, first)
         dtype = self._renderer.dtype
         self._parsing = None if bundle.parser is None else Parsing(bundle.parser, self.device, dtype)
+        self._edits = Edits(self._renderer, self._editor, self._parsing)
         parts = bundle, self._renderer, self._thread, self._editor
         self._opener = Opener(*parts, self._memory, self._precedence, seeker, self._parsing)
         shared = self._renderer, self._thread, self._memory
@@ -297,7 +296,8 @@ class Engine:
 
         Pure: equal requests give equal bytes. G is the generator with the portrait's refinement, if the
         request has one, at its strength; where the edit moves the face it fades (`core.refinement.fade`).
-        With w' = w + what the references give + what the sliders add: from the inversion, face = G(w').
+        With w' = w + what the references give + what the sliders add: from the inversion, face = G(w'), and
+        of what is taken where it has a region of its own (`core.edits`), around that G without it.
         From the photo, only the change from G(w) to G(w') is laid onto the photo's pixels, at the photo's own
         resolution, so that an edit that moves nothing gives back the photo bit for bit.
 
@@ -305,7 +305,7 @@ class Engine:
         is another model's, or the refinement was not computed.
         """
         with self._precedence.first():
-            pictures, seen = self._thread.run(lambda: self._pictures(portrait, request))
+            pictures, seen = self._thread.run(lambda: self._edits.pictures(portrait, request))
         return shown(portrait, request.view, pictures, seen)
 
     def glimpse(
@@ -314,36 +314,22 @@ class Engine:
         """`edit` for whom nobody waits: begins when nobody else has waited for a moment; None: cancelled."""
         if not self._precedence.wait(cancelled):
             return None
-        return shown(portrait, request.view, *self._thread.run(lambda: self._pictures(portrait, request)))
+        return shown(
+            portrait, request.view, *self._thread.run(lambda: self._edits.pictures(portrait, request))
+        )
 
     def rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
         """What every view of this edit is made of, on the device; how it is shown does not matter here.
 
         Raises: BadRequest, as `edit`.
         """
-        return self._thread.run(lambda: self._rendered(portrait, request))
-
-    def _pictures(
-        self, portrait: Portrait, request: EditRequest
-    ) -> tuple[tuple[np.ndarray, ...], Seen | None]:
-        """What a view needs of the generator and, where the edit is laid on the photo, of the parser."""
-        rendered = self._rendered(portrait, request)
-        pictures = rendered.levels(request.view, colourless(portrait.crop), portrait.light)
-        laid_on = len(pictures) == 2 and self._parsing is not None
-        return pictures, seen_by(self._parsing, portrait, rendered) if laid_on else None
-
-    def _rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
-        w = self._editor.edited_code(portrait.w_plus, portrait.directions, request)
-        mode = request.refinement
-        if mode is not None and mode not in portrait.residuals:
-            raise BadRequest(f"The refinement {mode} of this face is not computed yet; refine it first.")
-        base = self._render(portrait, request, None)
-        return Rendered(base, base if w is None else self._render(portrait, request, w))
+        return self._thread.run(lambda: self._edits.rendered(portrait, request))
 
     def rendered_codes(self, codes: Tensor, request: EditRequest) -> Tensor:
         """The same edit of codes that are no portrait's, (N, L, D): G(w') of each, (N, 3, R, R) float32.
 
-        Without a refinement, which only a portrait has. Raises: BadRequest, as `edit`.
+        Without a refinement, which only a portrait has; what is taken moves the whole picture.
+        Raises: BadRequest, as `edit`.
         """
         if request.refinement is not None:
             raise BadRequest("A refinement belongs to a portrait; edit its code with refine off.")
@@ -355,21 +341,6 @@ class Engine:
 
         own = codes.to(self.device, torch.float32)
         return torch.cat([self._thread.run(functools.partial(one, w_plus)) for w_plus in own])
-
-    def _render(self, portrait: Portrait, request: EditRequest, w: Tensor | None) -> Tensor:
-        """G of the edited code (2, L, D), or of the portrait's own where it is None: (1, 3, R, R)."""
-        mode, strength = request.refinement, request.strength
-        # At the portrait's size, which may be a smaller one of `preview`.
-        render = functools.partial(self._renderer.render, size=portrait.rendered.shape[-1])
-        if mode is None:
-            return portrait.rendered if w is None else render(w[:1], w_rgb=w[1:])
-        residual = portrait.residuals[mode]
-        if w is None:
-            own = portrait.w_plus[None]
-            return portrait.bases[mode] if strength == 1 else render(own, residual, strength)
-        # The residual was made for the unedited face: an open mouth it would close again.
-        plain = render(w[:1], w_rgb=w[1:])
-        return fade(plain, render(w[:1], residual, strength, w[1:]), portrait.rendered)
 
     def samples(self, n: int, seed: int, psi: float = GENERATED_PSI) -> list[np.ndarray]:
         """n synthetic faces (R, R, 3) uint8; psi: 0 is the mean face, 1 the full variety."""

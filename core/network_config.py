@@ -8,6 +8,8 @@ from typing import Literal
 
 from core.generators.limits import check_depth
 
+# Where in a picture something may belong, as a face parser sees it (`core.faces.regions`).
+REGION_NAMES = ("hair", "eyes", "brows", "nose", "mouth", "jaw", "glasses", "skin")
 MAX_POLISH = 100  # a description from a stranger must not keep the machine busy for hours
 
 
@@ -157,7 +159,8 @@ class ReferenceEditorConfig:
 
     width: of the tokens that attention works on; below w_dim, the paper's, modules become small enough that
     there can be many. labels: what each attribute is called on the page; (): every one is a slider's.
-    longest: what no code's step reaches, its length in W; None: there is no such length.
+    longest: what no code's step reaches, its length in W; None: there is no such length. regions: where in a
+    picture what each attribute gives belongs, of REGION_NAMES, or "", everywhere; (): all of it everywhere.
     """
 
     num_codes: int
@@ -167,6 +170,7 @@ class ReferenceEditorConfig:
     heads: int = 4
     labels: tuple[str, ...] = ()
     longest: float | None = None
+    regions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.width % self.heads:
@@ -181,6 +185,10 @@ class ReferenceEditorConfig:
             raise ValueError("A reference editor's label is a text")
         if self.longest is not None and not self.longest > 0:
             raise ValueError(f"A reference editor's longest step is above 0, not {self.longest}")
+        if self.regions and len(self.regions) != len(self.attributes):
+            raise ValueError(f"{len(self.regions)} regions do not suit {len(self.attributes)} editors")
+        if not set(self.regions) <= {"", *REGION_NAMES}:
+            raise ValueError(f"A reference editor's region is one of {', '.join(REGION_NAMES)}, or none")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from core.errors import BadImage, BadRequest, Cancelled, NoFaceFound
 from core.faces import alignment, finding
 from core.faces.alignment import CropTransform, Face
 from core.faces.identity import Identity
-from core.faces.parsing import Parsing, kinds_of, where
+from core.faces.parsing import Parsing, kinds_in, where
 from core.generators.residual import Residual
 from core.images import to_array, to_tensor
 from core.inversion.seeker import Seeker, Sought
@@ -318,8 +318,8 @@ class Opener:
                 lit = lighting.in_good_light(picture, light)
                 return self._device.run(lambda: parsing.classes(to_tensor(lit)))
 
-            seen = scene(photo, transform, lambda picture: kinds_of(classes(picture)))
-            seen = dataclasses.replace(seen, covers=_covers(photo, transform, faces[key.face], classes))
+            seen = scene(photo, transform, classes)
+            seen = dataclasses.replace(seen, covers=_covers(photo, transform, faces[key.face], seen.classes))
         lit = lighting.in_good_light(crop, light)
         return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks), seen, lit)
 
@@ -424,15 +424,12 @@ class Opener:
             self._seeker.clear()
 
 
-def _covers(
-    photo: np.ndarray, transform: CropTransform, face: Face, classes_of: Callable[[np.ndarray], np.ndarray]
-) -> covering.Covers:
-    """What may lie before the face in (H, W, 3) uint8."""
+def _covers(photo: np.ndarray, transform: CropTransform, face: Face, classes: np.ndarray) -> covering.Covers:
+    """What may lie before the face in (H, W, 3) uint8; classes: what a parser saw in its crop."""
     crop = alignment.crop(photo, transform, covering.SIDE)
-    classes = classes_of(crop)
     landmarks = alignment.to_crop(face.landmarks, transform, covering.SIDE)
     parts = {"upper lip": where(classes, "upper lip"), "eyes": where(classes, "left eye", "right eye")}
-    return covering.covers(crop, landmarks, kinds_of(classes), parts)
+    return covering.covers(crop, landmarks, kinds_in(classes), parts)
 
 
 def _in_its_light(rendered: Tensor, crop: np.ndarray, mask: np.ndarray) -> np.ndarray:

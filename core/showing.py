@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.faces.parsing import Parsing, where
+from core.faces.parsing import Parsing, kinds_in, where
 from core.paste import compositing, covering
 from core.paste.letting_go import Seen
 from core.rendering.rendered import Rendered
@@ -33,11 +33,12 @@ def seen_by(parsing: Parsing | None, portrait: Portrait, rendered: Rendered) -> 
     scene = portrait.scene
     if parsing is None or scene is None:
         return None
-    kinds = parsing.kinds(rendered.edited)
+    kinds = kinds_in(parsing.classes(rendered.edited) if rendered.classes is None else rendered.classes)
     if scene.covers is None:
-        return Seen(scene, kinds)
+        return Seen(scene, kinds, local=rendered.local)
     lip = None
     if scene.covers.doubtful:
         lip = int(where(parsing.classes(rendered.base), "upper lip").sum())
     pictures = portrait.crop, portrait.inversion
-    return Seen(scene, kinds, covering.covered(scene.covers, scene.kinds, *pictures, kinds, lip))
+    held = covering.covered(scene.covers, scene.kinds, *pictures, kinds, lip)
+    return Seen(scene, kinds, held, rendered.local)

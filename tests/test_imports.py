@@ -56,7 +56,7 @@ FLOORS = (
         "core.refinement",
         "core.inversion",
     ),
-    ("core.opening", "core.sampling", "core.editing.code_editor", "core.importing"),
+    ("core.opening", "core.sampling", "core.editing.code_editor", "core.edits", "core.importing"),
     ("core.engine", "core.improving", "core.exporting"),
     ("core.projects", "cli"),
     ("app", "training"),

@@ -1,6 +1,7 @@
 """What an edit makes of a face's code: what references give, then what the sliders add."""
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -33,6 +34,8 @@ class CodeEditor:
         # What can be taken from a reference: attributes, in the model's own order or as the sliders are
         # ordered, then mixes.
         described = bundle.config.reference_editor
+        regions = zip(described.attributes, described.regions, strict=False) if described else ()
+        self._regions = {name: region for name, region in regions if region}
         order = described.attributes if described and described.labels else self._sliders
         attributes = (name for name in order if name in self._editors)
         self.takeable = (*attributes, *available_mixes(self._layout))
@@ -67,6 +70,15 @@ class CodeEditor:
                 )
             if take.reference.w_plus.shape != self._shape:
                 raise BadRequest("That reference face was made with another model; open its photo again.")
+
+    def placed(self, request: EditRequest) -> tuple[tuple[str, ...], EditRequest]:
+        """Regions in which takes of the request may change a picture, and the request without those takes."""
+        own = {self._regions[name] for take in request.takes for name in take.what if name in self._regions}
+        takes = (
+            dataclasses.replace(take, what=tuple(name for name in take.what if name not in self._regions))
+            for take in request.takes
+        )
+        return tuple(sorted(own)), dataclasses.replace(request, takes=tuple(takes))
 
     @torch.inference_mode()
     def edited_code(

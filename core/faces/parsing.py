@@ -22,10 +22,10 @@ _KINDS = {
 _KIND_OF = np.array([_KINDS.get(name, Kind.SKIN) for name in CLASSES], np.uint8)
 
 
-def kinds_of(classes: np.ndarray) -> np.ndarray:
-    """Numbers of CLASSES -> uint8, numbers of `Kind`."""
-    kinds: np.ndarray = _KIND_OF[classes]
-    return kinds
+def kinds_in(classes: np.ndarray) -> np.ndarray:
+    """Numbers of CLASSES, (S, S) uint8 -> numbers of `Kind`, the same."""
+    found: np.ndarray = _KIND_OF[classes]
+    return found
 
 
 def where(classes: np.ndarray, *names: str) -> np.ndarray:
@@ -49,10 +49,6 @@ class Parsing:
         with self._precision():
             found: np.ndarray = self._parser.classes(small)[0].cpu().numpy()
         return found
-
-    def kinds(self, picture: Tensor) -> np.ndarray:
-        """The same -> (SIDE, SIDE) uint8, numbers of `Kind`."""
-        return kinds_of(self.classes(picture))
 
     def _precision(self) -> contextlib.AbstractContextManager[None]:
         if self._dtype == torch.float32:

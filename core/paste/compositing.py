@@ -9,7 +9,8 @@ not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1
 the toggle "keep skin detail"; seen: what a face parser saw; None: where the person is, is guessed.
 Results are uint8, the caller's own. Equal base and edited: `paste_change` and `change_face` give back photo
 and crop bit for bit. A photo keeps its pixels outside the crop, but for hair that an edit takes away, and
-inside it where the edit changed nothing, or what it changed is background.
+inside it where the edit changed nothing, or what it changed is background. One that is local (`Seen.local`)
+leaves all around it bit for bit, unless the rendering is shown.
 """
 
 import dataclasses
@@ -75,12 +76,14 @@ def paste_change(
     crop, base, edited, region = _at_photo_scale(transform, crop, base, edited, region)
     edited, seen, free = _beside_things(base, edited, seen)
     where = reach(base, edited, region) * free
+    if seen is not None:
+        where *= seen.within(len(where))
     parts = bands(crop, base, edited, region, where, seen.people if seen else None)
     if seen is None:
         return lay(photo, transform, *_laid_on(parts, edited, where, keep_detail))
     new = fresh(seen, edited, parts)
     layers, mask = _laid_on(parts, edited, where, keep_detail, new, ending(edited, seen.kinds))
-    mask *= crown(seen.kinds, len(mask)) * free
+    mask *= crown(seen.kinds, len(mask)) * free * (seen.within(len(mask)) > 0)
     return lay(photo, transform, layers, mask, cleared(photo, transform, seen, new.bared))
 
 
@@ -126,13 +129,14 @@ def change_face(
 ) -> np.ndarray:
     """The face alone, (S, S, 3) uint8, edited as `paste_change` edits it in the photo, up to its border."""
     size = crop.shape[0]
-    edited, seen, everywhere = _beside_things(base, edited, seen)
-    parts = bands(crop, base, edited, region, everywhere, seen.people if seen else None)
+    edited, seen, free = _beside_things(base, edited, seen)
+    where = free if seen is None else free * seen.within(size)
+    parts = bands(crop, base, edited, region, where, seen.people if seen else None)
     whole = CropTransform(((size - 1) / 2, (size - 1) / 2), (size / 2, 0.0))
     # The picture ends where the crop does: nothing has to end before.
     new = None if seen is None else fresh(seen, edited, parts)
-    layers, mask = _laid_on(parts, edited, everywhere, keep_detail, new, np.ones((size, size), np.float32))
-    return lay(crop, whole, layers, mask * everywhere)
+    layers, mask = _laid_on(parts, edited, where, keep_detail, new, np.ones((size, size), np.float32))
+    return lay(crop, whole, layers, mask * free * (where > 0))
 
 
 def _beside_things(

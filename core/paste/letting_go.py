@@ -40,16 +40,25 @@ class Seen:
     """What a parser saw: the photo's scene, and the kinds (S, S) of the edited picture.
 
     covered: (S, S) in [0, 1], 1 where a thing lies before the face; None: nowhere.
+    local: (S, S) float32 in [0, 1], smooth: outside it the edit changed nothing; None: it may have anywhere.
     """
 
     scene: Scene
     kinds: np.ndarray
     covered: np.ndarray | None = None
+    local: np.ndarray | None = None
 
     @property
     def people(self) -> People:
         """Where photo and edited picture show the person."""
         return _outlined(self.scene.kinds), _outlined(self.kinds)
+
+    def within(self, size: int) -> np.ndarray:
+        """(size, size) float32: exactly 0 where the photo has to stay as it is, 1 not far from there."""
+        if self.local is None:
+            return np.ones((size, size), np.float32)
+        # The change fades by `local` already: faded twice, its rim would be the photo's for the most part.
+        return enlarged(np.minimum(2 * self.local, 1), size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +93,7 @@ def fresh(seen: Seen, edited: np.ndarray, parts: Bands) -> Fresh:
     colour += (1 - cover)[:, :, None] * (_within(seen.scene.wall, side) - behind)
     return Fresh(
         _in_place(seen.scene, edited, parts, colour, ours, theirs),
-        enlarged(soft(share.astype(np.float32), SOFT), size),
+        enlarged(soft(share.astype(np.float32), SOFT), size) * seen.within(size),
         enlarged(np.maximum(cover, soft((came >= PERSON).astype(np.float32), 1)), size),
         np.maximum(bare, grown) * (loose(ours) & off(theirs)),
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from core.faces.alignment import CropTransform, crop
 from core.faces.kinds import PERSON, Kind
+from core.faces.parsing import kinds_in
 from core.paste.covering import Covers
 
 # Hair goes on beyond the crop: a square that many times as wide is looked at as well, with the same middle.
@@ -28,6 +29,7 @@ ENOUGH = 4.0
 class Scene:
     """kinds: (SIDE, SIDE) uint8, numbers of `Kind`, of the crop; around: the same of the square WIDE as wide.
 
+    classes: (SIDE, SIDE) uint8, of the crop all that the parser tells apart.
     wall: (SIDE, SIDE, 3) float32, 0..255, of that square: the photo without the person. covers: what may lie
     before the face; None: nobody looked.
     """
@@ -35,12 +37,13 @@ class Scene:
     kinds: np.ndarray
     around: np.ndarray
     wall: np.ndarray
+    classes: np.ndarray
     covers: Covers | None = None
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
         """All that it holds."""
-        return self.kinds, self.around, self.wall, *(self.covers.arrays if self.covers else ())
+        return self.kinds, self.around, self.wall, self.classes, *(self.covers.arrays if self.covers else ())
 
 
 def wider(transform: CropTransform) -> CropTransform:
@@ -49,20 +52,23 @@ def wider(transform: CropTransform) -> CropTransform:
     return CropTransform(transform.center, (WIDE * x, WIDE * y))
 
 
-def scene(photo: np.ndarray, transform: CropTransform, kinds_of: Callable[[np.ndarray], np.ndarray]) -> Scene:
+def scene(
+    photo: np.ndarray, transform: CropTransform, classes_of: Callable[[np.ndarray], np.ndarray]
+) -> Scene:
     """Of (H, W, 3) uint8, the crop placed by `transform`.
 
-    kinds_of: a picture (SIDE, SIDE, 3) uint8 to its kinds (SIDE, SIDE) uint8, asked for crop and wide square.
+    classes_of: a picture (SIDE, SIDE, 3) uint8 to what a face parser tells of it, (SIDE, SIDE) uint8, asked
+    for crop and wide square.
     """
     around_it = wider(transform)
-    kinds, picture = kinds_of(crop(photo, transform, SIDE)), crop(photo, around_it, SIDE)
-    around = kinds_of(picture)
+    classes, picture = classes_of(crop(photo, transform, SIDE)), crop(photo, around_it, SIDE)
+    around = kinds_in(classes_of(picture))
     somebody = cv2.dilate((around >= PERSON).astype(np.uint8), BESIDE)
     known = np.where(around == Kind.CLOTHES, CLOTHES, 1.0) * (somebody == 0)
     # What `crop` reflects beyond the photo's edge is the person again.
     everywhere, matrix = np.ones(photo.shape[:2], np.uint8), around_it.matrix(SIDE)
     inside = cv2.warpAffine(everywhere, matrix, (SIDE, SIDE), flags=cv2.INTER_NEAREST)
-    return Scene(kinds, around, spread(picture.astype(np.float32), known * inside))
+    return Scene(kinds_in(classes), around, spread(picture.astype(np.float32), known * inside), classes)
 
 
 def spread(picture: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -14,11 +14,15 @@ from core.session import View
 class Rendered(NamedTuple):
     """What an edit is shown from: (1, 3, R, R) float32 each, nominally [-1, 1], before rounding.
 
-    base: G(w), edited: G(w'); one and the same tensor where the edit moves nothing.
+    base: G(w), edited: G(w'); one and the same tensor where the edit moves nothing. classes: (SIDE, SIDE)
+    uint8, what a face parser saw in `edited`, where it was asked; local: (SIDE, SIDE) float32 in [0, 1], only
+    within which the two differ; None: they may anywhere.
     """
 
     base: Tensor
     edited: Tensor
+    classes: np.ndarray | None = None
+    local: np.ndarray | None = None
 
     def levels(self, view: View, grey: bool, light: Light | None = None) -> tuple[np.ndarray, ...]:
         """What a view needs, (R, R, 3) each; grey: it is of a photo without colour; light: the
@@ -30,7 +34,7 @@ class Rendered(NamedTuple):
         moved = self.edited is not self.base
         if view.start == "photo" and not moved:
             return ()
-        coloured = (in_grey(picture) if grey else picture for picture in self)
+        coloured = (in_grey(picture) if grey else picture for picture in (self.base, self.edited))
         base, edited = (in_photos_light(picture, light) for picture in coloured)
         if view.start == "inversion" and view.output == "face":
             return (to_array(edited)[0],)

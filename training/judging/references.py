@@ -10,6 +10,8 @@ DIR is what `training.judging.opened` wrote: sources and references are opened p
 the reference's values. Beside each group stand the sliders of the same, each as long as its judge's gap says,
 walked until they move the judges as far: `dependency` and `slider_dependency` are mean attribute dependency
 there (`judging.attribute_dependency`).
+A take that has a region moves that alone, as the engine shows it, but of the unedited picture, since there
+is no photo here; with --everywhere, all that its module moves.
 FOLDER gets references.json, a line at a time, and references.md.
 """
 
@@ -27,9 +29,11 @@ import torch
 import torch.nn.functional as F
 
 from core.checkpoints import Bundle, load_bundle
+from core.edits import mixed
 from core.faces.judge import IdentityJudge
+from core.faces.parsing import Parsing
 from core.files import write_whole
-from core.images import to_array
+from core.images import to_array, to_tensor
 from core.rendering.renderer import Renderer
 from training.data.attribute_probe import Probe
 from training.data.trunks import load_trunk
@@ -131,9 +135,16 @@ def towards(change: np.ndarray, gap: np.ndarray) -> tuple[np.ndarray, np.ndarray
 class Pairs:
     """Sources and references as the judges see them unedited."""
 
-    def __init__(self, bundle: Bundle, judges: Judges, codes: np.ndarray, pairs: np.ndarray) -> None:
-        """codes: (N, L, D) of opened faces; pairs: (P, 2)."""
-        self._bundle, self._judges = bundle, judges
+    def __init__(
+        self,
+        bundle: Bundle,
+        judges: Judges,
+        codes: np.ndarray,
+        pairs: np.ndarray,
+        parsing: Parsing | None = None,
+    ) -> None:
+        """codes: (N, L, D) of opened faces; pairs: (P, 2). parsing: None: takes move the whole picture."""
+        self._bundle, self._judges, self._parsing = bundle, judges, parsing
         pictures = judges.render(codes)
         seen = judges.judged(pictures)
         self.names, self.deviations = seen.names, np.nanstd(seen.values, 0)
@@ -172,7 +183,8 @@ class Pairs:
         }
         if with_sliders:
             walked = [
-                self._judged(self._slid(group, share, rows, way), rows, own, way) for share in SLIDER_SHARES
+                self._judged(self._judges.render(self._slid(group, share, rows, way)), rows, own, way)
+                for share in SLIDER_SHARES
             ]
             moves = np.array([gone.mean() for gone, _, _ in walked])
             lost = at_move(moves, np.array([1 - kept for _, _, kept in walked]), float(gone.mean()))
@@ -186,10 +198,10 @@ class Pairs:
         return found
 
     def _judged(
-        self, codes: np.ndarray, rows: np.ndarray, own: list[int], way: np.ndarray
+        self, pictures: np.ndarray, rows: np.ndarray, own: list[int], way: np.ndarray
     ) -> tuple[np.ndarray, float, float]:
-        """Of edited sources (N, L, D): how far each went, mean dependency, mean identity."""
-        after: Judged = self._judges(codes, self._pictures[self._pairs[rows, 0]])
+        """Of edited sources (N, S, S, 3): how far each went, mean dependency, mean identity."""
+        after: Judged = self._judges.judged(pictures, self._pictures[self._pairs[rows, 0]])
         change = (after.values - self._before[rows]) / self.deviations
         gone, _ = towards(change[:, own], way[rows][:, own])
         others = np.delete(np.abs(change), own, axis=1)
@@ -200,8 +212,25 @@ class Pairs:
 
     @torch.no_grad()
     def _taken(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Pictures (N, S, S, 3) uint8 of the sources with what they take."""
         source, reference = (torch.from_numpy(self._codes[part]).float() for part in self._pairs[rows].T)
-        return (source + self._bundle.reference_editors[name](source, reference)).numpy()
+        pictures = self._judges.render(
+            (source + self._bundle.reference_editors[name](source, reference)).numpy()
+        )
+        described = self._bundle.config.reference_editor
+        assert described is not None
+        region = dict(zip(described.attributes, described.regions, strict=False)).get(name)
+        if not region or self._parsing is None:
+            return pictures
+        before = self._pictures[self._pairs[rows, 0]]
+        return np.stack([self._within(region, *pair) for pair in zip(before, pictures, strict=True)])
+
+    def _within(self, region: str, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """`after` in its region, around it `before`; (SIDE, SIDE, 3) uint8 each."""
+        assert self._parsing is not None
+        seen = [self._parsing.classes(to_tensor(picture)) for picture in (before, after)]
+        found, _ = mixed(to_tensor(before), to_tensor(after), (region,), (seen[0], seen[1]))
+        return to_array(found)[0]
 
     def _slid(self, group: Group, share: float, rows: np.ndarray, way: np.ndarray) -> np.ndarray:
         """Sources with the group's sliders, each at `share` of what its judge's way asks for, within 3."""
@@ -270,6 +299,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, help="of the pictures (by default, the full one)")
     parser.add_argument("--only", nargs="+", metavar="GROUP")
     parser.add_argument("--no-sliders", action="store_true")
+    parser.add_argument("--everywhere", action="store_true", help="takes move more than their regions")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     bundle = load_bundle(args.bundle)
@@ -281,7 +311,10 @@ def main(argv: list[str] | None = None) -> None:
         IdentityJudge.load(args.identity),
     )
     codes = opened_codes(args.opened, args.count).astype(np.float32)
-    pairs = Pairs(bundle, judges, codes, shuffled_pairs(len(codes), args.seed))
+    parsing = None
+    if bundle.parser is not None and not args.everywhere:
+        parsing = Parsing(bundle.parser, torch.device("cpu"), torch.float32)
+    pairs = Pairs(bundle, judges, codes, shuffled_pairs(len(codes), args.seed), parsing)
     found: dict[str, Any] = {
         "command": " ".join(["python -m training.judging.references", *argv]),
         "bundle": {"name": bundle.config.name, "version": bundle.config.version},

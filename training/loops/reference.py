@@ -232,6 +232,7 @@ def main(argv: list[str] | None = None) -> None:
         EDITOR_HEADS,
         tuple(group.label for group in groups),
         EDITOR_LONGEST,
+        tuple(group.region for group in groups),
     )
     editors = {}
     for group in groups:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.network_config import REGION_NAMES
 from training.data.hair_shapes import TEXTURES
 from training.data.label import NAMES
 
@@ -27,13 +28,15 @@ TURNED = ("face_width", "jaw_width", "cheekbones", "nose_width", "gaze", "gaze_u
 @dataclass(frozen=True)
 class Group:
     """One thing to take. `targets`: labels that go to the reference's; `codes`: the first and last (excluded)
-    that it moves; `free`: labels that may go with it, `strict`: those held eight times as firmly. All other
-    labels are held, and so are the descriptor's components and the rim's, each with its weight."""
+    that it moves; `region`: where in a picture, "": everywhere (`core.network_config`); `free`: labels that
+    may go with it, `strict`: those held eight times as firmly. All other labels are held, and so are the
+    descriptor's components and the rim's, each with its weight."""
 
     name: str
     label: str
     targets: tuple[str, ...]
     codes: tuple[int, int]
+    region: str = ""
     free: tuple[str, ...] = ()
     strict: tuple[str, ...] = ()
     identity_held: float = 1.0
@@ -45,6 +48,8 @@ class Group:
             raise ValueError(f"{self.label} speaks of labels that are none: {', '.join(sorted(unknown))}")
         if not 0 <= self.codes[0] < self.codes[1]:
             raise ValueError(f"{self.label} moves the codes {self.codes[0]} up to {self.codes[1]}: none")
+        if self.region not in ("", *REGION_NAMES):
+            raise ValueError(f"{self.label} belongs to {self.region}, which is no region")
 
     def weight(self, label: str) -> float:
         """How firmly one label is held."""
@@ -63,6 +68,7 @@ GROUPS: tuple[Group, ...] = (
         "Hair style",
         targets=HAIR,
         codes=(0, 8),
+        region="hair",
         strict=("yaw", "pitch", "female", "age", "glasses", "beard", "moustache", "chin_shadow", "makeup"),
         surround_held=0.0,
     ),
@@ -71,6 +77,7 @@ GROUPS: tuple[Group, ...] = (
         "Hair colour",
         targets=TINTS,
         codes=(5, 14),
+        region="hair",
         strict=(
             "skin_brightness",
             "skin_red",
@@ -90,6 +97,7 @@ GROUPS: tuple[Group, ...] = (
         "Fringe",
         targets=("bangs",),
         codes=(0, 7),
+        region="hair",
         free=HAIR,
         strict=("hair_length", "age", "female", "glasses", "yaw"),
         surround_held=0.5,
@@ -99,6 +107,7 @@ GROUPS: tuple[Group, ...] = (
         "Beard",
         targets=("beard", "moustache", "chin_shadow"),
         codes=(3, 11),
+        region="jaw",
         free=("makeup", "eye_makeup", "lipstick"),
         strict=("female", "age", "hair_length", "skin_brightness", "hair_brightness"),
     ),
@@ -115,6 +124,7 @@ GROUPS: tuple[Group, ...] = (
         "Mouth",
         targets=("mouth_open", "mouth_width", "lips", "philtrum", "lip_red"),
         codes=(2, 9),
+        region="mouth",
         free=("pucker", "sad", "sneer", "chin_shadow", "chin"),
         strict=("age", "female", "yaw"),
     ),
@@ -123,6 +133,7 @@ GROUPS: tuple[Group, ...] = (
         "Eyes",
         targets=("eyes_open", "eye_distance", "eye_size", "squint", "iris_brightness", "iris_yellow"),
         codes=(2, 13),
+        region="eyes",
         free=("surprise",),
         strict=("yaw", "age", "female", "brows"),
     ),
@@ -131,6 +142,7 @@ GROUPS: tuple[Group, ...] = (
         "Brows",
         targets=("brows", "brow_tilt", "brow_thickness", "frown"),
         codes=(2, 9),
+        region="brows",
         free=("surprise",),
         strict=("eyes_open", "age", "female"),
     ),
@@ -139,6 +151,7 @@ GROUPS: tuple[Group, ...] = (
         "Nose",
         targets=("nose_width", "nose_length"),
         codes=(0, 8),
+        region="nose",
         free=("philtrum",),
         strict=("yaw", "pitch", "smile", "eyes_open", "mouth_width"),
     ),
@@ -156,6 +169,7 @@ GROUPS: tuple[Group, ...] = (
         "Make-up",
         targets=("makeup", "eye_makeup", "lipstick", "lip_red"),
         codes=(4, 14),
+        region="skin",
         free=("eye_shadow", "lips"),
         strict=("female", "age", "hair_length", "skin_brightness", "beard"),
     ),
@@ -164,6 +178,7 @@ GROUPS: tuple[Group, ...] = (
         "Glasses",
         targets=("glasses", "sunglasses", "eye_shadow"),
         codes=(0, 9),
+        region="glasses",
         strict=("age", "female", "hat", "yaw"),
     ),
     Group(
@@ -180,6 +195,7 @@ GROUPS: tuple[Group, ...] = (
         "Skin tone",
         targets=("skin_brightness", "skin_red", "skin_yellow"),
         codes=(7, 16),
+        region="skin",
         free=("lip_red", "saturation", "warmth", "iris_brightness"),
         strict=("hair_brightness", "age"),
         surround_held=2.0,

@@ -115,6 +115,8 @@ def test_paper_size_has_the_parameters_the_layer_widths_force() -> None:
         ({"labels": ("Age", "Youth")}, "2 labels do not name 1"),
         ({"labels": (7,)}, "label is a text"),
         ({"longest": 0}, "longest step is above 0"),
+        ({"regions": ("hair", "")}, "2 regions do not suit 1"),
+        ({"regions": ("hat",)}, "region is one of hair, eyes"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(change: dict[str, object], words: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from core.faces.alignment import CropTransform, crop
 from core.faces.kinds import Kind
+from core.models.face_parser import CLASSES
 from core.paste.detail import bands
 from core.paste.letting_go import Fresh, Seen, fresh
 from core.paste.scene import SIDE, Scene, scene
@@ -22,6 +23,15 @@ COLOURS = {
     Kind.HAT: (30, 140, 60),
     Kind.GLASSES: (20, 20, 20),
 }
+# What a parser would call them.
+NAMED = {
+    Kind.BACKGROUND: "background",
+    Kind.CLOTHES: "cloth",
+    Kind.SKIN: "skin",
+    Kind.HAIR: "hair",
+    Kind.HAT: "hat",
+    Kind.GLASSES: "glasses",
+}
 # What the photo's colours are off the model's by.
 OFF = {Kind.BACKGROUND: (0, -30, 10), Kind.HAIR: (40, 10, 0), Kind.SKIN: (-20, 5, 10)}
 
@@ -36,6 +46,11 @@ def kinds_of(size: int, scale: float = 1.0, hair: float = 100.0, bald: bool = Fa
     kinds[(u / 55) ** 2 + (v / 75) ** 2 < 1] = Kind.SKIN
     kinds[(np.abs(u) < 25) & (v > 0) & (v < 110)] = Kind.SKIN
     return kinds
+
+
+def classes_of(kinds: np.ndarray) -> np.ndarray:
+    """Numbers of CLASSES, (S, S) uint8, for kinds."""
+    return np.array([CLASSES.index(NAMED[kind]) for kind in sorted(Kind)], np.uint8)[kinds]
 
 
 def painted(kinds: np.ndarray, off: bool = False, seed: int = 0) -> np.ndarray:
@@ -66,7 +81,11 @@ class Sitting:
         said = iter((kinds, kinds_of(SIDE, 1 / 1.5, hair=hair)))
         region = cv2.GaussianBlur((kinds == Kind.SKIN).astype(np.float32), (0, 0), 4)
         return cls(
-            photo, crop(photo, WHERE, SIDE), painted(kinds), region, scene(photo, WHERE, lambda _: next(said))
+            photo,
+            crop(photo, WHERE, SIDE),
+            painted(kinds),
+            region,
+            scene(photo, WHERE, lambda _: classes_of(next(said))),
         )
 
     def seen(self, kinds: np.ndarray) -> Seen:

@@ -8,6 +8,7 @@ from core.config import FFHQ_TEMPLATE, AlignmentTemplate
 from core.faces.alignment import CropTransform, crop, crop_transform, find_faces, to_crop
 from core.faces.kinds import Kind
 from core.paste.compositing import change_face, face_mask, paste_change, paste_rendering, reach
+from core.paste.letting_go import Seen
 from core.paste.scene import SIDE
 from tests.core.paste.heads import COLOURS, OFF, PHOTO, WHERE, Sitting, inner, kinds_of, painted
 
@@ -495,3 +496,27 @@ def test_a_neck_beside_the_lower_border_changes_as_far_as_the_edit_says() -> Non
     assert middle.sum() > 100
     assert sitting.fresh(edited, kinds).share[middle].max() < 0.05
     assert np.abs(result[middle].astype(int) - sitting.crop[middle]).mean() > 15
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_edit_that_is_local_leaves_the_rest_bit_for_bit(whole: bool) -> None:
+    """The hair is gone on the left; on the right the model changed it too, where nothing was to change."""
+    sitting, edited, kinds = bald()
+    local = np.zeros((SIDE, SIDE), np.float32)
+    local[:, :100], local[:, 100:120] = 1, np.linspace(1, 0, 20)
+    before = sitting.photo if whole else sitting.crop
+
+    def result(seen: Seen) -> np.ndarray:
+        faces = sitting.crop, sitting.base, edited, sitting.region, True, seen
+        return paste_change(sitting.photo, WHERE, *faces) if whole else change_face(*faces)
+
+    scale, corner = (1.5, (PHOTO - 1.5 * SIDE) / 2) if whole else (1, 0)
+    beyond = int(corner + scale * 121) + 1
+    shown = np.where(local >= 0.5, kinds, sitting.scene.kinds)
+    found = result(Seen(sitting.scene, shown, local=local))
+    changed = (found != before).any(2)
+    if whole:  # a tuft above the crop goes as a whole, as far as the crop's border fades
+        changed[: int(corner) + 30] = False
+    assert not changed[:, beyond:].any()
+    assert changed[:, : int(corner + scale * 100)].sum() > 1000
+    assert (result(sitting.seen(kinds))[:, beyond:] != before[:, beyond:]).any(2).sum() > 1000

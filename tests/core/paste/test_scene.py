@@ -6,6 +6,7 @@ import pytest
 from core.faces.alignment import CropTransform, crop
 from core.faces.kinds import Kind
 from core.paste.scene import SIDE, WIDE, scene, spread, wider
+from tests.core.paste.heads import classes_of
 
 # In the middle of a photo of 600 x 600, with all of the wider square inside it.
 INSIDE = CropTransform((299.5, 299.5), (150.0, 0.0))
@@ -29,22 +30,25 @@ def red(picture: np.ndarray) -> np.ndarray:
 
 def test_the_crop_and_a_wider_square_are_looked_at() -> None:
     photo, seen = photo_of(np.full((600, 600), 120)), []
-    found = scene(photo, INSIDE, lambda picture: seen.append(picture) or red(picture))
+    found = scene(photo, INSIDE, lambda picture: seen.append(picture) or classes_of(red(picture)))
     assert wider(INSIDE) == CropTransform(INSIDE.center, (WIDE * 150.0, 0.0))
     assert np.array_equal(seen[0], crop(photo, INSIDE, SIDE))
     assert np.array_equal(seen[1], crop(photo, wider(INSIDE), SIDE))
     assert np.array_equal(found.kinds, red(seen[0]))
+    assert np.array_equal(found.classes, classes_of(red(seen[0])))
     assert np.array_equal(found.around, red(seen[1]))
     assert (found.kinds == Kind.SKIN).sum() > 2 * (found.around == Kind.SKIN).sum()
     assert [
         array is part
-        for array, part in zip(found.arrays, (found.kinds, found.around, found.wall), strict=True)
+        for array, part in zip(
+            found.arrays, (found.kinds, found.around, found.wall, found.classes), strict=True
+        )
     ]
 
 
 def test_the_wall_goes_on_behind_the_head() -> None:
     ramp = 60 + U / 600 * 120.0
-    wall = scene(photo_of(ramp), INSIDE, red).wall
+    wall = scene(photo_of(ramp), INSIDE, lambda picture: classes_of(red(picture))).wall
     expected = crop(np.repeat(ramp[:, :, None], 3, 2).astype(np.uint8), wider(INSIDE), SIDE)
     assert wall.shape == (SIDE, SIDE, 3)
     assert wall.dtype == np.float32
@@ -62,7 +66,7 @@ def test_what_is_reflected_beyond_the_photo_is_no_wall() -> None:
         kinds[:, : SIDE // 3] = Kind.BACKGROUND
         return kinds
 
-    assert np.ptp(scene(photo, edge, kinds_of).wall, axis=2).max() < 1
+    assert np.ptp(scene(photo, edge, lambda picture: classes_of(kinds_of(picture))).wall, axis=2).max() < 1
 
 
 def test_clothes_count_less_than_a_wall() -> None:
@@ -73,7 +77,7 @@ def test_clothes_count_less_than_a_wall() -> None:
         kinds[picture[:, :, 0] < 40] = Kind.CLOTHES
         return kinds
 
-    wall = scene(photo, INSIDE, kinds_of).wall[:, SIDE // 2, 0]
+    wall = scene(photo, INSIDE, lambda picture: classes_of(kinds_of(picture))).wall[:, SIDE // 2, 0]
     assert wall[SIDE // 2 - 20] > 160
     assert wall[-10] < 40
 

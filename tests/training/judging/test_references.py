@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from core.checkpoints import Bundle
 from core.config import AttributeConfig
+from core.models.face_parser import CLASSES, SIDE
 from core.network_config import ReferenceEditorConfig
 from training.data.attribute_probe import ATTRIBUTES
 from training.judging import references
@@ -110,3 +111,44 @@ def test_a_row_says_how_far_pairs_went_and_what_else_moved(
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert "| smile | 2 | 100.0 % |" in report(found)
     assert "mean 100.0 %, least 100.0 %" in report(found)
+
+
+class Striped:
+    """A parser that sees hair in a picture's dark rows, skin elsewhere."""
+
+    @staticmethod
+    def classes(picture: Tensor) -> np.ndarray:
+        dark = (picture[0, 0] < 0).numpy()
+        return np.where(dark, CLASSES.index("hair"), CLASSES.index("skin")).astype(np.uint8)
+
+
+def test_a_take_with_a_region_is_judged_with_the_rest_unedited(tiny_bundle: Bundle) -> None:
+    before, after = (np.full((SIDE, SIDE, 3), value, np.uint8) for value in (200, 220))
+    before[:40], after[:80] = 10, 30
+    shape = tiny_bundle.generator.w_mean.shape
+    editor = ReferenceEditorConfig(
+        shape[0], ("smile", "hair"), shape[1], 8, 2, ("S", "H"), regions=("", "hair")
+    )
+
+    class Drawn(Read):
+        @staticmethod
+        def render(codes: np.ndarray) -> np.ndarray:
+            return np.stack([after if code[0, 2] else before for code in codes])
+
+        def judged(self, pictures: np.ndarray, unedited: np.ndarray | None = None) -> Judged:
+            return Read().judged(np.zeros((len(pictures), 1, 3)), unedited)
+
+    bundle = dataclasses.replace(
+        tiny_bundle,
+        config=dataclasses.replace(tiny_bundle.config, reference_editor=editor),
+        reference_editors={"smile": Half(), "hair": Half()},
+    )
+    codes = np.zeros((2, *shape), np.float32)
+    made = Pairs(bundle, Drawn(), codes, np.array([[0, 1]]), Striped())  # type: ignore[arg-type]
+    rows = np.array([0])
+    assert np.array_equal(made._taken("smile", rows)[0], after)
+    (found,) = made._taken("hair", rows)
+    assert np.array_equal(found[:80], after[:80])
+    assert np.array_equal(found[100:], before[100:])
+    whole = Pairs(bundle, Drawn(), codes, np.array([[0, 1]]))  # type: ignore[arg-type]
+    assert np.array_equal(whole._taken("hair", rows)[0], after)

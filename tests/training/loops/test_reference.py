@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.checkpoints import Bundle, load_bundle, save_bundle
+from core.checkpoints import BUILT_IN, DEFAULT_BUNDLE, Bundle, load_bundle, read_config, save_bundle
 from core.config import FFHQ_TEMPLATE, BundleConfig
 from core.generators.mobile.network import MobileGenerator
 from core.models.latent_classifier import LatentClassifier
@@ -123,7 +123,12 @@ def test_targets_go_to_the_reference_free_labels_may_and_the_rest_is_held() -> N
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"targets": ("smirk",)}, "none: smirk"), ({"strict": ("x",)}, "none: x"), ({"codes": (3, 3)}, "none")],
+    [
+        ({"targets": ("smirk",)}, "none: smirk"),
+        ({"strict": ("x",)}, "none: x"),
+        ({"codes": (3, 3)}, "none"),
+        ({"region": "hat"}, "which is no region"),
+    ],
 )
 def test_a_group_of_nothing_is_refused(change: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -133,6 +138,13 @@ def test_a_group_of_nothing_is_refused(change: dict, words: str) -> None:
 def test_groups_have_names_of_their_own_and_none_is_gender() -> None:
     assert len({group.name for group in GROUPS}) == len({group.label for group in GROUPS}) == len(GROUPS)
     assert not any("female" in group.targets for group in GROUPS)
+
+
+def test_the_built_in_models_takes_belong_where_their_groups_do() -> None:
+    described = read_config(BUILT_IN / DEFAULT_BUNDLE).reference_editor
+    assert described is not None
+    regions = dict(zip(described.attributes, described.regions, strict=True))
+    assert regions == {group.name: group.region for group in GROUPS}
 
 
 def test_a_module_moves_its_groups_codes_alone_and_a_bundle_takes_it_in(
