@@ -3,7 +3,7 @@
 // stage's script, and runs before app/stage.js. Event sent: 'choose_face'.
 
 const chooser = element.querySelector(".v-chooser"), boxes = element.querySelector(".v-boxes");
-let told = ""; // the photo of which was said how many faces it shows
+let told = ""; // the photo of which was said how many faces it shows, by the first part of `known_as`
 
 const several = () => state.faces.length > 1;
 const marking = () => several() && zoomable() && !state.comparing && state.request?.output === "photo";

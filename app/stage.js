@@ -168,7 +168,7 @@ const onMessage = {
     await paint(message.frame, message.number);
     keepPicture(message);
     setPhase("editing");
-    sayFaces(message.before.photo);
+    sayFaces(message.known_as.split("-")[0]);
     showBefore(); showHistory(); showLikeness(message.likeness); showFaces(); markSliders(); applyCompare();
     glimpseLooks(); glimpsePast();
     arrived(message);

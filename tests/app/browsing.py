@@ -37,10 +37,9 @@ LASTING = SAID.replace("passing", "lasting")
 # What lies in the browser's store (app/store.js): visits by their places, and the bytes of each part.
 STORE = """
 const [done] = arguments, asked = indexedDB.open("visagist", 1);
-const stores = ["visits", "parts"];
-asked.onupgradeneeded = () => { for (const name of stores) asked.result.createObjectStore(name); };
+asked.onupgradeneeded = () => ["visits", "parts"].forEach((name) => asked.result.createObjectStore(name));
 asked.onsuccess = () => {
-  const deal = asked.result.transaction(stores);
+  const deal = asked.result.transaction(["visits", "parts"]);
   const [places, visits, parts] = [["visits", "getAllKeys"], ["visits", "getAll"], ["parts", "getAll"]].map(
     ([name, all]) => deal.objectStore(name)[all]());
   deal.oncomplete = () => {

@@ -305,6 +305,20 @@ def test_best_ends_it_with_what_was_reached(
     assert list(told) == []
 
 
+def test_a_face_is_left_as_it_is_known_by_then(
+    handlers: Handlers, engine: ImprovingEngine, photo: np.ndarray, tmp_path
+) -> None:
+    upload(handlers, np.hstack([photo, photo[:, ::-1]]), tmp_path)
+    told = handlers.improve(ME)
+    next(told)
+    better = engine.give()
+    *_, (message, _) = handlers.choose_face(ME, PHOTO, 1)
+    assert list(told) == []
+    assert (message["face"], message["improves"]) == (1, True)
+    (left,) = handlers.visits.get(ME).others
+    assert left.edits.portrait.w_plus is better.w_plus
+
+
 @pytest.mark.parametrize("leaving", ["another", "forget"])
 def test_leaving_ends_it(
     handlers: Handlers, engine: ImprovingEngine, photo: np.ndarray, tmp_path, leaving: str

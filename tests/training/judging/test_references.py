@@ -136,7 +136,7 @@ def test_a_take_with_a_region_is_judged_with_the_rest_unedited(tiny_bundle: Bund
             return np.stack([after if code[0, 2] else before for code in codes])
 
         def judged(self, pictures: np.ndarray, unedited: np.ndarray | None = None) -> Judged:
-            return Read().judged(np.zeros((len(pictures), 1, 3)), unedited)
+            return Read().judged(np.arange(3.0 * len(pictures)).reshape(-1, 1, 3), unedited)
 
     bundle = dataclasses.replace(
         tiny_bundle,
