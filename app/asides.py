@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.shrinking import PREVIEW_SIDE, shrink
 from core.engine import Engine
+from core.placing import shrink
 from core.session import Portrait, Sized
 from core.together import Change, FaceEdits, together
+
+# Longest side, in pixels, of the photo that is edited while a slider is being dragged.
+PREVIEW_SIDE = 1024
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,14 +34,8 @@ class Downloads:
         of a picture also, where it is not the usual, "picture", "quality" and "notes" of an `ExportOrder`.
         """
         try:
-            if not isinstance(payload, Mapping) or not isinstance(payload.get("request"), Mapping):
-                raise BadRequest("The export was asked for in an unknown way; reload the page.")
-            order, asked = _order(payload), payload["request"]
-            token, sliders = str(payload.get("token")), asked.get("sliders")
-            takes = self._references.takes(token, asked.get("takes"))
-            settings = {name: asked.get(name) for name in SETTINGS}
-            request = parse_request(sliders if isinstance(sliders, Mapping) else {}, takes=takes, **settings)
-            visit = self._visits.get(token)
+            order = _order(payload if isinstance(payload, Mapping) else {})
+            _, request, visit = asked_of(payload, self._visits, self._references)
             if order is None:
                 return self._project(visit.with_edit(visit.possible(request)))
             return self._picture(visit, request, order)
@@ -68,6 +62,22 @@ def project_of(engine: Engine, visit: Visit) -> Project:
     faces = (face.reference for face in visit.faces)
     kept = visit.portrait, visit.history, visit.cursor, faces, visit.original
     return Project.of(engine, *kept, [other.edits for other in visit.others])
+
+
+def asked_of(
+    payload: object, visits: SessionStore[Visit], references: References
+) -> tuple[str, EditRequest, Visit]:
+    """Who asks for a file, of which edit, and of which visit.
+
+    payload: {"token", "request": as in a message}. Raises: BadRequest, SessionExpired.
+    """
+    if not isinstance(payload, Mapping) or not isinstance(payload.get("request"), Mapping):
+        raise BadRequest("The export was asked for in an unknown way; reload the page.")
+    token, asked = str(payload.get("token")), payload["request"]
+    sliders, takes = asked.get("sliders"), references.takes(token, asked.get("takes"))
+    settings = {name: asked.get(name) for name in SETTINGS}
+    request = parse_request(sliders if isinstance(sliders, Mapping) else {}, takes=takes, **settings)
+    return token, request, visits.get(token)
 
 
 def _order(payload: Mapping[str, Any]) -> ExportOrder | None:

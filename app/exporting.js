@@ -33,6 +33,7 @@ function openExport() {
   if (exportButton.getAttribute("aria-disabled") === "true") return;
   copyButton.hidden = !(window.ClipboardItem && navigator.clipboard?.write);
   showQuality();
+  listMoves();
   exportDialog.showModal();
 }
 
@@ -44,8 +45,8 @@ function showExporting(on) {
 }
 
 // The answer's file, as the browser has it.
-async function madeFile(wishes) {
-  const answer = await server.export({ token: state.token, request: state.request, ...wishes }).catch(() => null);
+async function madeFile(wishes, ask = server.export) {
+  const answer = await ask({ token: state.token, request: state.request, ...wishes }).catch(() => null);
   // Of a call that failed Gradio makes nothing at all.
   if (!answer || answer.error) throw new Error(answer?.error ?? LOST);
   // The browser's own decoder: a project of a large photo has a hundred million characters.
@@ -74,12 +75,12 @@ async function copyFile(file) {
   return "Copied.";
 }
 
-async function exportFile(wishes, hand) {
+async function exportFile(wishes, hand, ask) {
   exportDialog.close();
   if (exporting || state.phase !== "editing") return;
   showExporting(true);
   try {
-    say(await hand(madeFile(wishes)), false);
+    say(await hand(madeFile(wishes, ask)), false);
   } catch (error) {
     say(error.message, false); // nothing else waits for it: a photo that opens meanwhile goes on
   } finally {
@@ -104,7 +105,7 @@ qualityRow.addEventListener("input", showQuality);
 exportDialog.addEventListener("pointerdown", ({ target }) => { if (target === exportDialog) exportDialog.close(); });
 exportDialog.addEventListener("submit", (event) => {
   event.preventDefault();
-  savePicture();
+  if (chosen("as") === "clip") saveClip(); else savePicture();
 });
 // Not every browser gives the focus to a button that is clicked, and so would know where it came from.
 exportDialog.addEventListener("close", () => exportButton.focus({ preventScroll: true }));

@@ -57,8 +57,7 @@ class Handlers:
         limits: Limits = LIMITS,
     ) -> None:
         """limits: how large a photo visitors may bring."""
-        self.engine = engine
-        self.examples, self._limits = examples, limits
+        self.engine, self.examples, self._limits = engine, examples, limits
         if store is None:
             store = SessionStore(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS)
         self.visits = store
@@ -120,21 +119,29 @@ class Handlers:
         self._leave(token)
         yield from self._group.turn(token, asked, index, unsettled)
 
+    @failing
+    def turn(self, token: str, asked: EditRequest, turns: object) -> Iterator[Answer]:
+        """Open the photo again, so many quarters clockwise; the edit stays."""
+        visit = self.visits.get(token)
+        photo = Photo(visit.portrait.photo, visit.original).turned(chosen(turns, 4))
+        yield from self._open(token, asked, photo, visit.stem, visit.portrait.face, keeps=True)
+
     def _open(
-        self, token: str, asked: EditRequest, photo: Photo, stem: str, seed: int | None = None
-    ) -> Iterator[Answer]:
-        """stem: the photo's name; seed: of the face that the photo is, where the model made it."""
+        self, token: str, asked: EditRequest, photo: Photo, stem: str, face: int = 0,
+        seed: int | None = None, keeps: bool = False,
+    ) -> Iterator[Answer]:  # fmt: skip
+        """stem: the photo's name; seed: of the face, if the model made it; keeps: whether the edit stays."""
         pixels = photo.pixels
 
         def job(progress: Callable[[str], None]) -> Portrait:
-            portrait = opening.photo(pixels, 0, seed, progress)
+            portrait = opening.photo(pixels, face, seed, progress)
             if asked.refine != "off":
                 progress("Refining")
             return portrait
 
         self._leave(token)
         with self._openings.one(token) as opening:
-            known = messages.known(pixels, 0)
+            known = messages.known(pixels, face)
             yield messages.opening(known, "Finding faces"), None
             known["faces"] = messages.face_list(pixels, self.engine.find_faces(pixels))
             portrait = yield from as_told(with_steps(job), known)
@@ -142,7 +149,7 @@ class Handlers:
             neutral = dataclasses.replace(asked, sliders={}, takes=())
             visit = Visit.begin(portrait, previewed(self.engine, portrait), neutral, photo.original, stem)
             # After an expired session the widgets still say what the visitor had: take it up again.
-            if self._visit(token) is None:
+            if keeps or self._visit(token) is None:
                 visit = visit.with_edit(asked)
             yield self._arrived(token, visit, known, opening, seed is None)
 

@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 
-from app.shrinking import PREVIEW_SIDE, reduced
+from app.asides import PREVIEW_SIDE
 from app.toasts import notify
 from app.visits import Visit
 from core.engine import IMPROVING_SECONDS, Engine
 from core.opening import OPENING_SECONDS
+from core.placing import reduced
 from core.session import Portrait, SessionStore
 
 # A photo opens with the first face that is like it; what else opening would gain comes while it is edited.

@@ -7,12 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from app.shrinking import PREVIEW_SIDE, shrink
+from app.asides import PREVIEW_SIDE
 from app.visits import Visit
 from core.exporting import Export, ExportOrder
 from core.faces.alignment import Face
 from core.images import Original, encode_jpeg
 from core.pictures.writing import kind_in
+from core.placing import shrink
 from core.projects.request_json import request_to_json
 from core.references import Reference
 from core.session import EditRequest, Portrait

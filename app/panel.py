@@ -91,7 +91,7 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
 def best_takes(engine: Engine) -> str:
     """How long the refinement "best" takes, in words."""
     quick = engine.improves or engine.config.generator.resolution <= QUICK_SIDE
-    return "a minute" if quick else "many minutes"
+    return "a minute or more" if quick else "many minutes"
 
 
 def explore_groups(layout: CodeLayout) -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ def _refinement(engine: Engine) -> tuple[gr.Radio, gr.Slider]:
     Where one way is missing, the toggle says so in its place; where both are, there is neither.
     """
     missing = {mode: reason for mode, reason in engine.refinements.items() if reason}
-    ways = [("Off", "off"), ("Fast", "fast"), (f"Best, {best_takes(engine)}", "best")]
+    ways = [("Off", "off"), ("Fast", "fast"), ("Best", "best")]
     choices = [choice for choice in ways if choice[1] not in missing]
     possible = len(choices) > 1
     value = "off" if "fast" in missing else "fast"

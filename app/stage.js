@@ -341,7 +341,7 @@ function showExamples() {
       trigger("example", { index });
       sent("Opening the example", source);
     }));
-  find(".v-example-row").replaceChildren(...buttons());
+  find(".v-example-row").replaceChildren(...withDemos(buttons()));
   const place = shelf();
   if (!place) return;
   place.querySelector(".v-shelf-examples").hidden = examples.length === 0;

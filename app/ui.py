@@ -14,6 +14,8 @@ from typing import Any
 import gradio as gr
 
 from app import messages
+from app.clips import Clips
+from app.demos import find_demos
 from app.handlers import MAX_VISITORS, Handlers
 from app.markup import PLAIN, part, script
 from app.panel import best_takes, controls
@@ -29,10 +31,13 @@ EXAMPLES = HERE.parent / "assets" / "examples"
 # Not every system knows that the last are pictures.
 PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
 STAGE_PARTS = (
-    "mounting", "kept", "rows", "looks", "past", "meter", "camera", "exporting", "notices", "opening",
-    "store", "zip", "keeping", "offering", "sliders", "zoom", "several", "closer", "stage",
+    "mounting", "kept", "rows", "demos", "looks", "past", "meter", "camera", "exporting", "clips", "notices",
+    "opening", "turning", "store", "zip", "keeping", "offering", "sliders", "zoom", "several", "closer",
+    "stage",
 )  # fmt: skip
-STYLES = ("style.css", "several.css", "keeping.css", "reference.css", "explore.css", "looks.css")
+STYLES = (
+    "style.css", "several.css", "keeping.css", "reference.css", "explore.css", "looks.css", "demos.css",
+)  # fmt: skip
 
 
 def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
@@ -54,11 +59,13 @@ def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
             stage = gr.HTML(
                 html_template=part("stage.html") + part("export.html"),
                 js_on_load="".join(script(f"{name}.js") for name in STAGE_PARTS),
-                server_functions=[_export(handlers), _keep(handlers), *_looks(handlers)],
+                server_functions=[_export(handlers), _keep(handlers), *_clips(handlers), *_looks(handlers)],
                 examples=[messages.thumbnail(picture(start)) for start in handlers.examples],
+                demos=find_demos(EXAMPLES / "moving", handlers.examples, engine.config),
                 photos=engine.opens_photos,
                 looks=[dataclasses.asdict(look) for look in looks_of(engine.config)],
                 lacks=_lacks(engine),
+                moves=[{"name": one.name, "label": one.label} for one in engine.config.attributes],
                 elem_id="stage",
                 apply_default_css=False,
             )
@@ -123,7 +130,8 @@ LAUNCH: dict[str, Any] = {
 
 def _head() -> str:
     scripts = script("contact.js") + script("script.js")
-    return f'<meta name="color-scheme" content="dark light"><script>{scripts}</script>'
+    frame = (HERE / "frame.css").read_text(encoding="utf-8")
+    return f'<meta name="color-scheme" content="dark light"><style>{frame}</style><script>{scripts}</script>'
 
 
 def _theme() -> gr.themes.Base:
@@ -147,6 +155,18 @@ def _keep(handlers: Handlers) -> Callable[[object], messages.Message]:
         return handlers.keep(payload)
 
     return keep
+
+
+def _clips(handlers: Handlers) -> list[Callable[[object], messages.Message]]:
+    clips = Clips(handlers.engine, handlers.visits, handlers.references)
+
+    def clip(payload: object) -> messages.Message:
+        return clips.clip(payload)
+
+    def clip_progress(payload: object) -> messages.Message:
+        return clips.progress(payload)
+
+    return [clip, clip_progress]
 
 
 def _looks(handlers: Handlers) -> list[Callable[[object], messages.Message]]:

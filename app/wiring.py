@@ -111,6 +111,7 @@ class Wiring:
             lambda: None, outputs=page.photo, queue=False, **QUIET
         )
         page.stage.example(self._choice(handlers.open_example), values, opened, **opening)
+        page.stage.turn(self._choice(handlers.turn), values, opened, **opening)
         page.stage.choose_face(self._choose_face, values, opened, **opening)
         page.stage.beside(self._beside, None, opened, **opening)
         page.reference.upload(self._add_face, page.reference, page.gallery, **opening).then(

@@ -13,7 +13,7 @@ from cli import options
 from cli.options import GALLERY, Effort
 from cli.photos import check_file
 from cli.places import Job, Plan, check_place, plan
-from cli.streams import PICTURE, STANDARD, check_output, deliver, say, standard_input, write
+from cli.streams import CLIP, PICTURE, STANDARD, check_output, deliver, say, standard_input, write
 from core.errors import BadRequest
 from core.files import write_whole
 
@@ -54,6 +54,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--face-only", action="store_true", default=False, help="write the aligned face, not the whole photo"
     )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--before-after", action="store_true", default=False, dest="beside",
+        help="write the whole photo before and after, side by side",
+    )  # fmt: skip
+    shown.add_argument(
+        "--sweep",
+        metavar="NAME",
+        default=None,
+        help="write a clip (.mp4, .gif or .webp): this slider from end to end and back, all else as set",
+    )
+    shown.add_argument(
+        "--fade", action="store_true", default=False,
+        help="write a clip: the photo fading into the edit, and back",
+    )  # fmt: skip
     parser.add_argument(
         "--start", choices=("photo", "inversion"), default=None,
         help="lay the change onto the photo's pixels (default), or edit the model's picture of the face",
@@ -87,6 +102,7 @@ def run(args: argparse.Namespace, stdout: TextIO) -> Result | None:
     from cli.editing import names_of
     from cli.references import find_takes, picks, read_pictures
     from core.engine import Engine
+    from core.session import EditRequest
 
     result: Result | None
     asked, references = _asked(args), picks(args.references)
@@ -95,13 +111,15 @@ def run(args: argparse.Namespace, stdout: TextIO) -> Result | None:
     given = None if planned.folder else _given(planned.jobs[0].source)
     engine = Engine.load(args.model, args.device, args.refiner)
     engine.check(asked.request())
+    if asked.sweep is not None:
+        engine.check(EditRequest({asked.sweep: 1.0}))
     asked = dataclasses.replace(asked, takes=find_takes(engine, references, pictures, asked.effort))
     names = names_of(asked.takes, (pick.reference for pick in references))
     if given is None:
         result = _several(engine, planned, asked, names, args.json, stdout)
     else:
         result = _one(engine, planned.jobs[0], given, asked, names, args.save_project, stdout)
-    if not (asked.sliders or references or args.refine or args.start == "inversion"):
+    if not (asked.sliders or references or args.refine or asked.sweep or args.start == "inversion"):
         say("No slider was set and nothing taken, so nothing was changed.")
     return result
 
@@ -112,7 +130,9 @@ def _planned(args: argparse.Namespace, stdout: TextIO) -> Plan:
     pictures = [word for word in named if not word.startswith(GALLERY)]
     for path in pictures:
         check_file(path)
-    planned = plan(args.photos, args.out, args.recursive, pictures)
+    if args.beside and args.face_only:
+        raise BadRequest("Before and after show the whole photo; leave --face-only or --before-after out.")
+    planned = plan(args.photos, args.out, args.recursive, pictures, args.fade or args.sweep is not None)
     if args.out == STANDARD:
         check_output(stdout, args.json)
     if args.save_project is not None:
@@ -140,6 +160,9 @@ def _asked(args: argparse.Namespace) -> "Asked":
         face=args.face,
         one_face=args.face_only or args.save_project is not None,
         notes=args.notes,
+        beside=args.beside,
+        sweep=args.sweep,
+        fade=args.fade,
         effort=Effort.of(args.seconds, args.steps),
     )
 
@@ -163,7 +186,8 @@ def _one(
     from cli.editing import edited
     from core.projects.project import save_project
 
-    found = edited(engine, given, asked, PICTURE if job.out == STANDARD else job.out)
+    standard = PICTURE if asked.sweep is None and not asked.fade else CLIP
+    found = edited(engine, given, asked, standard if job.out == STANDARD else job.out)
     if found.notice is not None:
         say(found.notice)
     write(stdout, job.out, found.picture.data)

@@ -1,25 +1,28 @@
 """One photo or project, edited as the command line asks."""
 
+import contextlib
 import dataclasses
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
 
 from cli.options import Effort
+from core.clips import ClipOrder, clip
 from core.engine import Engine
 from core.errors import BadRequest
 from core.exporting import Export, ExportOrder, export
 from core.images import Original, Photo, open_photo
+from core.pictures.moving import moving_kind_of
 from core.pictures.writing import kind_of
 from core.projects.project import Project, is_project, open_project
 from core.projects.request_json import MAX_HISTORY
 from core.projects.restoring import restore
 from core.references import Reference, Take
-from core.refinement.running import Progress
+from core.refinement.running import Progress, Watcher
 from core.session import EditRequest, Order, Output, Portrait, Refine, Start, View
 from core.together import FaceEdits
 
@@ -32,7 +35,8 @@ class Asked:
     """What is asked of every photo and project; None: as it is in the project, or in `UNEDITED`.
 
     face: its place, from 0; None: every face of a photo that is shown whole or, where one_face, the first.
-    notes: whether pictures may say date, rights and camera.
+    notes: whether pictures may say date, rights and camera. beside: before and after, side by side.
+    sweep: the slider that a clip moves; fade: a clip of before and after.
     """
 
     sliders: Mapping[str, float] = field(default_factory=dict)
@@ -46,6 +50,9 @@ class Asked:
     face: int | None = None
     one_face: bool = False
     notes: bool = True
+    beside: bool = False
+    sweep: str | None = None
+    fade: bool = False
     effort: Effort = Effort()  # noqa: RUF009  # frozen
 
     @property
@@ -69,9 +76,12 @@ class Asked:
             **_given(edit),
         )
 
-    def order_of(self, name: str) -> ExportOrder:
-        """The picture's file, of this name. Raises: BadRequest on an ending that says nothing."""
-        return ExportOrder(kind_of(name), "face" if self.face_only else "photo", notes=self.notes)
+    def order_of(self, name: str) -> ExportOrder | ClipOrder:
+        """The file of this name. Raises: BadRequest on an ending that says nothing."""
+        shown: Literal["photo", "face"] = "face" if self.face_only else "photo"
+        if self.sweep is not None or self.fade:
+            return ClipOrder(moving_kind_of(name), self.sweep, shown)
+        return ExportOrder(kind_of(name), "both" if self.beside else shown, notes=self.notes)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON has it; references by their keys."""
@@ -153,7 +163,7 @@ def edited(engine: Engine, given: Photo | Project, asked: Asked, name: str) -> E
 def _edited(engine: Engine, photo: Photo, asked: Asked, name: str) -> Edited:
     request = asked.request()
     portraits = [*_portraits(engine, photo.pixels, asked)]
-    picture = export(engine, portraits, request, photo.original, asked.order_of(name))
+    picture = _made(engine, portraits, request, photo.original, asked.order_of(name))
     portrait = portraits[-1]
     engine.forget(portrait)
     one = asked.chooses or len(portrait.faces) == 1
@@ -187,10 +197,24 @@ def _gone_on(engine: Engine, project: Project, asked: Asked, name: str) -> Edite
         history = (*history[: cursor + 1], request)[-MAX_HISTORY:]
         cursor = len(history) - 1
     others = restored.others
-    picture = export(engine, (portrait,), request, project.original, asked.order_of(name), others)
+    picture = _made(engine, (portrait,), request, project.original, asked.order_of(name), others)
     engine.forget(portrait)
     known, notice, original = restored.references, restored.notice, project.original
     return Edited(picture, portrait, portrait.face, history, cursor, known, notice, original, others)
+
+
+def _made(
+    engine: Engine,
+    portraits: Sequence[Portrait],
+    request: EditRequest,
+    original: Original | None,
+    order: ExportOrder | ClipOrder,
+    others: Sequence[FaceEdits] = (),
+) -> Export:
+    if isinstance(order, ExportOrder):
+        return export(engine, portraits, request, original, order, others)
+    with _bar() as progress:
+        return clip(engine, portraits, request, order, Watcher(progress, what="clip"), others)
 
 
 def refined(engine: Engine, portrait: Portrait, request: EditRequest) -> Portrait:
@@ -199,8 +223,14 @@ def refined(engine: Engine, portrait: Portrait, request: EditRequest) -> Portrai
     if mode is None:
         return portrait
     # Fast is over before a bar could be read.
+    with _bar(hidden=mode == "fast") as progress:
+        return engine.refine(portrait, mode, progress)
+
+
+@contextlib.contextmanager
+def _bar(hidden: bool = False) -> Iterator[Callable[[Progress], None]]:
     with tqdm(
-        total=1.0, disable=True if mode == "fast" else None, leave=False,
+        total=1.0, disable=True if hidden else None, leave=False,
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
         ncols=shutil.get_terminal_size().columns,  # tqdm itself draws nothing where none is told
     ) as bar:  # fmt: skip
@@ -209,7 +239,7 @@ def refined(engine: Engine, portrait: Portrait, request: EditRequest) -> Portrai
             bar.set_description_str(told.step, refresh=False)
             bar.update(told.done - bar.n)
 
-        return engine.refine(portrait, mode, progress)
+        yield progress
 
 
 def boxes(portrait: Portrait) -> list[list[int]]:

@@ -31,20 +31,24 @@ class Plan:
         return tuple(job.source for job in self.jobs)
 
 
-def plan(words: Sequence[str], out: str, recursive: bool = False, read: Sequence[str] = ()) -> Plan:
+def plan(
+    words: Sequence[str], out: str, recursive: bool = False, read: Sequence[str] = (), moves: bool = False
+) -> Plan:
     """Photos, projects and folders, and where their pictures go: one into a file, several into a folder.
 
-    read: what else is read. Raises: BadRequest if something cannot be read or written, or would be written
-    over something that is read.
+    read: what else is read. moves: what is written is a clip, of one photo.
+    Raises: BadRequest if something cannot be read or written, or would be written over what is read.
     """
     if len(words) == 1 and not any(os.path.isdir(path) or path.endswith(os.sep) for path in (*words, out)):
         (source,) = words
         if source != STANDARD:
             check_file(source)
-        check_picture(out, [source, *read])
+        check_picture(out, [source, *read], moves)
         return Plan((Job(source, out),))
     if STANDARD in (*words, out):
         raise BadRequest("Only one photo goes through standard input or output; give several as files.")
+    if moves:
+        raise BadRequest("A clip is made of one photo, into a file; give one photo and the clip's name.")
     folder = Path(out)
     _check_folder(folder)
     sources, skipped = _sources(words, folder, recursive)
@@ -57,14 +61,15 @@ def plan(words: Sequence[str], out: str, recursive: bool = False, read: Sequence
     return Plan(jobs, folder, skipped)
 
 
-def check_picture(path: str, inputs: Iterable[str]) -> None:
-    """Raises: BadRequest unless a picture can be written there, over none of the inputs."""
+def check_picture(path: str, inputs: Iterable[str], moves: bool = False) -> None:
+    """Raises: BadRequest unless a picture, or a clip, can be written there, over none of the inputs."""
     if path == STANDARD:
         return
     check_place(path, inputs)
+    from core.pictures.moving import moving_kind_of
     from core.pictures.writing import kind_of  # which is heavy
 
-    kind_of(path)
+    (moving_kind_of if moves else kind_of)(path)
 
 
 def check_place(path: str, inputs: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from core.errors import BadRequest
 from core.files import write_whole
 
 # Among paths, standard input or output; and what a picture there would be called.
-STANDARD, PICTURE = "-", "picture.png"
+STANDARD, PICTURE, CLIP = "-", "picture.png", "clip.mp4"
 # What a shell says of a process whose reader went away (128 and the number of SIGPIPE).
 CLOSED_PIPE = 141
 

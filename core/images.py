@@ -3,6 +3,7 @@
 An image is HWC uint8 RGB, [0, 255], sRGB; a tensor is NCHW, [-1, 1]. Behind the door: `core.pictures`.
 """
 
+import dataclasses
 import io
 import os
 from dataclasses import dataclass
@@ -29,12 +30,14 @@ WORKING_PIXELS = 4096 * 3072
 class Original:
     """The file that a photo was opened from, for an export at its own size, in its own bits and colours.
 
-    size: its width and height, upright; metadata: what may be said again of what it says.
+    size: its width and height, upright; metadata: what may be said again of what it says. turns: how many
+    quarters, clockwise, its pixels are turned by whoever opened it; size is of the turned picture.
     """
 
     data: bytes
     size: tuple[int, int]
     metadata: Metadata
+    turns: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -43,7 +46,12 @@ class Original:
 
     def native(self) -> Native:
         """Its pixels, decoded once more. Raises: BadImage."""
-        return decode(self.data).native
+        return decode(self.data).native.turned(self.turns)
+
+    def turned(self, turns: int) -> "Original":
+        """The same file, its pixels so many more quarters clockwise."""
+        size = self.size if turns % 2 == 0 else self.size[::-1]
+        return dataclasses.replace(self, size=size, turns=(self.turns + turns) % 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +60,11 @@ class Photo:
 
     pixels: np.ndarray
     original: Original | None = None
+
+    def turned(self, turns: int) -> "Photo":
+        """So many quarters clockwise; an export of it is, too."""
+        pixels = np.ascontiguousarray(np.rot90(self.pixels, -turns))
+        return Photo(pixels, None if self.original is None else self.original.turned(turns))
 
 
 def to_tensor(

@@ -27,7 +27,7 @@ class PortraitKey:
 
     photo: `content_hash`; face: its number. told: hash of what its opener was told instead of finding it out,
     "" of a portrait that was opened from the photo alone. side: of a portrait in a reduced photo
-    (`app.visits.reduced`), that photo's longest side; 0 in the photo itself.
+    (`core.placing.reduced`), that photo's longest side; 0 in the photo itself.
     """
 
     photo: str

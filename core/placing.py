@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 
 from core.session import Portrait
@@ -36,3 +37,23 @@ def placed(
     )
     key = portrait.key.reduced(max(size))
     return dataclasses.replace(portrait, key=key, photo=photo, faces=faces, transform=transform)
+
+
+def reduced(portrait: Portrait, side: int) -> Portrait:
+    """The same face in a photo whose longest side is at most `side` px; same code, same directions."""
+    height, width = portrait.photo.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return portrait
+    photo = shrink(portrait.photo, side)
+    return placed(portrait, photo, photo.shape[1::-1])
+
+
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    """HWC uint8 with its longest side at most `side`; as it is where that already holds."""
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -57,7 +57,7 @@ FLOORS = (
         "core.inversion",
     ),
     ("core.opening", "core.sampling", "core.editing.code_editor", "core.edits", "core.importing"),
-    ("core.engine", "core.improving", "core.exporting"),
+    ("core.engine", "core.improving", "core.exporting", "core.clips"),
     ("core.projects", "cli"),
     ("app", "training"),
     ("cli.serve",),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from core.errors import BadImage
-from core.pictures.metadata import orientation_of, turned
+from core.pictures.metadata import orientation_of, orientation_turned, turned
 from core.pictures.reading import DAMAGED
 
 _START, _SCAN, _EXIF = b"\xff\xd8", 0xDA, 0xE1
@@ -18,15 +18,15 @@ _APPLICATIONS, _COMMENT = range(0xE0, 0xF0), 0xFE
 _BARE = {0x01, *range(0xD0, 0xD9)}
 
 
-def with_exif(data: bytes, exif: bytes) -> bytes:
+def with_exif(data: bytes, exif: bytes, turns: int = 0) -> bytes:
     """The JPEG with the EXIF block of a `Metadata` alone, or none where that is empty.
 
-    Its pixels are the same bytes, and turned as before; pictures after the first are left out with the rest.
-    Raises: BadImage where it is cut short.
+    Its pixels are the same bytes, and turned as before and `turns` quarters more, clockwise; pictures after
+    the first are left out with the rest. Raises: BadImage where it is cut short.
     """
     segments = list(_segments(data))
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        orientation = orientation_of(image)
+        orientation = orientation_turned(orientation_of(image), turns)
     exif = exif if orientation == 1 else turned(exif, orientation)
     block = b"Exif\x00\x00" + exif
     parts = [_START, struct.pack(">BBH", 0xFF, _EXIF, len(block) + 2) + block if exif else b""]

@@ -31,6 +31,8 @@ _LEFT_OUT = (
 _DATES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
 # JPEG holds no longer block, and no camera's is near it once its thumbnail is gone.
 MAX_BYTES = 60_000
+# From an EXIF orientation to the one that shows the picture a quarter further, clockwise.
+_QUARTER = {1: 6, 6: 3, 3: 8, 8: 1, 2: 7, 7: 4, 4: 5, 5: 2}
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,13 @@ def turned(exif: bytes, orientation: int) -> bytes:
     """A `Metadata`'s block for pixels that are to be turned yet: an EXIF orientation, 1 to 8."""
     base, camera = entries(exif)
     return _block({**base, ExifTags.Base.Orientation: orientation}, camera)
+
+
+def orientation_turned(orientation: int, turns: int) -> int:
+    """The EXIF orientation that shows the same pixels so many quarters further, clockwise."""
+    for _ in range(turns % 4):
+        orientation = _QUARTER[orientation]
+    return orientation
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -59,6 +59,14 @@ class Native:
         alpha = None if self.alpha is None else upright(self.alpha, orientation)
         return dataclasses.replace(self, values=upright(self.values, orientation), alpha=alpha)
 
+    def turned(self, turns: int) -> "Native":
+        """So many quarters clockwise."""
+        if turns % 4 == 0:
+            return self
+        values = np.ascontiguousarray(np.rot90(self.values, -turns))
+        alpha = None if self.alpha is None else np.ascontiguousarray(np.rot90(self.alpha, -turns))
+        return dataclasses.replace(self, values=values, alpha=alpha)
+
     def eight_bit(self) -> np.ndarray:
         """(H, W, C) uint8, [0, 255], laid over white where it is transparent; itself where it is that."""
         if not self.deep and self.alpha is None:

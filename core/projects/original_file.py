@@ -22,7 +22,7 @@ def pack_original(original: Original) -> bytes | None:
     may say, and where, nobody knows.
     """
     if original.data.startswith(b"\xff\xd8"):
-        data = with_exif(original.data, original.metadata.exif)
+        data = with_exif(original.data, original.metadata.exif, original.turns)
     else:
         native = original.native()
         data = write(fit(native, "TIFF" if native.mode == "CMYK" else "PNG"), original.metadata).data

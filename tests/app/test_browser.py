@@ -216,7 +216,7 @@ def test_a_webcam_picture_is_opened(browser: webdriver.Chrome, address: str, por
 
 def test_an_example_face_is_one_click_away(browser: webdriver.Chrome, address: str) -> None:
     page = Page(browser, address)
-    page.find(".v-empty .v-example-row button").click()
+    page.find(".v-empty .v-example-row [aria-label='Example 1']").click()
     page.wait(lambda: page.js("return document.body.dataset.visagist") == "editing")
     first = open_image(EXAMPLES / "face1.jpg")
     page.js("document.querySelector('#start input[value=photo]').click()")  # the photo's own face, untouched

@@ -193,6 +193,41 @@ def test_every_stop_of_the_tab_key_is_seen(
     assert [stop for stop in stops if not stop[2]] == []
 
 
+# Of what has the focus: which of its ancestors cuts off a side of the ring around it.
+CUT = """
+const at = document.activeElement;
+const ringed = at.matches('.v-options input, .v-segments input') ? at.closest('label') : at;
+const { outlineWidth, outlineOffset } = getComputedStyle(ringed), r = ringed.getBoundingClientRect();
+const ring = parseFloat(outlineWidth) + parseFloat(outlineOffset), cuts = [];
+if (!(parseFloat(outlineWidth) > 0)) cuts.push("no ring");
+for (let box = ringed.parentElement; box && box !== document.body; box = box.parentElement) {
+  if (getComputedStyle(box).overflow === 'visible') continue;
+  const b = box.getBoundingClientRect();
+  const across = r.left - ring < b.left || r.right + ring > b.right;
+  if (across || r.top - ring < b.top || r.bottom + ring > b.bottom) cuts.push(box.className || box.id);
+}
+return [at.id || at.ariaLabel || at.textContent.trim(), ...cuts];
+"""
+
+
+@pytest.mark.parametrize("phase", ["empty", "editing"])
+def test_every_ring_is_whole(browser: webdriver.Chrome, address: str, portrait: Path, phase: str) -> None:
+    page = Page(browser, address)
+    if phase == "editing":
+        page.open(portrait)
+    page.js("document.activeElement.blur(); window.scrollTo(0, 0)")
+    wrong: list[list[str]] = []
+    for _ in range(200):
+        page.press(Keys.TAB)
+        if page.js("return document.activeElement === document.body"):
+            break
+        # The compare line shows its ring on its handle.
+        if not page.js("return document.activeElement.matches('.v-compare')"):
+            found = page.js(CUT)
+            wrong += [found] if found[1:] else []
+    assert wrong == []
+
+
 def test_a_slider_is_one_stop_and_so_is_a_choice(page: Page) -> None:
     stops = [(name, kind) for name, kind, _, inside in walk(page) if inside]
     names = [name for name, _ in stops]

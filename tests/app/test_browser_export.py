@@ -13,6 +13,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from core.exporting import export
+from core.refinement.running import Progress
 
 pytestmark = pytest.mark.browser
 
@@ -69,8 +70,8 @@ def test_the_button_is_in_sight(
     browser: webdriver.Chrome, address: str, photo_file: Path, width: int, height: int
 ) -> None:
     page = Page(browser, address, width, height)
-    assert page.find(BUTTON).get_attribute("aria-disabled") == "true"  # there is nothing to take home yet
-    page.find(BUTTON).click()
+    assert not page.js(SHOWN, BUTTON)  # there is nothing to take home yet
+    page.js("document.querySelector(arguments[0]).click()", BUTTON)
     assert not page.js(OPEN)
     page.open(photo_file)
     page.wait(lambda: page.js(IDLE))
@@ -141,14 +142,15 @@ def test_the_dialog_works_by_keyboard(desk: Page, downloads: Path) -> None:
     desk.js("document.querySelector(arguments[0]).focus()", BUTTON)
     desk.press(Keys.ENTER)
     assert desk.js(OPEN)
-    assert desk.js(FOCUS) == "photo"
+    assert desk.js(FOCUS) == "picture"
     desk.press(Keys.ESCAPE)
     assert not desk.js(OPEN)
     assert desk.js(FOCUS) == "export"
 
     desk.press(Keys.SPACE)
-    desk.press(Keys.TAB)  # one stop a group
-    assert desk.js(FOCUS) == "jpeg"
+    for stop in ("photo", "jpeg"):  # one a group
+        desk.press(Keys.TAB)
+        assert desk.js(FOCUS) == stop
     desk.press(Keys.TAB)
     desk.press(Keys.ARROW_LEFT)
     assert desk.js("return document.querySelector('.v-quality output').textContent") == "91"
@@ -237,3 +239,46 @@ def test_a_picture_is_copied_or_the_page_says_why_not(desk: Page) -> None:
     desk.js("Object.defineProperty(navigator, 'clipboard', {value: undefined})")  # as over http
     desk.find(BUTTON).click()
     assert not desk.js(SHOWN, "[data-action=export-copy]")
+
+
+# ---- clips ----------------------------------------------------------------------------------------
+
+MOVES = "return [...document.querySelectorAll('.v-moves option')].map((e) => [e.value, e.textContent])"
+
+
+def test_a_slider_s_sweep_arrives_as_a_clip(desk: Page, downloads: Path) -> None:
+    desk.find(BUTTON).click()
+    choose(desk, "as", "clip")
+    assert [name for name, _ in desk.js(MOVES)] == ["smile", "young", "male"]  # nothing to fade into yet
+    desk.press(Keys.ESCAPE)
+    desk.drag("young")
+    desk.wait(lambda: desk.entries == ["0", "1"])
+    desk.find(BUTTON).click()
+    assert desk.js(MOVES)[:3] == [["young", "Youth, as moved"], ["", "Before to after"], ["smile", "Smile"]]
+    assert desk.js(CHOSEN, "as") == "clip"  # as it was left
+    assert not desk.js(SHOWN, "[data-action=export-copy]")
+    assert not desk.js(SHOWN, "[name=v-export-format][value=png]")
+    choose(desk, "clip", "GIF")
+    desk.find("[data-action=export-save]").click()
+    image = arrived(desk, downloads / "Tante Käthe 1-visagist-young.gif")
+    assert (image.format, image.is_animated, image.size) == ("GIF", True, (400, 400))
+    assert not desk.js(SHOWN, ".v-clipping")
+
+
+def test_a_clip_says_how_far_it_is_and_is_cancelled(desk: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(engine, portraits, request, order, watcher):
+        watcher.progress(Progress("Making the clip", 0.4))
+        while True:
+            watcher.check()
+            threading.Event().wait(0.02)
+
+    monkeypatch.setattr("app.clips.clip", wait)
+    desk.find(BUTTON).click()
+    choose(desk, "as", "clip")
+    desk.find("[data-action=export-save]").click()
+    bar = "return document.querySelector('.v-clipping [role=progressbar]').getAttribute('aria-valuenow')"
+    desk.wait(lambda: desk.js(bar) == "40")
+    desk.find("[data-action=clip-cancel]").click()
+    desk.wait(lambda: desk.js(SAID) == "The clip was cancelled; the picture is as it was.")
+    assert not desk.js(SHOWN, ".v-clipping")
+    desk.wait(lambda: desk.js(IDLE))

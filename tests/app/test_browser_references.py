@@ -296,3 +296,10 @@ def test_on_a_phone_the_tab_fits_and_its_controls_are_as_high_as_a_thumb(
         """
     )
     assert low == []
+
+
+def test_the_gallery_is_cut_in_no_row(page: Page) -> None:
+    page.press("2")
+    grid = "document.querySelector('.v-face-grid[data-list=gallery]')"
+    page.wait(lambda: page.js(f"return {grid}.checkVisibility()"))
+    assert page.js(f"return {grid}.scrollHeight - {grid}.clientHeight") == 0

@@ -15,11 +15,11 @@ from app.asides import Aside
 from app.closer import Closer
 from app.handlers import Handlers
 from app.messages import Message, frame, request_dict
-from app.shrinking import reduced
 from app.visits import Visit
 from core.engine import Engine
 from core.errors import NoFaceFound
 from core.images import encode_png, open_image
+from core.placing import reduced
 from core.projects.project import open_project
 from core.session import EditRequest, View
 from core.together import MAX_OTHERS, FaceEdits

@@ -433,6 +433,28 @@ def test_faces_can_be_chosen(handlers: Handlers, upload: Path, photo: np.ndarray
             list(handlers.choose_face("me", EditRequest(), index))
 
 
+def test_a_photo_is_turned_and_its_edit_and_export_with_it(
+    handlers: Handlers, upload: Path, photo: np.ndarray
+) -> None:
+    whole = EditRequest({"smile": 1.5}, view=View("photo", "photo"))
+    opened(handlers, upload, asked=whole)
+    handlers.settle("me", whole)
+    *_, (turned, shown) = handlers.turn("me", whole, 1)
+    assert shown == whole
+    assert (turned["kind"], turned["history"]) == ("opened", {"length": 2, "cursor": 1})
+    visit = handlers.visits.get("me")
+    assert np.array_equal(visit.portrait.photo, np.rot90(photo, -1))
+    payload = {"token": "me", "request": turned["request"], "format": "png"}
+    found = open_image(base64.b64decode(handlers.export(payload)["data"]))
+    assert np.array_equal(found, handlers.engine.edit(visit.portrait, visit.request))
+    assert not np.array_equal(found, visit.portrait.photo)
+    list(handlers.turn("me", whole, 3))
+    assert np.array_equal(handlers.visits.get("me").portrait.photo, photo)
+    for turns in (4, -1, "1", None, True):
+        with pytest.raises(gr.Error, match="pick another"):
+            list(handlers.turn("me", whole, turns))
+
+
 def test_visitors_share_nothing(handlers: Handlers, upload: Path, photo: np.ndarray) -> None:
     opened(handlers, upload, "one")
     upload.write_bytes(encode_png(photo))

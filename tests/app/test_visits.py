@@ -1,16 +1,15 @@
-"""A visitor's history, and the reduced photo in which sliders are dragged."""
+"""A visitor's history."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from app.shrinking import reduced
 from app.visits import HISTORY_LENGTH, Visit, parse_request
 from core.engine import Engine
 from core.errors import BadRequest
-from core.faces.alignment import crop
 from core.generators.residual import WeightShift
+from core.placing import reduced
 from core.session import EditRequest, Portrait, View
 
 
@@ -55,17 +54,6 @@ def test_history_is_bounded(visit: Visit) -> None:
         visit = visit.with_edit(smile(step % 50 / 20))
     assert len(visit.history) == HISTORY_LENGTH
     assert visit.cursor == HISTORY_LENGTH - 1
-
-
-def test_the_reduced_photo_holds_the_same_face(portrait: Portrait) -> None:
-    """Cutting the face from the reduced photo gives what cutting it from the full one gives."""
-    small = reduced(portrait, 320)
-    assert small.photo.shape == (320, 320, 3)
-    size = portrait.crop.shape[0]
-    difference = crop(small.photo, small.transform, size).astype(int) - portrait.crop
-    # A crop wrong by one photo pixel differs by several times this.
-    assert np.abs(difference).mean() < 2
-    assert np.allclose(small.faces[0].landmarks * 1.6, portrait.faces[0].landmarks, atol=0.5)
 
 
 def test_a_small_photo_is_its_own_preview(visit: Visit, portrait: Portrait) -> None:

@@ -115,3 +115,16 @@ def test_a_project_is_written_over_nothing_that_is_read() -> None:
     for path in ("visit.visagist", "one"):
         with pytest.raises(BadRequest):
             check_place(path, ["visit.visagist"])
+
+
+def test_a_clip_is_of_one_photo_into_a_file_that_moves() -> None:
+    assert plan(["a.png"], "a.mp4", moves=True).folder is None
+    for words, out, word in (
+        (["a.png"], "b.png", "clip"),
+        (["a.png"], "out", "one photo"),
+        (["one"], "new", "one"),
+    ):
+        with pytest.raises(BadRequest, match=word):
+            plan(words, out, moves=True)
+    with pytest.raises(BadRequest, match="end the name"):
+        plan(["a.png"], "a.mp4")

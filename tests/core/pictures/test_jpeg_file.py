@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 from picture_files import DISPLAY_P3, matrix_profile, press_profile, saved
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.ExifTags import IFD, Base
 
 from core.errors import BadImage
@@ -52,3 +52,17 @@ def test_inks_are_still_read_as_inks() -> None:
 def test_what_has_no_picture_is_refused(data: bytes) -> None:
     with pytest.raises(BadImage, match="damaged or incomplete"):
         with_exif(data, b"")
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_its_bytes_stay_and_its_orientation_follows(orientation: int, turns: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[Base.Orientation] = orientation
+    data = saved(Image.fromarray(picture), "JPEG", exif=exif)
+    turned = with_exif(data, b"", turns)
+    with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(turned)) as after:
+        assert np.array_equal(np.asarray(before), np.asarray(after))
+        wanted = np.rot90(np.asarray(ImageOps.exif_transpose(before)), -turns)
+        assert np.array_equal(np.asarray(ImageOps.exif_transpose(after)), wanted)

@@ -99,3 +99,23 @@ def test_a_larger_original_is_taken() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (601, 400)).save(buffer, "PNG")
     assert read_original(buffer.getvalue(), np.zeros((40, 60, 3), np.uint8), LIMITS).size == (601, 400)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("name", files())
+def test_a_turned_photo_s_original_comes_back_turned(name: str, turns: int) -> None:
+    photo = open_photo(files()[name])
+    turned = photo.turned(turns)
+    assert np.array_equal(turned.pixels, np.rot90(photo.pixels, -turns))
+    assert photo.original is not None
+    assert turned.original is not None
+    native = turned.original.native()
+    assert np.array_equal(native.values, np.rot90(photo.original.native().values, -turns))
+    assert native.size == turned.original.size == turned.pixels.shape[1::-1]
+    data = pack_original(turned.original)
+    assert data is not None
+    again = read_original(data, turned.pixels, LIMITS)
+    assert np.array_equal(again.native().eight_bit(), native.eight_bit())
+    back = turned.turned(4 - turns).original
+    assert back is not None
+    assert (back.turns, back.size) == (0, photo.original.size)
