@@ -118,6 +118,12 @@ def build_parser() -> Parser:
     bench.add_argument(
         "--paper-size", action="store_true", default=False, help="count the paper's networks, without weights"
     )
+    bench.add_argument(
+        "--live", action="store_true", default=False, help="how the page follows a hand, in headless Chromium"
+    )
+    bench.add_argument(
+        "--visitors", type=options.count, default=1, metavar="N", help="with --live, so many drag at once (1)"
+    )
     models = add("models", "List, show, import, remove and verify models.", as_json)
     models_command.add_models(_adder(models.add_subparsers(dest="action", metavar="ACTION")), as_json)
     return parser
@@ -202,11 +208,20 @@ def _bench(args: argparse.Namespace, stdout: TextIO) -> Result:
     from core.engine import Engine
     from core.images import open_image
 
+    if args.live:
+        from cli.bench_live import bench_live
+
+        chosen = Path(args.photo) if args.photo else None
+        return bench_live(Engine.load(args.model, args.device), chosen, args.visitors)
     photo = open_image(args.photo) if args.photo else None
     return benchmark(Engine.load(args.model, args.device), photo)
 
 
 def _describe_bench(result: Result) -> str:
+    if "paints_per_second" in result:
+        from cli.bench_live import describe
+
+        return describe(result)
     if "milliseconds" not in result:
         return "\n".join(
             f"{name:18}{cost['parameters'] / 1e6:9.2f} M parameters {cost['macs'] / 1e9:9.2f} G MACs"

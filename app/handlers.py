@@ -15,6 +15,7 @@ from typing import Any
 from app import messages
 from app.beside import Beside
 from app.downloads import Downloads
+from app.following import Following
 from app.group import Group
 from app.improving import Improvement, Improver, previewed
 from app.keeping import Keeping
@@ -58,13 +59,13 @@ class Handlers:
     ) -> None:
         """limits: how large a photo visitors may bring."""
         self.engine, self.examples, self._limits = engine, examples, limits
-        if store is None:
-            store = SessionStore(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS)
+        store = SessionStore(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS) if store is None else store
         self.visits = store
         self._frames, self._hands, self._openings = LatestWins(), Hands(), Openings(engine, store)
         self._runs, self._improver, self._beside = Runs(), Improver(engine, store, self._update), Beside()
         self._writing = threading.Lock()  # a visit is changed by one event at a time
         self.references = References(engine, store, self._update, limits)
+        self.following = Following(engine, store, self._frames, self._hands, self.references, self._seen)
         self.export = Downloads(engine, store, self.references).export
         self.keep = Keeping(engine, store).keep
         self.glimpses = Glimpses(engine, store)

@@ -1,9 +1,9 @@
 // The stage: paints what app/messages.py sends, and turns gestures on the picture into events.
 // Runs once inside gr.HTML (js_on_load): element, trigger, props, server and watch are Gradio's.
-// Events sent: 'settle', 'undo', 'redo', 'reset', 'jump', 'example', 'cancel'.
+// Events sent: 'preview', 'settle', 'undo', 'redo', 'reset', 'jump', 'example', 'cancel'.
 // Its other parts, which run before it, are named in app/ui.py.
 
-const SETTLE_MS = 350; // a pause this long after the last slider event is one entry in the history
+const SETTLE_MS = 250; // a pause this long after the last slider event is one entry in the history
 
 const find = (selector) => element.querySelector(selector);
 const canvas = find(".v-canvas"), picture = find(".v-picture"), before = find(".v-before");
@@ -82,6 +82,7 @@ async function paint(source, number, wanted = () => true) {
   if (number < state.shown || !wanted()) return;
   // Swapped whole, once decoded: changing src in place may flash.
   after.replaceChildren(image);
+  uncover();
   picture.style.setProperty("--aspect", image.naturalWidth / image.naturalHeight);
   restore();
   state.painted += 1;
@@ -161,8 +162,11 @@ const onMessage = {
     const turned = state.previous?.turning;
     Object.assign(state, {
       token: message.token, request: message.request, history: message.history, width: message.width,
-      entries: message.entries, faces: message.faces, face: message.face, befores: message.before, previous: null, settling: false,
+      entries: message.entries, faces: message.faces, face: message.face, befores: message.before, previous: null,
+      settling: false,
     });
+    forgetKeys();
+    maker.open(message.token);
     exportAs(message.own);
     forgetPictures(message.known_as);
     await paint(message.frame, message.number);
@@ -244,6 +248,7 @@ function settle() {
   state.settleTimer = 0;
   if (state.phase !== "editing" || away) return;
   state.settling = true;
+  restHand();
   trigger("settle", { face: state.face });
 }
 document.addEventListener("visagist:failed", () => { state.settling = false; });
@@ -267,7 +272,7 @@ document.addEventListener("input", (event) => {
   if (!event.target.closest("#panel") || state.phase !== "editing") return;
   // Gradio writes the widget's other half (number or range) in the next tick.
   setTimeout(markSliders);
-  settleSoon();
+  if (follow(event)) settleSoon();
 });
 document.addEventListener("pointerdown", (event) => { state.dragging = Boolean(event.target.closest("#panel input[type=range]")); });
 for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => { state.dragging = false; }, true);
@@ -291,6 +296,7 @@ function leap(name) {
   const detail = { unsettled: unsettled() };
   clearTimeout(state.settleTimer);
   state.settleTimer = 0;
+  restHand();
   trigger(name, detail);
 }
 

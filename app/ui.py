@@ -19,6 +19,7 @@ from app.demos import find_demos
 from app.handlers import MAX_VISITORS, Handlers
 from app.markup import PLAIN, part, script
 from app.panel import best_takes, controls
+from app.sockets import Sockets
 from app.starts import find_starts, picture
 from app.wiring import Page, Wiring
 from core.engine import Engine
@@ -33,7 +34,7 @@ PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
 STAGE_PARTS = (
     "mounting", "kept", "rows", "demos", "looks", "past", "meter", "camera", "exporting", "clips", "notices",
     "opening", "turning", "store", "zip", "keeping", "offering", "sliders", "zoom", "several", "closer",
-    "stage",
+    "frames", "following", "stage",
 )  # fmt: skip
 STYLES = (
     "style.css", "several.css", "keeping.css", "reference.css", "explore.css", "looks.css", "demos.css",
@@ -45,7 +46,10 @@ def build(engine: Engine, limits: Limits = LIMITS) -> gr.Blocks:
 
     limits: how large a photo visitors may bring.
     """
-    handlers = Handlers(engine, find_starts(engine, EXAMPLES), limits=limits)
+    return _laid_out(engine, Handlers(engine, find_starts(engine, EXAMPLES), limits=limits))
+
+
+def _laid_out(engine: Engine, handlers: Handlers) -> gr.Blocks:
     with gr.Blocks(
         title="Visagist", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True
     ) as page:
@@ -96,7 +100,8 @@ def serve(
     os.environ["GRADIO_TEMP_DIR"] = private.name
     if block:
         os.chdir(private.name)
-    page = build(engine, limits)
+    handlers = Handlers(engine, find_starts(engine, EXAMPLES), limits=limits)
+    page = _laid_out(engine, handlers)
     weakref.finalize(page, private.cleanup)
     page.launch(
         server_name=host,
@@ -104,6 +109,7 @@ def serve(
         share=share,
         auth=auth,
         prevent_thread_lock=not block,
+        app_kwargs={"routes": [Sockets(handlers.following).route]},
         **LAUNCH,
         theme=_theme(),
         css_paths=[HERE / name for name in STYLES],

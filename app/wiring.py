@@ -66,17 +66,9 @@ class Wiring:
         """Register every event; called inside the context of `blocks`."""
         handlers, stage, values = self._handlers, page.stage, widgets.all
         everything = [stage, *values]
-        # One listener for all the controls: "always_last" then holds across them, so that frames of two
-        # sliders never overtake each other. No queue: it costs more than the picture.
-        gr.on(
-            [widget.input for widget in values if widget is not widgets.refine],
-            self._preview,
-            inputs=values,
-            outputs=stage,
-            queue=False,
-            trigger_mode="always_last",
-            **QUIET,
-        )
+        # Whatever control moved, the stage says so, unless its socket brings the pictures (app/frames.js):
+        # one listener for all, so that "always_last" holds across them. No queue: it costs more than that.
+        stage.preview(self._preview, values, stage, queue=False, trigger_mode="always_last", **QUIET)
         # `release` does not fire for arrow keys; the stage sends `settle` a moment after the last input.
         stage.settle(self._settle, values, stage, queue=False, trigger_mode="always_last", **QUIET)
         stage.closer(self._look, values, stage, queue=False, trigger_mode="always_last", **QUIET)

@@ -68,6 +68,16 @@ class Change:
         """Memory held, in bytes."""
         return self.after.nbytes
 
+    def part(self, left: int, top: int, width: int, height: int) -> "Change | None":
+        """What of it lies in this part of the photo, in the part's own pixels; None: nothing."""
+        x, y = self.left - left, self.top - top
+        rows = slice(max(0, -y), height - y)
+        columns = slice(max(0, -x), width - x)
+        if rows.stop <= rows.start or columns.stop <= columns.start:
+            return None
+        after = self.after[rows, columns]
+        return Change(max(0, x), max(0, y), after.copy()) if after.size else None
+
     @property
     def box(self) -> tuple[slice, slice]:
         """Its rows and columns of the photo."""

@@ -60,7 +60,7 @@ FLOORS = (
     ("core.engine", "core.improving", "core.exporting", "core.clips"),
     ("core.projects", "cli"),
     ("app", "training"),
-    ("cli.serve",),
+    ("cli.bench_live", "cli.serve"),
     ("launch",),
 )
 

@@ -10,7 +10,9 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from core.engine import Engine
+from app import sockets
+from app.axis import STEP
+from app.handlers import Handlers
 
 pytestmark = pytest.mark.browser
 
@@ -34,38 +36,36 @@ def type_in(page: Page, text: str) -> None:
     box.send_keys(text or Keys.DELETE)
 
 
-def last(asked: list[float]) -> float | None:
-    """The last value that moved the face: the identity meter asks for the unmoved one whenever it likes."""
-    return next((value for value in reversed(asked) if value), None)
-
-
 TYPED = {"": 2, "-": 2, "30": 3, "-99": -3, ".33": 0.35, "1e9": 3, "1.5": 1.5, "0": 0}
 
 
 @pytest.mark.parametrize("leave", [Keys.ENTER, Keys.TAB], ids=["enter", "tab"])
-def test_box_track_and_picture_say_the_same(
-    page: Page, tiny_engine: Engine, leave: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[float] = []
-    edit, untouched = tiny_engine.edit, page.picture
+def test_box_track_and_picture_say_the_same(page: Page, leave: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[float] = []
+    settled: list[float] = []
+    settle, untouched = Handlers.settle, page.picture
 
-    def listen(portrait, request):
-        asked.append(request.sliders.get("smile", 0))
-        return edit(portrait, request)
+    def follow(value):
+        followed.append(value)
+        return round(value / STEP)
 
-    monkeypatch.setattr(tiny_engine, "edit", listen)
+    def listen(handlers, token, request):
+        settled.append(request.sliders.get("smile", 0))
+        return settle(handlers, token, request)
+
+    monkeypatch.setattr(sockets, "_place", follow)
+    monkeypatch.setattr(Handlers, "settle", listen)
     for text, value in TYPED.items():
         type_in(page, "2")
-        page.wait(lambda: last(asked) == 2)
+        page.wait(lambda: settled[-1:] == [2])
         type_in(page, text)
         page.find(BOX).send_keys(leave)
         page.wait(lambda: values(page) == (value, f"{value:g}"))  # noqa: B023
-        if value:
-            page.wait(lambda: last(asked) == value)  # noqa: B023
-        else:
+        page.wait(lambda: settled[-1:] == [value])  # noqa: B023
+        if not value:
             page.wait(lambda: np.array_equal(page.picture, untouched))
     on_the_way = {0, 0.3, 1}
-    assert set(asked) <= {2, *on_the_way, *TYPED.values()}  # nothing that the slider cannot show
+    assert {*followed, *settled} <= {2, *on_the_way, *TYPED.values()}  # nothing that the slider cannot show
     page.press("r")
     page.wait(lambda: values(page) == (0, "0"))
 

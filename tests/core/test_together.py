@@ -90,3 +90,19 @@ def test_edits_of_a_face_show_one_of_them(tiny_engine: Engine, photo: np.ndarray
     for some, cursor in (((), 0), (history, 2), (history, -1)):
         with pytest.raises(BadRequest):
             FaceEdits(portrait, some, cursor)
+
+
+def test_a_part_has_what_lies_in_it() -> None:
+    random = np.random.default_rng(3)
+    photo, after = (random.integers(0, 256, (20, 30, 3), dtype=np.uint8) for _ in range(2))
+    changed = photo.copy()
+    changed[4:15, 6:24] = after[4:15, 6:24]
+    change = Change.between(photo, changed)
+    assert change is not None
+    for left, top, width, height in ((0, 0, 30, 20), (10, 8, 12, 12), (0, 0, 8, 6), (20, 10, 10, 10)):
+        part = (slice(top, top + height), slice(left, left + width))
+        inside = change.part(left, top, width, height)
+        assert np.array_equal(together(photo[part], photo[part], [inside]), changed[part])
+    assert change.part(24, 0, 6, 20) is None
+    assert change.part(0, 15, 30, 5) is None
+    assert change.part(0, 0, 6, 20) is None
