@@ -179,7 +179,8 @@ class Page:
         return next((part["key"] for part in parts if part["name"] == "project.json"), "")
 
     def until_kept(self, act: Callable[[], object]) -> None:
-        """Does it, and waits until the browser keeps what came of it."""
+        """Does it, and waits until the browser keeps what came of it; all before it is kept by then."""
+        self.wait(lambda: self.kept)
         before = self.kept
         act()
         self.wait(lambda: self.kept != before)

@@ -36,18 +36,23 @@ HOLD = f"{SLIDER}.dispatchEvent(new PointerEvent('pointerdown', {{bubbles: true}
 VALUE = f"return Number({SLIDER}.value)"
 
 
+def place(page: Page) -> int:
+    """Of the history's entry on the screen; the strip shows no more than eight."""
+    return int(page.js("return document.querySelector('.v-history [aria-current] span')?.textContent ?? 0"))
+
+
 def cut_off(page: Page, value: float) -> tuple[np.ndarray, np.ndarray, int]:
-    """A pause at this value, and then a drag; the two pictures, and the entries of the history."""
-    entries = max(1, len(page.entries)) + 1
+    """A pause at this value, and then a drag; the two pictures, and the pause's place in the history."""
+    at = place(page) + 1
     page.until_kept(lambda: page.js(MOVE, value))
-    page.wait(lambda: len(page.entries) == entries)
+    page.wait(lambda: place(page) == at)
     paused, painted = page.picture, page.painted
     page.js(HOLD)
     for step in range(1, 5):
         page.js(MOVE, round(value + 0.1 * step, 2))
         time.sleep(0.1)  # a hand's own time
     page.wait(lambda: page.painted > painted)
-    return paused, page.picture, entries
+    return paused, page.picture, at
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
@@ -60,22 +65,17 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def come_back(
-    page: Page, address: str, paused: np.ndarray, dragged: np.ndarray, entries: int
+    page: Page, address: str, paused: np.ndarray, dragged: np.ndarray, at: int
 ) -> tuple[Page, dict]:
     """The page anew, its offer taken: what was on it is there, and the pause one undo back."""
-    wanted, began = page.js(VALUE), time.monotonic()
+    wanted, before, began = page.js(VALUE), page.kept, time.monotonic()
     page = Page(page.driver, address)
     page.go_on()
-    page.wait(lambda: len(page.entries) == entries + 1)
+    page.wait(lambda: place(page) == at + 1)
     seconds, moved, back = time.monotonic() - began, page.js(VALUE), page.picture
-    page.press(Keys.CONTROL, "z")
-    page.wait(
-        lambda: (
-            page.js("return document.querySelector('.v-history [aria-current] span').textContent")
-            == str(entries - 1)
-        )
-    )
-    page.wait(lambda: page.js(VALUE) != moved)
+    page.wait(lambda: page.kept != before)
+    page.until_kept(lambda: page.press(Keys.CONTROL, "z"))
+    page.wait(lambda: place(page) == at and page.js(VALUE) != moved)
     same = bool(np.array_equal(page.picture, paused))
     found = {"seconds": round(seconds, 2), "slider": moved == wanted, "to_the_bit": same}
     return page, {**found, "difference": round(difference(back, dragged), 2)}

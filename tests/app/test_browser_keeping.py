@@ -66,8 +66,8 @@ def gone_on(page: Page) -> Page:
 @pytest.fixture
 def edited(page: Page) -> Page:
     """A visit of three entries, the second on the screen."""
-    smile(page, 0.5, ["0", "1"])
-    smile(page, 1.5, ["0", "1", "2"])
+    page.until_kept(lambda: smile(page, 0.5, ["0", "1"]))
+    page.until_kept(lambda: smile(page, 1.5, ["0", "1", "2"]))
     page.until_kept(lambda: page.press(Keys.CONTROL, "z"))
     page.wait(lambda: page.js(SMILES) == 0.5)
     return page
