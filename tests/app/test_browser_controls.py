@@ -49,9 +49,9 @@ def test_box_track_and_picture_say_the_same(page: Page, leave: str, monkeypatch:
         followed.append(value)
         return round(value / STEP)
 
-    def listen(handlers, token, request):
+    def listen(handlers, token, request, *face):
         settled.append(request.sliders.get("smile", 0))
-        return settle(handlers, token, request)
+        return settle(handlers, token, request, *face)
 
     monkeypatch.setattr(sockets, "_place", follow)
     monkeypatch.setattr(Handlers, "settle", listen)
