@@ -36,7 +36,7 @@ function showKeeping() {
   for (const box of document.querySelectorAll("[data-keep]")) box.checked = wanted;
   if (!keptPart(".v-kept-words")) return;
   const kept = visit.id !== null && visit.id !== forgotten && wanted;
-  const words = !kept ? "Nothing of this visit is in this browser." : visit.trouble || (visit.kept ? "This visit is kept in this browser until you forget it." : "This visit is being kept in this browser.");
+  const words = !kept ? "Nothing of this visit is in this browser." : visit.trouble || (visit.kept ? "This visit is kept in this browser." : "This visit is being kept in this browser.");
   const line = keptPart(".v-kept-words");
   if (line.textContent !== words) line.textContent = words;
   keptPart("[data-action=forget]").hidden = !kept;
