@@ -54,7 +54,7 @@ def engine(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Engine:
     for network in networks:
         network.requires_grad_(False).eval()
     monkeypatch.setattr(descents, "SIZE", SIDE)
-    monkeypatch.setattr(opening, "SETTLED_STEPS", SETTLED)
+    monkeypatch.setattr(opening, "SETTLED_STEPS", {"fast": SETTLED, "best": SETTLED})
     synthesis = bundle.generator.descended(SIDE, torch.float32)
     made = Descents(synthesis, Whitening.of(bundle.generator), *networks)
     monkeypatch.setattr(Engine, "_descents", lambda self, bundle: made)
