@@ -266,7 +266,7 @@ def test_a_slider_s_sweep_arrives_as_a_clip(desk: Page, downloads: Path) -> None
 
 
 def test_a_clip_says_how_far_it_is_and_is_cancelled(desk: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wait(engine, portraits, request, order, watcher):
+    def wait(engine, portraits, request, order, watcher, others):
         watcher.progress(Progress("Making the clip", 0.4))
         while True:
             watcher.check()
