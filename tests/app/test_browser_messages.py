@@ -217,7 +217,7 @@ def test_what_broke_off_goes_on(
 ) -> None:  # fmt: skip
     begun: list[float] = []
 
-    def improve(portrait, seconds, better, cancelled):
+    def improve(portrait, seconds, better, cancelled, refined):
         begun.append(seconds)
         while not cancelled():
             time.sleep(0.05)
