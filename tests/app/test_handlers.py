@@ -500,8 +500,8 @@ def test_examples_open_like_photos_and_may_be_missing(
 
 def test_tokens_are_stable_and_cannot_be_made_elsewhere(handlers: Handlers) -> None:
     one, other = Wiring(handlers), Wiring(handlers)
-    request = gr.Request(session_hash="abc")
-    assert one.visitor(request) == one.visitor(gr.Request(session_hash="abc"))
+    request = gr.Request(session_hash="session")
+    assert one.visitor(request) == one.visitor(gr.Request(session_hash="session"))
     assert one.visitor(request) != other.visitor(request)
-    assert one.visitor(request) != one.visitor(gr.Request(session_hash="abd"))
-    assert "abc" not in one.visitor(request)
+    assert one.visitor(request) != one.visitor(gr.Request(session_hash="another"))
+    assert "session" not in one.visitor(request)
