@@ -14,15 +14,16 @@ import pytest
 from app.asides import Aside
 from app.closer import Closer
 from app.handlers import Handlers
-from app.messages import Message, frame, request_dict
+from app.messages import LIVE_QUALITY, Message, frame, request_dict
 from app.visits import Visit
 from core.engine import Engine
 from core.errors import NoFaceFound
-from core.images import encode_png, open_image
+from core.images import encode_jpeg, encode_png, open_image
 from core.placing import reduced
 from core.projects.project import open_project
+from core.projects.request_json import request_to_json
 from core.session import EditRequest, View
-from core.together import MAX_OTHERS, FaceEdits
+from core.together import MAX_OTHERS, Change, FaceEdits
 
 WHOLE = View("photo", "photo")
 OFF = EditRequest(view=WHOLE)
@@ -111,6 +112,24 @@ def test_the_whole_photo_shows_the_edits_of_all_its_faces(handlers: Handlers, gr
     assert closer["before"] == frame(group, OFF, live=False)
     assert turn(handlers, 0, OLDER)["frame"] == rest["frame"]
     assert np.array_equal(exported(handlers, SMILE), both)
+
+
+def test_what_follows_a_finger_shows_the_others_too(handlers: Handlers, group: np.ndarray) -> None:
+    handlers.settle("me", SMILE)
+    turn(handlers, 1, SMILE)
+    following = handlers.following
+    (other,) = handlers.visits.get("me").others
+    # As if the crops met: the other face's edit is all over the photo.
+    everywhere = dataclasses.replace(other, preview_change=Change.between(group, 255 - group))
+    handlers._update("me", lambda visit: dataclasses.replace(visit, others=(everywhere,)))
+    taken = following.take("me", "young", request_to_json(OFF), 0)
+    left, top, width, height = taken.box
+    made, _ = following.made("me", taken, 0)
+    wanted = (255 - group)[top : top + height, left : left + width]
+    assert made.jpegs[0] == encode_jpeg(np.ascontiguousarray(wanted), LIVE_QUALITY)
+    assert following.take("me", "young", request_to_json(OFF), 0, (made,)) is made
+    handlers._update("me", lambda visit: dataclasses.replace(visit, others=(other,)))
+    assert following.take("me", "young", request_to_json(OFF), 0, (made,)) is not made
 
 
 def test_the_face_alone_and_before_know_nothing_of_the_others(handlers: Handlers, group: np.ndarray) -> None:
