@@ -56,7 +56,8 @@ class _SeparableConv(torch.autograd.Function):
         back = F.conv2d(gradient, kernels.pointwise.transpose(0, 1))  # (1, I, H, W), of style 1
         turned = kernels.turned * style.to(back.dtype)[:, None, None, None]
         to_x = F.conv2d(back, turned, padding=1, groups=len(style))
-        return to_x, back.mul_(inner).sum((0, 2, 3), dtype=style.dtype), None
+        # Summed in float32 and rounded once: asked for float32, the sum would first copy the map into it.
+        return to_x, back.mul_(inner).sum((0, 2, 3)).to(style.dtype), None
 
 
 class _InverseHaar(torch.autograd.Function):
@@ -95,7 +96,7 @@ class _InverseHaar(torch.autograd.Function):
         back = back.flatten(3).permute(0, 3, 1, 2)  # (1, 4C, H, W)
         to_style = None
         if ctx.needs_input_grad[1]:
-            to_style = (back * x).sum((0, 2, 3), dtype=style.dtype) / 2
+            to_style = (back * x).sum((0, 2, 3)).to(style.dtype) / 2
         return back.mul_((style / 2).to(back.dtype)[:, None, None]), to_style
 
 

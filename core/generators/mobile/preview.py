@@ -55,11 +55,13 @@ class PreviewHead(nn.Module):
     def hidden(self, x: Tensor, w: Tensor) -> Tensor:
         """The second layer: (B, C, H, W), any part of the features -> (B, width, H, W)."""
         # A style joins the small kernel rather than the picture: conv(s x, W) = conv(x, s W).
-        y = x.flatten(2)  # (B, C, H * W)
+        # Pixels are rows, so that the gradient lies in memory as features do: channels last.
+        y = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, H * W, C)
         kernel = self.first_weight * self.style(w)[:, None]  # (B, width, C)
-        y = F.leaky_relu(torch.baddbmm(self.first_bias, kernel, y), SLOPE)
+        y = F.leaky_relu(torch.baddbmm(self.first_bias.mT, y, kernel.mT), SLOPE)
         kernel = self.second_weight * self.second(self._codes(w)[:, 1])[:, None]  # (B, width, width)
-        return F.leaky_relu(torch.baddbmm(self.second_bias, kernel, y), SLOPE).unflatten(2, x.shape[2:])
+        y = F.leaky_relu(torch.baddbmm(self.second_bias.mT, y, kernel.mT), SLOPE)  # (B, H * W, width)
+        return y.mT.unflatten(2, x.shape[2:])
 
     def coloured(self, y: Tensor, w: Tensor) -> Tensor:
         """The 3x3 to RGB of the second layer (B, width, H, W): (B, 3, H, W), with zeros around it."""
