@@ -122,6 +122,12 @@ def build_parser() -> Parser:
         "--live", action="store_true", default=False, help="how the page follows a hand, in headless Chromium"
     )
     bench.add_argument(
+        "--compare",
+        type=Path,
+        metavar="CHECKOUT",
+        help="run a checkout of a published StyleGAN2 or MobileStyleGAN in turn with this model's generator",
+    )
+    bench.add_argument(
         "--visitors", type=options.count, default=1, metavar="N", help="with --live, so many drag at once (1)"
     )
     models = add("models", "List, show, import, remove and verify models.", as_json)
@@ -213,6 +219,11 @@ def _bench(args: argparse.Namespace, stdout: TextIO) -> Result:
 
         chosen = Path(args.photo) if args.photo else None
         return bench_live(Engine.load(args.model, args.device), chosen, args.visitors)
+    if args.compare:
+        from cli.bench_compare import compare, kind_of
+
+        kind_of(args.compare)
+        return compare(Engine.load(args.model, args.device), args.compare)
     photo = open_image(args.photo) if args.photo else None
     return benchmark(Engine.load(args.model, args.device), photo)
 
@@ -222,6 +233,10 @@ def _describe_bench(result: Result) -> str:
         from cli.bench_live import describe
 
         return describe(result)
+    if "compared" in result:
+        from cli.bench_compare import describe as describe_comparison
+
+        return describe_comparison(result)
     if "milliseconds" not in result:
         return "\n".join(
             f"{name:18}{cost['parameters'] / 1e6:9.2f} M parameters {cost['macs'] / 1e9:9.2f} G MACs"
