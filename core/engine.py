@@ -275,7 +275,7 @@ class Engine:
         """The portrait with the refinement `mode`, "fast" or "best", computed unless it is there already.
 
         One best refinement runs at a time, others wait for it; edits and openings do not. A model that
-        descends may come nearer by the code first: ten steps for fast, thirty-two for best.
+        descends may come nearer by the code first: eight steps for fast, thirty-two for best.
         progress: is told how far it is. cancelled: is asked several times a second whether to give up.
         preview: is given the portrait with what best has reached so far, now and then.
 

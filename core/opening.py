@@ -41,7 +41,7 @@ SAME_PICTURE = 1.0
 OPENING_SECONDS = 12.0
 # How many steps a code takes before it is refined: for fast a sketch of the face will do, as tokens find the
 # rest sooner than descent; best is for one code, and takes as many as two idle cores do in OPENING_SECONDS.
-SETTLED_STEPS = {"fast": 10, "best": 32}
+SETTLED_STEPS = {"fast": 8, "best": 32}
 FINISHING_SECONDS = 1.0
 # A face that is seen for a moment needs no more pixels, where the model can give fewer.
 PREVIEW_SIDE = 256

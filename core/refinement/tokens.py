@@ -29,7 +29,7 @@ class TokenSettings:
 
     steps: int = 12
     tokens: int = 16
-    rate: float = 3e-3
+    rate: float = 4e-3
     warm_up: int = 8
     betas: tuple[float, float] = (0.8, 0.95)
     damping: float = 0.1
