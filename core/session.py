@@ -99,7 +99,7 @@ class Portrait:
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        return sum(part.nbytes for part in self.parts)
+        return sum({id(part): part.nbytes for part in self.parts}.values())
 
     @property
     def parts(self) -> "tuple[Sized, ...]":

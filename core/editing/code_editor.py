@@ -26,8 +26,9 @@ class CodeEditor:
         self._generator, self._device = bundle.generator, device
         known = bundle.classifier
         self._classifier = None if known is None else copy.deepcopy(known).to(device).double()
-        self._linear = unit_codes(bundle.linear_directions.to(device))
         self._fixed = bundle.directions.to(device)
+        # The same for every face, so that portraits share it.
+        self._straight = torch.cat([unit_codes(bundle.linear_directions.to(device)), self._fixed])
         self._sliders = {a.name: (axes.index(a.name), a.unit) for a in bundle.config.attributes}
         self._editors = {name: editor.to(device) for name, editor in bundle.reference_editors.items()}
         self._shape = tuple(bundle.generator.w_mean.shape)
@@ -47,13 +48,11 @@ class CodeEditor:
 
         The classifier's A at this face come first, then the fixed ones.
         """
-        own = {"linear": self._linear}
-        if self._classifier is None:
-            own |= {"first": self._linear, "second": self._linear}
-        else:
-            for order in ("first", "second"):
-                own[order] = directions(self._classifier, w_plus, order)
-        return {order: torch.cat([steps, self._fixed]) for order, steps in own.items()}
+        found = {"linear": self._straight}
+        for order in ("first", "second"):
+            own = None if self._classifier is None else directions(self._classifier, w_plus, order)
+            found[order] = self._straight if own is None else torch.cat([own, self._fixed])
+        return found
 
     def check(self, request: EditRequest) -> None:
         """Raises: BadRequest if the model has no such slider, or cannot take that from that reference."""

@@ -131,6 +131,12 @@ def test_many_threads_get_what_one_gets(tiny_engine: Engine, portrait: Portrait)
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
+def test_directions_that_are_the_same_for_all_are_held_once(tiny_engine: Engine, photo: np.ndarray) -> None:
+    one, other = (tiny_engine.open_portrait(picture) for picture in (photo, photo[:, ::-1].copy()))
+    assert one.directions["linear"] is other.directions["linear"]
+    assert one.directions["first"] is not other.directions["first"]
+
+
 @pytest.mark.parametrize("order", ["first", "second", "linear"])
 def test_sliders_add_up_to_unit_times_value_along_their_directions(
     tiny_engine: Engine, tiny_bundle: Bundle, portrait: Portrait, order: str
