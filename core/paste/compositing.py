@@ -8,8 +8,8 @@ photo: (H, W, 3) uint8. crop: (S, S, 3) uint8, the aligned photo; base, edited: 
 not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail:
 the toggle "keep skin detail"; seen: what a face parser saw; None: where the person is, is guessed.
 Results are uint8, the caller's own. Equal base and edited: `paste_change` and `change_face` give back photo
-and crop bit for bit. A photo keeps its pixels outside the crop, but for hair that an edit takes away, and
-inside it where the edit changed nothing, or what it changed is background. One that is local (`Seen.local`)
+and crop bit for bit. A photo keeps its pixels outside the crop, but for hair that an edit takes away or colours,
+and inside it where the edit changed nothing, or what it changed is background. One that is local (`Seen.local`)
 leaves all around it bit for bit, unless the rendering is shown.
 """
 
@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from core.faces.alignment import CropTransform
+from core.paste.beyond import recoloured
 from core.paste.clearing import cleared
 from core.paste.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, smooth_step
 from core.paste.ending import crown, ending, window
@@ -84,7 +85,7 @@ def paste_change(
     new = fresh(seen, edited, parts)
     layers, mask = _laid_on(parts, edited, where, keep_detail, new, ending(edited, seen.kinds))
     mask *= crown(seen.kinds, len(mask)) * free * (seen.within(len(mask)) > 0)
-    return lay(photo, transform, layers, mask, cleared(photo, transform, seen, new.bared))
+    return _laid_around(photo, transform, layers, mask, edited - base, seen, new)
 
 
 def paste_rendering(
@@ -116,7 +117,7 @@ def paste_rendering(
     if seen is None or new is None:
         return lay(photo, transform, layers, mask)
     mask *= crown(seen.kinds, len(mask)) * free
-    return lay(photo, transform, layers, mask, cleared(photo, transform, seen, new.bared))
+    return _laid_around(photo, transform, layers, mask, edited - base, seen, new)
 
 
 def change_face(
@@ -137,6 +138,21 @@ def change_face(
     new = None if seen is None else fresh(seen, edited, parts)
     layers, mask = _laid_on(parts, edited, where, keep_detail, new, np.ones((size, size), np.float32))
     return lay(crop, whole, layers, mask * free * (where > 0))
+
+
+def _laid_around(
+    photo: np.ndarray,
+    transform: CropTransform,
+    layers: Layers,
+    mask: np.ndarray,
+    change: np.ndarray,
+    seen: Seen,
+    new: Fresh,
+) -> np.ndarray:
+    """The photo with the layers on it, its hair beyond the crop gone or coloured as what they show."""
+    bared = cleared(photo, transform, seen, new.bared)
+    pasted = lay(photo, transform, layers, mask, None if bared is None else bared.copy())
+    return recoloured(photo, pasted, transform, change, mask, seen, bared)
 
 
 def _beside_things(
