@@ -9,7 +9,7 @@ from typing import Literal
 from core.generators.limits import check_depth
 
 # Where in a picture something may belong, as a face parser sees it (`core.faces.regions`).
-REGION_NAMES = ("hair", "eyes", "brows", "nose", "mouth", "jaw", "glasses", "skin")
+REGION_NAMES = ("hair", "tint", "eyes", "brows", "nose", "mouth", "jaw", "glasses", "skin")
 MAX_POLISH = 100  # a description from a stranger must not keep the machine busy for hours
 
 

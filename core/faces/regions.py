@@ -39,6 +39,8 @@ REGIONS: Mapping[str, Region] = MappingProxyType(
     {
         # A wide rim takes the old hairline along; an ear stays whole, unless hair falls over it.
         "hair": Region(("hair", "hat"), 4, 10, spares=("left ear", "right ear", *_BROWS), feature=False),
+        # Hair that only changes its colour ends where it did; a rim would take the new light to the forehead.
+        "tint": Region(("hair", "hat"), 0, 4, spares=("left ear", "right ear", *_BROWS), feature=False),
         "eyes": Region((*_EYES, "glasses"), 6, 9),
         "brows": Region(_BROWS, 12, 14),
         # How long and broad it is one sees against the eyes, which go along.

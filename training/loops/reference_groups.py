@@ -77,7 +77,7 @@ GROUPS: tuple[Group, ...] = (
         "Hair colour",
         targets=TINTS,
         codes=(5, 14),
-        region="hair",
+        region="tint",
         strict=(
             "skin_brightness",
             "skin_red",
