@@ -8,9 +8,9 @@ photo: (H, W, 3) uint8. crop: (S, S, 3) uint8, the aligned photo; base, edited: 
 not clipped, the model's unedited and edited renderings; region: (S, S) in [0, 1], `face_mask`; keep_detail:
 the toggle "keep skin detail"; seen: what a face parser saw; None: where the person is, is guessed.
 Results are uint8, the caller's own. Equal base and edited: `paste_change` and `change_face` give back photo
-and crop bit for bit. A photo keeps its pixels outside the crop, but for hair that an edit takes away or colours,
-and inside it where the edit changed nothing, or what it changed is background. One that is local (`Seen.local`)
-leaves all around it bit for bit, unless the rendering is shown.
+and crop bit for bit. A photo keeps its pixels outside the crop, but for hair that an edit takes away or
+colours, and inside it where the edit changed nothing, or what it changed is background. One that is local
+(`Seen.local`) leaves all around it bit for bit, but for such hair, unless the rendering is shown.
 """
 
 import dataclasses
