@@ -14,6 +14,7 @@ from typing import Any
 
 from app import messages
 from app.beside import Beside
+from app.cropping import Cropping
 from app.downloads import Downloads
 from app.following import Following
 from app.group import Group
@@ -70,6 +71,17 @@ class Handlers:
         self.keep = Keeping(engine, store).keep
         self.glimpses = Glimpses(engine, store)
         self._group = Group(engine, store, self._openings, self._frames, self._update, self._opened)
+        cropping = Cropping(
+            engine,
+            store,
+            self._openings,
+            self._improver,
+            self._update,
+            self._leave,
+            self._open,
+            self._arrived,
+        )
+        self.crop = failing(cropping.crop)
         self._toggle = Toggle(engine, store, self._runs, self._improver, self._update, self._seen, self._show)
         self.refine, self.cancel = failing(self._toggle.refine), self._toggle.cancel
         self._past = Past(engine, store, self.references, self._show)

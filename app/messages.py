@@ -85,6 +85,7 @@ def opened(visit: Visit, picture: np.ndarray, request: EditRequest, faces: list[
         "face": visit.portrait.face,
         "known_as": known_as(visit.portrait),
         "own": own_format(visit.original),
+        "size": visit.size,
     }
 
 

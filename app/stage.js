@@ -15,6 +15,7 @@ const shelf = () => document.querySelector("#shelf .v-shelf");
 const state = {
   phase: "empty", // empty, opening, editing, gone (the server has the portrait no more)
   width: 0, // of the picture at rest, in pixels; while the hand moves it has fewer
+  size: [0, 0], // of the photo, as it is exported
   token: null, request: null, faces: [], face: 0, befores: null,
   refined: 0, // number of the message that ended the last refinement
   heard: 0, // number of the message that came last
@@ -32,12 +33,13 @@ function setPhase(phase) {
   state.phase = phase;
   canvas.dataset.phase = phase;
   document.body.dataset.visagist = phase;
+  if (phase !== "editing" || away) leaveCrop();
   find(".v-empty").hidden = phase !== "empty";
   picture.hidden = phase === "empty";
   progress.hidden = phase !== "opening";
   markFaces();
   if (phase !== "editing") refining.hidden = finding.hidden = true;
-  waitPanel(phase !== "editing" || away);
+  waitPanel(phase !== "editing" || away || cropping !== null);
   showLasting();
   refreshTools();
   showLevel();
@@ -56,7 +58,7 @@ function waitPanel(waits) {
 }
 
 function refreshTools() {
-  const ready = state.phase === "editing" && !away, { history } = state;
+  const ready = state.phase === "editing" && !away && !cropping, { history } = state;
   const moved = state.request && isMoved(state.request);
   // Not `disabled`, by which a button that was just pressed would lose the focus.
   const enable = (name, on) => { find(`[data-action=${name}]`).setAttribute("aria-disabled", String(!(ready && on))); };
@@ -162,7 +164,8 @@ const onMessage = {
     const turned = state.previous?.turning;
     Object.assign(state, {
       token: message.token, request: message.request, history: message.history, width: message.width,
-      entries: message.entries, faces: message.faces, face: message.face, befores: message.before, previous: null,
+      entries: message.entries, faces: message.faces, face: message.face, befores: message.before, size: message.size,
+      previous: null,
       settling: false,
     });
     forgetKeys();
@@ -313,6 +316,10 @@ const actions = {
   "go-on": goOn,
   forget: forgetVisit,
   "stop-webcam": stopWebcam,
+  crop: openCrop,
+  "crop-swap": swapCrop,
+  "crop-apply": applyCrop,
+  "crop-close": closeCrop,
   export: openExport,
   "export-copy": copyPicture,
   "export-project": saveProject,

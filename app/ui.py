@@ -33,11 +33,12 @@ EXAMPLES = HERE.parent / "assets" / "examples"
 PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
 STAGE_PARTS = (
     "mounting", "kept", "rows", "demos", "looks", "past", "meter", "camera", "exporting", "clips", "notices",
-    "opening", "turning", "store", "zip", "keeping", "offering", "sliders", "zoom", "several", "closer",
-    "frames", "following", "stage",
+    "opening", "turning", "cropframe", "cropping", "store", "zip", "keeping", "offering", "sliders", "zoom",
+    "several", "closer", "frames", "following", "stage",
 )  # fmt: skip
 STYLES = (
     "style.css", "several.css", "keeping.css", "reference.css", "explore.css", "looks.css", "demos.css",
+    "cropping.css",
 )  # fmt: skip
 
 

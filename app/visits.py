@@ -9,7 +9,7 @@ import numpy as np
 
 from app.asides import Aside
 from core.errors import BadRequest
-from core.images import Original
+from core.images import Original, Photo
 from core.names import NAMELESS, safe_stem
 from core.projects.restoring import Restored
 from core.references import Reference
@@ -86,7 +86,8 @@ class Visit:
         own = {face.reference for face in self.faces}
         left = before.with_faces([before.portrait.reference], "earlier").faces
         faces = (*self.faces, *(face for face in left if face.reference not in own))[:MAX_FACES]
-        return dataclasses.replace(self, faces=faces)
+        # Of a photo that was cropped, that face may be the one in hand.
+        return dataclasses.replace(self, faces=faces).without_face(self.portrait.reference.key)
 
     @property
     def nbytes(self) -> int:
@@ -100,6 +101,11 @@ class Visit:
     def _taken(self) -> Iterable[Reference]:
         histories = (self.history, *(other.edits.history for other in self.others))
         return (take.reference for history in histories for request in history for take in request.takes)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the photo, as it is exported."""
+        return Photo(self.portrait.photo, self.original).size
 
     @property
     def edits(self) -> FaceEdits:

@@ -104,6 +104,7 @@ class Wiring:
         )
         page.stage.example(self._choice(handlers.open_example), values, opened, **opening)
         page.stage.turn(self._choice(handlers.turn), values, opened, **opening)
+        page.stage.crop(self._crop, values, opened, **opening)
         page.stage.choose_face(self._choose_face, values, opened, **opening)
         page.stage.beside(self._beside, None, opened, **opening)
         page.reference.upload(self._add_face, page.reference, page.gallery, **opening).then(
@@ -215,6 +216,11 @@ class Wiring:
             token, self._asked(token, values, lenient=True), _detail(event, "index"), unsettled
         )
         yield from self._opened(token, answers)
+
+    def _crop(self, request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[list[Any]]:
+        token, unsettled = self._here(request), _detail(event, "unsettled") is not False
+        asked = self._asked(token, values, lenient=True)
+        yield from self._opened(token, self._handlers.crop(token, asked, _detail(event, "box"), unsettled))
 
     def _beside(self, request: gr.Request, event: gr.EventData) -> Iterator[list[Any]]:
         token = self._here(request)

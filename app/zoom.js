@@ -20,7 +20,7 @@ let press = null; // what the first of them does: kind is "still", "hold", "pan"
 let clicked = null; // the last click, until it is half of a double one
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-const zoomable = () => state.phase === "editing" || state.phase === "gone";
+const zoomable = () => !cropping && (state.phase === "editing" || state.phase === "gone");
 const fitted = () => frame.getBoundingClientRect(); // to a fraction of a pixel, of which zoom makes whole ones
 // The zoom at which one pixel of the picture is one of the device.
 const whole = () => state.width / (fitted().width * devicePixelRatio);

@@ -18,8 +18,8 @@ from core.files import write_whole
 from core.pictures import colour
 from core.pictures.limits import LIMITS, Limits
 from core.pictures.metadata import Metadata
-from core.pictures.native import Native, shrink
-from core.pictures.reading import ImageSource, decode, read_bytes
+from core.pictures.native import Box, Native, shrink, turned_box
+from core.pictures.reading import ImageSource, decode, read_bytes, within
 from core.pictures.writing import fit, kind_of, write
 
 # A photo is worked on in a copy of at most so many pixels, a phone's usual 12 megapixels and no more.
@@ -30,14 +30,16 @@ WORKING_PIXELS = 4096 * 3072
 class Original:
     """The file that a photo was opened from, for an export at its own size, in its own bits and colours.
 
-    size: its width and height, upright; metadata: what may be said again of what it says. turns: how many
-    quarters, clockwise, its pixels are turned by whoever opened it; size is of the turned picture.
+    size: its width and height, upright; metadata: what may be said again of what it says. box: what whoever
+    opened it left of it, in pixels of the upright picture, None: all; turns: how many quarters, clockwise,
+    that is then turned. size is of what comes of both.
     """
 
     data: bytes
     size: tuple[int, int]
     metadata: Metadata
     turns: int = 0
+    box: Box | None = None
 
     @property
     def nbytes(self) -> int:
@@ -46,12 +48,20 @@ class Original:
 
     def native(self) -> Native:
         """Its pixels, decoded once more. Raises: BadImage."""
-        return decode(self.data).native.turned(self.turns)
+        native = decode(self.data).native
+        return (native if self.box is None else native.part(self.box)).turned(self.turns)
 
     def turned(self, turns: int) -> "Original":
         """The same file, its pixels so many more quarters clockwise."""
         size = self.size if turns % 2 == 0 else self.size[::-1]
         return dataclasses.replace(self, size=size, turns=(self.turns + turns) % 4)
+
+    def cropped(self, box: Box) -> "Original":
+        """The same file, of its pixels those in a box of `size`."""
+        left, top, right, bottom = turned_box(box, self.size, -self.turns)
+        x, y = (0, 0) if self.box is None else self.box[:2]
+        size = (box[2] - box[0], box[3] - box[1])
+        return dataclasses.replace(self, size=size, box=(left + x, top + y, right + x, bottom + y))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +75,23 @@ class Photo:
         """So many quarters clockwise; an export of it is, too."""
         pixels = np.ascontiguousarray(np.rot90(self.pixels, -turns))
         return Photo(pixels, None if self.original is None else self.original.turned(turns))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height that an export of it has."""
+        return self.pixels.shape[1::-1] if self.original is None else self.original.size
+
+    def cropped(self, box: Box, working: int = WORKING_PIXELS) -> "Photo":
+        """What lies in a box of `size`; an export of it is that, too.
+
+        Where the pixels are fewer than the original's, they are made of it anew: a part may have all of them.
+        """
+        original = None if self.original is None else self.original.cropped(box)
+        if original is None or self.size == self.pixels.shape[1::-1]:
+            left, top, right, bottom = box
+            return Photo(np.ascontiguousarray(self.pixels[top:bottom, left:right]), original)
+        native = original.native()
+        return Photo(_to_work_on(native, within(native.size, working)), original)
 
 
 def to_tensor(
@@ -97,11 +124,14 @@ def open_photo(source: ImageSource, limits: Limits = LIMITS, working: int = WORK
     """
     data = read_bytes(source, limits)
     decoded = decode(data, limits, working)
-    pixels, profile = decoded.native.eight_bit(), decoded.native.profile
-    size = decoded.within(working)
-    if decoded.native.size != size:
-        pixels = shrink(pixels, size)
-    return Photo(colour.to_srgb(pixels, profile), Original(data, decoded.size, decoded.metadata))
+    pixels = _to_work_on(decoded.native, decoded.within(working))
+    return Photo(pixels, Original(data, decoded.size, decoded.metadata))
+
+
+def _to_work_on(native: Native, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, 3) uint8, sRGB, of this width and height."""
+    pixels = native.eight_bit()
+    return colour.to_srgb(pixels if native.size == size else shrink(pixels, size), native.profile)
 
 
 def open_image(source: ImageSource) -> np.ndarray:

@@ -48,6 +48,7 @@ FLOORS = (
         "core.together",
         "core.memory",
         "core.placing",
+        "core.cropping",
         "core.detections",
         "core.projects.request_json",
         "core.rendering",

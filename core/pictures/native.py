@@ -85,6 +85,16 @@ class Native:
         return self.white + share * (values - self.white)
 
 
+def turned_box(box: Box, size: tuple[int, int], turns: int) -> Box:
+    """Where the box of a picture (width, height) lies when that is turned so many quarters clockwise."""
+    left, top, right, bottom = box
+    width, height = size
+    for _ in range(turns % 4):
+        left, top, right, bottom = height - bottom, left, height - top, right
+        width, height = height, width
+    return left, top, right, bottom
+
+
 def strips(height: int) -> Iterator[slice]:
     """The rows of a picture, ROWS at a time."""
     return (slice(row, min(row + ROWS, height)) for row in range(0, height, ROWS))

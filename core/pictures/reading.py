@@ -51,7 +51,7 @@ class Decoded:
 
     def within(self, pixels: int) -> tuple[int, int]:
         """Width and height of the whole picture with at most so many pixels."""
-        return _within(self.size, pixels)
+        return within(self.size, pixels)
 
 
 def read_bytes(source: ImageSource, limits: Limits = LIMITS) -> bytes:
@@ -87,7 +87,7 @@ def decode(data: bytes, limits: Limits = LIMITS, enough: int | None = None) -> D
         limits.check(*size)
         smaller = None
         if enough is not None and image.format in ("JPEG", "MPO"):
-            smaller = image.draft(None, _within(size, enough))
+            smaller = image.draft(None, within(size, enough))
         native = _deep(image, data) or _plain(image)
         # Only now: a PNG may say after its pixels how they are turned.
         orientation = _orientation(image)
@@ -99,7 +99,8 @@ def decode(data: bytes, limits: Limits = LIMITS, enough: int | None = None) -> D
         return Decoded(native, size, Metadata.of(image))
 
 
-def _within(size: tuple[int, int], pixels: int) -> tuple[int, int]:
+def within(size: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """Width and height of a picture of this size with at most so many pixels."""
     scale = math.sqrt(pixels / (size[0] * size[1]))
     if scale >= 1:
         return size

@@ -18,10 +18,10 @@ _ROUNDED = 1 / 16
 def pack_original(original: Original) -> bytes | None:
     """The original as a file to keep; None where that is too large, and the photo has to do.
 
-    A JPEG stays the JPEG that it is. Any other is written anew, without loss: what else a file of that kind
-    may say, and where, nobody knows.
+    A JPEG stays the JPEG that it is, unless it was cropped: what was left out is in no file. Any other is
+    written anew, without loss: what else a file of that kind may say, and where, nobody knows.
     """
-    if original.data.startswith(b"\xff\xd8"):
+    if original.data.startswith(b"\xff\xd8") and original.box is None:
         data = with_exif(original.data, original.metadata.exif, original.turns)
     else:
         native = original.native()

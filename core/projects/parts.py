@@ -36,7 +36,9 @@ def png_part(picture: np.ndarray) -> Part:
 
 def original_part(original: Original) -> Part:
     """The file that the photo was opened from, as a project keeps it."""
-    return Part(hashlib.sha256(original.data).hexdigest(), lambda: pack_original(original))
+    digest = hashlib.sha256(original.data)
+    digest.update(repr((original.turns, original.box)).encode())  # another picture of the same file
+    return Part(digest.hexdigest(), lambda: pack_original(original))
 
 
 def assembled(parts: Mapping[str, Part]) -> bytes:

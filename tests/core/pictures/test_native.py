@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.pictures.native import ROWS, Native, shrink, strips
+from core.pictures.native import ROWS, Native, shrink, strips, turned_box
 
 
 def noise(*shape: int, white: int = 255) -> np.ndarray:
@@ -70,3 +70,13 @@ def test_turned_it_is_what_orientations_say(turns: int) -> None:
     assert found.profile == b"profile"
     back = found.turned(4 - turns)
     assert np.array_equal(back.values, native.values)
+
+
+@pytest.mark.parametrize("turns", [-3, -1, 0, 1, 2, 3, 4])
+def test_a_box_turns_with_its_pixels(turns: int) -> None:
+    marked = np.zeros((5, 9), bool)
+    marked[1:4, 2:8] = True
+    left, top, right, bottom = turned_box((2, 1, 8, 4), (9, 5), turns)
+    found = np.zeros_like(np.rot90(marked, -turns))
+    found[top:bottom, left:right] = True
+    assert np.array_equal(found, np.rot90(marked, -turns))

@@ -119,3 +119,22 @@ def test_a_turned_photo_s_original_comes_back_turned(name: str, turns: int) -> N
     back = turned.turned(4 - turns).original
     assert back is not None
     assert (back.turns, back.size) == (0, photo.original.size)
+
+
+@pytest.mark.parametrize("name", files())
+def test_a_cropped_photo_s_original_is_what_is_left_however_it_was_turned(name: str) -> None:
+    photo = open_photo(files()[name])
+    assert photo.original is not None
+    whole = photo.original.native().values
+    once = photo.turned(1).cropped((4, 6, 34, 36))
+    twice = once.turned(2).cropped((1, 2, 21, 27))
+    wanted = np.rot90(np.rot90(whole, -1)[6:36, 4:34], 2)[2:27, 1:21]
+    assert twice.original is not None
+    assert np.array_equal(twice.original.native().values, wanted)
+    assert twice.size == twice.pixels.shape[1::-1] == (20, 25)
+    data = pack_original(twice.original)
+    assert data is not None
+    again = read_original(data, twice.pixels, LIMITS)
+    assert np.array_equal(again.native().values, wanted)
+    assert again.native().profile == photo.original.native().profile
+    assert again.metadata.says == photo.original.metadata.says

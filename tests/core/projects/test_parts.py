@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from core.images import encode_png, open_photo
 from core.projects import parts
 from core.projects.archive import Archive
 from core.projects.parts import Part, assembled
@@ -38,6 +39,15 @@ def test_another_edit_is_a_part_of_its_own_and_all_others_stay(project: Project)
 def test_who_asks_for_keys_packs_no_picture(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "encode_png", lambda picture: pytest.fail("packs"))
     assert keys(project).keys() >= {"photo.png", "reference0.png"}
+
+
+def test_a_turned_or_cropped_original_is_another_part(photo: np.ndarray) -> None:
+    original = open_photo(encode_png(photo[:80, :60])).original
+    assert original is not None
+    crops = original.cropped((0, 0, 50, 50)), original.cropped((1, 0, 51, 50))
+    pictures = original, original.turned(1), *crops
+    assert len({parts.original_part(picture).key for picture in pictures}) == len(pictures)
+    assert parts.original_part(original.turned(4)).key == parts.original_part(original).key
 
 
 def test_what_a_file_goes_without_is_left_out() -> None:
