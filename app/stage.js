@@ -4,6 +4,7 @@
 // Its other parts, which run before it, are named in app/ui.py.
 
 const SETTLE_MS = 250; // a pause this long after the last slider event is one entry in the history
+const RELEASED_MS = 100; // a slider that is let go will hardly move again
 
 const find = (selector) => element.querySelector(selector);
 const canvas = find(".v-canvas"), picture = find(".v-picture"), before = find(".v-before");
@@ -259,10 +260,18 @@ document.addEventListener("visagist:failed", () => { state.settling = false; });
 // Whether the controls may say what is no entry of the history yet.
 const unsettled = () => state.settleTimer !== 0 || state.settling;
 
-function settleSoon() {
+function settleSoon(pause = SETTLE_MS) {
   clearTimeout(state.settleTimer);
-  state.settleTimer = setTimeout(settle, SETTLE_MS);
+  state.settleTimer = setTimeout(settle, pause);
   refreshTools();
+}
+
+function letGo() {
+  const held = state.dragging;
+  state.dragging = false;
+  if (!held || !state.settleTimer) return;
+  restHand(); // or the picture at rest would have to wait for one more key
+  settleSoon(RELEASED_MS);
 }
 
 function resetSlider(block) {
@@ -278,7 +287,7 @@ document.addEventListener("input", (event) => {
   if (follow(event)) settleSoon();
 });
 document.addEventListener("pointerdown", (event) => { state.dragging = Boolean(event.target.closest("#panel input[type=range]")); });
-for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => { state.dragging = false; }, true);
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, letGo, true);
 document.addEventListener("dblclick", (event) => {
   const label = event.target.closest("#panel .v-slider label");
   if (label) { event.preventDefault(); resetSlider(label.closest(".v-slider")); }

@@ -1,6 +1,7 @@
 """What is remembered of a visitor (Portrait), what a visitor asks for (EditRequest), and for how long."""
 
 import dataclasses
+import functools
 import math
 import threading
 import time
@@ -81,9 +82,12 @@ class Portrait:
         """(68, 2) float32 of this face, in pixels of the crop."""
         return to_crop(self.faces[self.face].landmarks, self.transform, len(self.crop))
 
-    @property
+    @functools.cached_property
     def light(self) -> Light | None:
-        """What multiplies the model's pictures so that they are in the photo's light; None: nothing does."""
+        """What multiplies the model's pictures so that they are in the photo's light; None: nothing does.
+
+        Found when it is first asked for: it follows from the rest, and every edit asks.
+        """
         return lighting.light_on(self.crop, self.mask, self.rendered)
 
     @property

@@ -44,7 +44,9 @@ class Parsing:
     @torch.inference_mode()
     def classes(self, picture: Tensor) -> np.ndarray:
         """An aligned crop (1, 3, S, S) in [-1, 1] of any size -> (SIDE, SIDE) uint8, numbers of CLASSES."""
-        small = F.interpolate(picture.to(self._device), size=(SIDE, SIDE), mode="area")
+        small = picture.to(self._device)
+        if small.shape[-1] != SIDE:
+            small = F.interpolate(small, size=(SIDE, SIDE), mode="area")
         small = small.clamp(-1, 1).contiguous(memory_format=torch.channels_last)
         with self._precision():
             found: np.ndarray = self._parser.classes(small)[0].cpu().numpy()

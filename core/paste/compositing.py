@@ -26,7 +26,7 @@ from core.paste.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, sm
 from core.paste.ending import crown, ending, window
 from core.paste.laying import Layers, lay
 from core.paste.letting_go import Fresh, Seen, at_side, fresh
-from core.paste.motion import mean_square
+from core.paste.motion import mean_square, scaled
 
 # Lengths of the mask in units of the distance from the eyes to the mouth, so that it fits any template.
 FOREHEAD = 0.6
@@ -36,6 +36,8 @@ FEATHER = 0.45
 # it is measured in, as a share of the crop's side.
 UNNOTICED = (4.0, 16.0)
 SPREAD = 1 / 64
+# Rows that are computed at a time where many passes go over them.
+STRIP = 32
 
 
 def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -112,7 +114,7 @@ def paste_rendering(
     outside, mask = _laid_on(parts, edited, where, keep_detail, new, end)
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
     shown = edited + enlarged(parts.rim_colour, len(edited))
-    inside = Layers(shown + keep[:, :, None] * (parts.features - parts.low), keep, parts.flow)
+    inside = Layers(shown + scaled(parts.features - parts.low, keep), keep, parts.flow)
     layers = _mixed(outside, inside, region)
     if seen is None or new is None:
         return lay(photo, transform, layers, mask)
@@ -168,7 +170,7 @@ def _beside_things(
     free = 1 - enlarged(seen.covered, size)
     ours, held = (at_side(field, len(seen.kinds)) for field in (seen.scene.kinds, seen.covered))
     kinds = np.where(held > 0, ours, seen.kinds)
-    return base + free[:, :, None] * (edited - base), dataclasses.replace(seen, kinds=kinds), free
+    return base + scaled(edited - base, free), dataclasses.replace(seen, kinds=kinds), free
 
 
 def _at_photo_scale(transform: CropTransform, *images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -193,17 +195,25 @@ def _laid_on(
     """
     share = where * parts.person if new is None else where * parts.person * new.person
     # Line by line where the model draws what the photo shows, elsewhere in tone, along the photo's edges.
-    change = parts.tone + parts.drawn[:, :, None] * (edited - parts.here - parts.tone)
+    change = parts.tone + scaled(edited - parts.here - parts.tone, parts.drawn)
     kept = 1 - share * (1 - parts.kept)
     detail = np.ones_like(share) if keep_detail else 1 - share * _step(_size_of(change), *UNNOTICED)
-    change *= share[:, :, None] * _room(parts.low, parts.here, change)
-    on_photo = Layers(change + (1 - detail)[:, :, None] * parts.low, detail, parts.flow)
+    for rows in _strips(len(share)):
+        part = change[rows]  # a view
+        part *= scaled(_room(parts.low[rows], parts.here[rows], part), share[rows])
+    add = change if keep_detail else change + scaled(parts.low, 1 - detail)
+    on_photo = Layers(add, detail, parts.flow)
     # Where nothing is changed or moved the layers are the photo, so the mask may end at once.
     mask = ((share > 0) | parts.flow.any(2)).astype(np.float32) * (window(len(share)) > 0)
     if new is None or end is None:
         shown = Layers(edited + parts.colour, np.zeros_like(share), parts.flow)
         return _mixed(shown, on_photo, kept), mask
     return _mixed(new.layers, on_photo, kept * (1 - new.share)), mask + new.share * (end - mask)
+
+
+def _strips(size: int) -> list[slice]:
+    """Rows, so many at a time that what is computed of them stays in the processor's cache."""
+    return [slice(first, first + STRIP) for first in range(0, size, STRIP)]
 
 
 def _room(photo: np.ndarray, base: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -219,7 +229,7 @@ def _room(photo: np.ndarray, base: np.ndarray, change: np.ndarray) -> np.ndarray
 
 def _mixed(a: Layers, b: Layers, share: np.ndarray) -> Layers:
     """a where share (S, S) is 0, b where it is 1."""
-    return Layers(a.add + share[:, :, None] * (b.add - a.add), a.keep + share * (b.keep - a.keep), a.flow)
+    return Layers(a.add + scaled(b.add - a.add, share), a.keep + share * (b.keep - a.keep), a.flow)
 
 
 def reach(base: np.ndarray, edited: np.ndarray, region: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from core.paste.motion import mean_around, mean_square, motion, moved
+from core.paste.blurring import blurred
+from core.paste.motion import mean_around, mean_square, motion, moved, scaled
 from core.paste.person import person
 
 # The analysis runs at this side at most: what it finds is smooth. Lengths below are in its pixels.
@@ -116,10 +117,10 @@ def bands(
     found = people or guessed(small_crop, small_edited, small_region)
     ours, theirs = (enlarged(person, len(small_base)) for person in found)
     near = _near(np.maximum(ours, theirs), told=people is not None)
-    flow, here, photo, ours, drawn = _followed(
+    flow, here, photo, ours, drawn, true = _followed(
         small_crop, small_base, small_edited, small_region, small_mask, ours, near
     )
-    error, true = photo - here, _true(photo, here)
+    error = photo - here
     same = _agreement(soft(small_edited, AWAY), soft(here, AWAY), AWAY)
     same += drawn * (_agreement(small_edited, here) - same)
     strange = _strange(small_crop, small_base, small_region)
@@ -127,20 +128,21 @@ def bands(
     # The wall has its own error: hair that grows over it takes the hair's.
     colour = mean_around(error, kept * theirs * ours, COLOUR)
     wall = mean_around(error, kept * (1 - theirs) * (1 - ours), COLOUR)
-    colour += (1 - theirs)[:, :, None] * (wall - colour)
+    colour += scaled(wall - colour, 1 - theirs)
     change = small_edited - here
     gain, offset = _along_edges(change, photo)
 
     flow = enlarged(flow, size) * np.float32(size / len(small_base))
     colour = enlarged(colour, size)
-    low, here = (moved(image.astype(np.float32, copy=False), flow) for image in (crop, base))
+    if size != len(small_base):
+        photo, here = (moved(image.astype(np.float32, copy=False), flow) for image in (crop, base))
     return Bands(
         flow=flow,
-        low=low,
+        low=photo,
         here=here,
         rim_colour=_from_rim(error, small_mask),
         colour=colour,
-        tone=enlarged(gain, size) * low + enlarged(offset, size),
+        tone=enlarged(gain, size) * photo + enlarged(offset, size),
         kept=enlarged(kept, size),
         drawn=enlarged(drawn, size),
         true=enlarged(true, size),
@@ -164,15 +166,16 @@ def _followed(
     ours: np.ndarray,
     near: np.ndarray,
 ) -> tuple[np.ndarray, ...]:
-    """Motion; base, photo and the photo's person by it; where lines are the photo's."""
+    """Motion; base, photo and the photo's person by it; where lines are the photo's, and where base is."""
     drawn = _drawn(crop, base, region)
     flow = _steady(motion(base, edited), drawn)
     # Motion fades with the mask: under its edge the photo's pixels have to stay where they are.
-    flow *= (mask * near)[:, :, None]
+    flow = scaled(flow, mask * near)
     here, photo = moved(base, flow), moved(crop, flow)
     # Of lines that are followed, what is left in the change is how inexactly they were.
-    drawn = np.maximum(_true(photo, here), moved(drawn, flow) * _resting(flow))
-    return flow, here, photo, moved(ours, flow), drawn
+    true = _true(photo, here)
+    drawn = np.maximum(true, moved(drawn, flow) * _resting(flow))
+    return flow, here, photo, moved(ours, flow), drawn, true
 
 
 def reduced(image: np.ndarray) -> np.ndarray:
@@ -193,7 +196,7 @@ def enlarged(field: np.ndarray, size: int) -> np.ndarray:
 def _agreement(a: np.ndarray, b: np.ndarray, neighbourhood: float = 0) -> np.ndarray:
     """(S, S): 1 where two pictures have the same structure whatever their light, 0 where they do not."""
     sigma = np.hypot(NEIGHBOURHOOD, neighbourhood)
-    a, b = (image - cv2.GaussianBlur(image, (0, 0), COLOUR + 2 * neighbourhood) for image in (a, b))
+    a, b = (image - blurred(image, COLOUR + 2 * neighbourhood) for image in (a, b))
     apart, first, second = (cv2.GaussianBlur(mean_square(i), (0, 0), sigma) for i in (a - b, a, b))
     share = apart / (first + second + FLOOR**2)
     return smooth_step((OTHER - share) / (OTHER - SAME))
@@ -224,11 +227,21 @@ def _changeable(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
     Where the crop's border cuts the person, a crown may not stay above a bared wall.
     """
-    rim = ours.copy()
-    rim[1:-1, 1:-1] = 0
-    cut = soft(cv2.dilate(rim, BESIDE_CUT), COLOUR)
+    cut = soft(beside_border(ours, BESIDE_CUT), COLOUR)
     everywhere, inside = np.maximum(ours, theirs), cv2.erode(theirs, DOUBT)
     return everywhere + cut * (inside - everywhere)
+
+
+def beside_border(field: np.ndarray, element: np.ndarray) -> np.ndarray:
+    """(S, S): `cv2.dilate` of a field, at least 0, that is 0 but for its outermost pixels: line by line."""
+    found, reach = np.zeros_like(field), len(element) // 2
+    for turns in range(4):
+        line, part = np.rot90(field, turns)[:1].copy(), np.rot90(found, turns)  # a view
+        widths = np.rot90(element, turns)
+        for away in range(min(reach + 1, len(field)) if line.any() else 0):
+            width = np.ascontiguousarray(widths[reach - away][None])
+            np.maximum(part[away], cv2.dilate(line, width)[0], out=part[away])
+    return found
 
 
 def _near(person: np.ndarray, told: bool) -> np.ndarray:
@@ -246,7 +259,7 @@ def _resting(flow: np.ndarray) -> np.ndarray:
 
 def _steady(flow: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """The motion, and where the model's strands are not the photo's, what moves around there on average."""
-    return flow + (1 - drawn)[:, :, None] * (mean_around(flow, drawn + STRANDS, COLOUR) - flow)
+    return flow + scaled(mean_around(flow, drawn + STRANDS, COLOUR) - flow, 1 - drawn)
 
 
 def _not_smeared(flow: np.ndarray) -> np.ndarray:
@@ -259,7 +272,7 @@ def _not_smeared(flow: np.ndarray) -> np.ndarray:
 
 def soft(weight: np.ndarray, sigma: float) -> np.ndarray:
     """A field or picture, blurred."""
-    return cv2.GaussianBlur(weight, (0, 0), sigma)
+    return blurred(weight, sigma)
 
 
 def _from_rim(error: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -267,11 +280,11 @@ def _from_rim(error: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     A rendering so corrected meets the photo's colours at the rim and keeps its own shading within.
     """
-    weight = (mask * (1 - mask))[:, :, None] + np.float32(LITTLE)
+    weight = mask * (1 - mask) + np.float32(LITTLE)
     sigma = mask.shape[0] / 8
     # Far coarser than a pixel, so a quarter of the side is enough to compute it.
     quarter = (max(1, mask.shape[1] // 4), max(1, mask.shape[0] // 4))
-    weighted = np.concatenate([error * weight, weight], axis=2, dtype=np.float32)
+    weighted = cv2.merge([scaled(error, weight), weight])
     summed = cv2.GaussianBlur(cv2.resize(weighted, quarter, interpolation=cv2.INTER_AREA), (0, 0), sigma / 4)
     mean: np.ndarray = summed[:, :, :3] / summed[:, :, 3:]
     return cv2.resize(mean, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)

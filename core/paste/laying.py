@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from core.faces.alignment import CropTransform, to_photo
+from core.paste.motion import scaled
 
 # A crop is enlarged with Lanczos up to this side; the warp does what is left of a giant face.
 ENLARGED_SIDE = 1024
@@ -55,23 +56,23 @@ def lay(
     # Crop pixels to photo pixels: a displacement has to be in the units of what it moves.
     to_pixels = np.linalg.inv(transform.matrix(mask.shape[0])[:, :2]).astype(np.float32)
     own = layers.keep.any()
-    fields = np.dstack([layers.flow @ to_pixels.T, layers.keep, mask]) if own else mask
+    fields = cv2.merge([cv2.transform(layers.flow, to_pixels), layers.keep, mask]) if own else mask
     for row in range(top, bottom, STRIP):
         end = min(row + STRIP, bottom)
         field = at_photo(fields, transform, (left, row, right, end), cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-        field = field.reshape(end - row, right - left, -1)  # of a single field, too
-        for first, last in _runs(np.flatnonzero(field[:, :, -1].any(0))):
-            box = (left + first, row, left + last, end)
-            part, old = field[:, first:last], result[row:end, box[0] : box[2]]
+        *moves, share = cv2.split(field)  # x, y and keep, where there are
+        for first, last in _runs(np.flatnonzero(share.any(0))):
+            box, part = (left + first, row, left + last, end), slice(first, last)
+            old = result[row:end, box[0] : box[2]]
             # Replicating keeps the cubic kernel from mixing in black; the mask says where the crop ends.
             fresh = at_photo(add, transform, box, kernel, cv2.BORDER_REPLICATE)
             if own:
-                pixels = _displaced(photo, box, part[:, :, :2]).astype(np.float32)
-                pixels *= part[:, :, 2:3]
-                fresh += pixels
+                x, y, keep = (plane[:, part] for plane in moves)
+                pixels = _displaced(photo, box, x, y).astype(np.float32)
+                fresh += scaled(pixels, keep)
             cv2.subtract(fresh, old, dst=fresh, dtype=cv2.CV_32F)
-            fresh *= part[:, :, -1:]
             # Adding into 8 bits rounds and saturates.
+            fresh = scaled(fresh, share[:, part])
             result[row:end, box[0] : box[2]] = cv2.add(fresh, old, dtype=cv2.CV_8U)
     return result
 
@@ -100,11 +101,12 @@ def _touched(transform: CropTransform, shape: tuple[int, ...], mask: np.ndarray)
     return (left, top, right, bottom) if left < right and top < bottom else (0, 0, 0, 0)
 
 
-def _displaced(photo: np.ndarray, box: tuple[int, int, int, int], by: np.ndarray) -> np.ndarray:
-    """The photo's pixels at box + by (h, w, 2), uint8; beyond its edge reflected, as in `alignment.crop`."""
+def _displaced(photo: np.ndarray, box: tuple[int, int, int, int], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The photo's pixels at box + (x, y), (h, w) each, uint8; beyond its edge reflected, as in
+    `alignment.crop`."""
     left, top, right, bottom = box
-    x = by[:, :, 0] + np.arange(left, right, dtype=np.float32)
-    y = by[:, :, 1] + np.arange(top, bottom, dtype=np.float32)[:, None]
+    x = x + np.arange(left, right, dtype=np.float32)
+    y = y + np.arange(top, bottom, dtype=np.float32)[:, None]
     return cv2.remap(photo, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
 
 

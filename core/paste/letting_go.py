@@ -15,7 +15,7 @@ import numpy as np
 from core.faces.kinds import PERSON, Kind
 from core.paste.detail import AWAY, COLOUR, Bands, People, enlarged, reduced, smooth_step, soft
 from core.paste.laying import Layers
-from core.paste.motion import LEAST, mean_around, mean_square
+from core.paste.motion import LEAST, mean_around, mean_square, moved_nearest, scaled
 from core.paste.scene import SIDE, WIDE, Scene, spread
 
 # Lengths are in pixels of the analysis. A difference thinner than the first is an outline's own, one thicker
@@ -80,7 +80,7 @@ def fresh(seen: Seen, edited: np.ndarray, parts: Bands) -> Fresh:
     """Of an edited rendering (S, S, 3) and what `detail.bands` made of it."""
     size, side = len(edited), len(parts.error)
     ours, theirs = (at_side(kinds, side) for kinds in (seen.scene.kinds, seen.kinds))
-    came = _moved(ours, reduced(parts.flow) * np.float32(side / size))
+    came = moved_nearest(ours, reduced(parts.flow) * np.float32(side / size))
     changed = _changed(parts)
     bare = changed * _thick(_bared(ours, theirs) | _bared(came, theirs))
     grown = changed * _thick(_grown(came, theirs))
@@ -89,8 +89,8 @@ def fresh(seen: Seen, edited: np.ndarray, parts: Bands) -> Fresh:
     small, person = reduced(edited), (theirs >= PERSON).astype(np.float32)
     behind = spread(small, 1 - cv2.dilate(person, BEYOND))
     cover = _cover(small, behind, person)
-    colour = cover[:, :, None] * _colour(parts.error, came, theirs)
-    colour += (1 - cover)[:, :, None] * (_within(seen.scene.wall, side) - behind)
+    colour = scaled(_colour(parts.error, came, theirs), cover)
+    colour += scaled(_within(seen.scene.wall, side) - behind, 1 - cover)
     return Fresh(
         _in_place(seen.scene, edited, parts, colour, ours, theirs),
         enlarged(soft(share.astype(np.float32), SOFT), size) * seen.within(size),
@@ -117,8 +117,8 @@ def _in_place(
     rim, wall = _outlined(theirs), _within(scene.wall, side)
     somebody = cv2.dilate((ours >= PERSON).astype(np.float32), FRIZZ) * (ours != Kind.CLOTHES)
     own = (1 - rim) * (1 - soft(somebody, SOFT))
-    add = enlarged(rim[:, :, None] * colour + (1 - rim - own)[:, :, None] * wall, size)
-    add += enlarged(rim, size)[:, :, None] * edited
+    add = enlarged(scaled(colour, rim) + scaled(wall, 1 - rim - own), size)
+    add += scaled(edited, enlarged(rim, size))
     return Layers(add, enlarged(own, size), parts.flow)
 
 
@@ -126,8 +126,8 @@ def _cover(picture: np.ndarray, behind: np.ndarray, person: np.ndarray) -> np.nd
     """(S, S) float32 in [0, 1]: the person's share of a pixel, by its colour between the two sides'."""
     sure = cv2.erode(person, BEYOND)
     apart = spread(picture, sure) - behind
-    along = ((picture - behind) * apart).sum(2) + ALIKE**2 * soft(person, 1)
-    cover = np.clip(along / ((apart * apart).sum(2) + ALIKE**2), 0, 1)
+    along = 3 * mean_square(picture - behind, apart) + ALIKE**2 * soft(person, 1)
+    cover = np.clip(along / (3 * mean_square(apart) + ALIKE**2), 0, 1)
     found: np.ndarray = np.maximum(cover * soft(cv2.dilate(person, RIM), 1), soft(sure, 1))
     return found
 
@@ -175,15 +175,14 @@ def _colour(error: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarr
     hair = theirs == Kind.HAIR
     known = (ours == theirs) & (theirs >= PERSON)
     fields = [_learnt(error, (known & which).astype(np.float32)) for which in (hair, ~hair)]
-    share = soft(hair.astype(np.float32), 1)[:, :, None]
-    return fields[1] + share * (fields[0] - fields[1])
+    return fields[1] + scaled(fields[0] - fields[1], soft(hair.astype(np.float32), 1))
 
 
 def _learnt(error: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(S, S, 3): `mean_around` of what is coarse, at a quarter of the side."""
     side = len(weight)
     quarter = max(1, side // 4)
-    weighted = np.dstack([error * weight[:, :, None], weight])
+    weighted = cv2.merge([scaled(error, weight), weight])
     weighted = cv2.resize(weighted, (quarter, quarter), interpolation=cv2.INTER_AREA)
     weight = weighted[:, :, 3]
     values = weighted[:, :, :3] / np.maximum(weight, LEAST)[:, :, None]
@@ -201,11 +200,3 @@ def _within(wall: np.ndarray, side: int) -> np.ndarray:
 def at_side(kinds: np.ndarray, side: int) -> np.ndarray:
     """Kinds at another side, the nearest."""
     return kinds if len(kinds) == side else cv2.resize(kinds, (side, side), interpolation=cv2.INTER_NEAREST)
-
-
-def _moved(kinds: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Kinds (S, S) read at x + flow (S, S, 2), the nearest."""
-    y, x = np.mgrid[: len(kinds), : len(kinds)].astype(np.float32)
-    return cv2.remap(
-        kinds, x + flow[:, :, 0], y + flow[:, :, 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-    )

@@ -7,6 +7,8 @@ beneath (a ghost). Moved first, the photo's lips, pores and beard go where the m
 import cv2
 import numpy as np
 
+from core.paste.blurring import blurred
+
 # Structure is compared after its surroundings' light is divided out: a brighter face has not moved. Sigma in
 # pixels of the rendering; the floor (grey levels) keeps noise on smooth skin from becoming structure.
 SURROUND = 6.0
@@ -22,6 +24,7 @@ REACH = 3.0
 NOTHING = 0.02
 # A mean asks further away where its weights come to less than FEW; LEAST keeps it finite.
 FEW, LEAST = 0.05, 1e-6
+THIRDS = np.full((1, 3), 1 / 3)
 
 
 def motion(base: np.ndarray, edited: np.ndarray) -> np.ndarray:
@@ -48,27 +51,46 @@ def mean_around(values: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndar
 
     Where little counts there, one four times as wide is asked, computed at a quarter of the side.
     """
-    weighted = np.dstack([values * weight[:, :, None], weight]).astype(np.float32, copy=False)
+    # Plane by plane, as in `scaled`.
+    weight = weight.astype(np.float32, copy=False)
+    weighted = cv2.merge([scaled(values, weight), weight])
     quarter = (max(1, weight.shape[1] // 4), max(1, weight.shape[0] // 4))
-    far = cv2.GaussianBlur(cv2.resize(weighted, quarter, interpolation=cv2.INTER_AREA), (0, 0), sigma)
-    far = far[:, :, :-1] / np.maximum(far[:, :, -1:], LEAST)
+    *sums, total = cv2.split(
+        cv2.GaussianBlur(cv2.resize(weighted, quarter, interpolation=cv2.INTER_AREA), (0, 0), sigma)
+    )
+    far = cv2.merge([plane / np.maximum(total, LEAST) for plane in sums])
     far = cv2.resize(far, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    near = cv2.GaussianBlur(weighted, (0, 0), sigma)
-    mean: np.ndarray = (near[:, :, :-1] + FEW * far) / (near[:, :, -1:] + FEW)
-    return mean
+    *sums, total = cv2.split(blurred(weighted, sigma))
+    return cv2.merge([(near + FEW * f) / (total + FEW) for near, f in zip(sums, cv2.split(far), strict=True)])
 
 
 def moved(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """image (S, S, C) float32 read at x + flow (S, S, 2), bilinear; beyond the border the border repeats."""
+    return _read(image, flow, cv2.INTER_LINEAR)
+
+
+def moved_nearest(kinds: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """The same of numbers that cannot be mixed, (S, S) uint8: the nearest."""
+    return _read(kinds, flow, cv2.INTER_NEAREST)
+
+
+def _read(image: np.ndarray, flow: np.ndarray, how: int) -> np.ndarray:
     height, width = flow.shape[:2]
-    x = flow[:, :, 0] + np.arange(width, dtype=np.float32)
-    y = flow[:, :, 1] + np.arange(height, dtype=np.float32)[:, None]
-    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x, y = cv2.split(flow)
+    x += np.arange(width, dtype=np.float32)
+    y += np.arange(height, dtype=np.float32)[:, None]
+    return cv2.remap(image, x, y, how, borderMode=cv2.BORDER_REPLICATE)
 
 
-def mean_square(image: np.ndarray) -> np.ndarray:
-    """(S, S, 3) -> (S, S), over the colours."""
-    return np.einsum("yxc,yxc->yx", image, image) / 3
+def scaled(picture: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(S, S, C) times (S, S), C at most 4: what numpy does too, but slowly where the last axis is short."""
+    weight = weight.astype(picture.dtype, copy=False)
+    return cv2.multiply(picture, cv2.merge(picture.shape[2] * [weight]))
+
+
+def mean_square(image: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+    """(S, S, 3) -> (S, S), over the colours; with another picture the mean product."""
+    return cv2.transform(cv2.multiply(image, image if other is None else other), THIRDS)
 
 
 def _estimator() -> cv2.DISOpticalFlow:

@@ -10,6 +10,7 @@ from core.faces.alignment import CropTransform, crop
 from core.faces.kinds import PERSON, Kind
 from core.faces.parsing import kinds_in
 from core.paste.covering import Covers
+from core.paste.motion import scaled
 
 # Hair goes on beyond the crop: a square that many times as wide is looked at as well, with the same middle.
 WIDE = 1.5
@@ -76,19 +77,20 @@ def spread(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
 
     A pyramid of means (Gortler et al. 1996, pull and push). Where nothing is known at all, black.
     """
-    return _pushed(np.dstack([picture * known[:, :, None], known]).astype(np.float32, copy=False))
+    known = known.astype(np.float32, copy=False)
+    return _pushed(cv2.merge([scaled(picture, known), known]))
 
 
 def _pushed(weighted: np.ndarray) -> np.ndarray:
     """weighted: (S, S', 4), colours times weight, and weight -> (S, S', 3)."""
     height, width = weighted.shape[:2]
-    weight = weighted[:, :, 3:]
+    weight = weighted[:, :, 3]
     if min(height, width) <= LEAST_SIDE:
         total = weighted.sum((0, 1))
         mean = total[:3] / max(float(total[3]), 1e-6)
-        return weighted[:, :, :3] + (1 - weight) * mean
+        return weighted[:, :, :3] + (1 - weight)[:, :, None] * mean
     half = cv2.pyrDown(weighted)
-    half = half / np.maximum(1 / ENOUGH, half[:, :, 3:])  # full weight where enough is known, less below
+    # Full weight where enough is known, less below.
+    half = cv2.divide(half, cv2.merge(4 * [np.maximum(1 / ENOUGH, half[:, :, 3])]))
     coarse = cv2.pyrUp(_pushed(half), dstsize=(width, height))
-    filled: np.ndarray = weighted[:, :, :3] + (1 - weight) * coarse
-    return filled
+    return cv2.add(np.ascontiguousarray(weighted[:, :, :3]), scaled(coarse, 1 - weight))

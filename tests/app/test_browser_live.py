@@ -32,6 +32,8 @@ window.fetch = (target, options) => {
 };
 """
 KINDS = "return said.map(({ kind }) => kind)"
+# What was said last when the button goes up, after the page's own listeners have run.
+TOLD = "document.addEventListener('pointerup', () => { window.told = said.at(-1).kind; })"
 COVERED = "return !document.querySelector('.v-live').hidden"
 KEYS = "return Number(document.querySelector('.v-canvas').dataset.keys || 0)"
 DIRECT = "return asked.filter((address) => address.includes('/run/')).length"
@@ -83,7 +85,9 @@ def test_a_drag_is_painted_over_the_socket_and_the_settled_picture_takes_its_pla
     assert {"take", "at", "got"} <= {*page.js(KINDS)}
     assert page.js(DIRECT) == direct  # nothing of it by Gradio's events
     assert np.array_equal(page.picture, before)  # which the canvas covers
+    page.js(TOLD)
     hand.release().perform()
+    assert page.js("return told") == "rest"  # at once: no more keys, for which the picture at rest would wait
     page.wait(lambda: not page.js(COVERED))
     assert page.js(KINDS)[-1] in ("rest", "got")
     value = float(page.find("#slider-smile input[type=range]").get_attribute("value"))

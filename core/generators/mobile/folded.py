@@ -5,7 +5,7 @@ inverse Haar transform is part of the last kernel; high resolutions are computed
 """
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, cast
 
 import torch
@@ -153,15 +153,15 @@ class FoldedBlock:
         x = self.conv1(x, w[0], kernels[0], rows.wider(1))
         return self.conv2(x, w[1], kernels[1], rows, banded)
 
-    def whole(self, x: Tensor, w: Tensor, kernels: Sequence[Tensor], banded: bool = True) -> Tensor:
+    def whole(self, x: Tensor, w: Tensor, kernels: Sequence[Tensor]) -> Tensor:
         """All rows: (1, O, 2H, 2W)."""
         strips = self.strips()
         if len(strips) == 1:
-            return self(x, w, kernels, strips[0], banded)
+            return self(x, w, kernels, strips[0])
         outputs, side = len(self.conv2.bias), self.resolution
         out = x.new_empty(1, side, side, outputs, dtype=self.conv1.bias.dtype).permute(0, 3, 1, 2)
         for rows in strips:
-            out[:, :, rows.first : rows.last] = self(x, w, kernels, rows, banded)
+            out[:, :, rows.first : rows.last] = self(x, w, kernels, rows)
         return out
 
     def strips(self) -> list[Rows]:
@@ -206,17 +206,18 @@ class FoldedPreview:
         self.colour = head.colour_weight.detach().permute(2, 3, 0, 1).flatten(0, 2)
         self.fixed = head.colour_bias.detach() + head.fixed.detach()
 
-    def __call__(self, x: Tensor, w: Tensor) -> Tensor:
-        """x: (1, I, S, S), w: (L, D) -> (1, 3, S, S), as wide as the weights."""
+    def __call__(self, strips: Iterable[Tensor], w: Tensor) -> Tensor:
+        """strips: (1, I, h, S) each, all rows in order, w: (L, D) -> (1, 3, S, S), as wide as the weights."""
         first, second, third = (kernel.to(self.dtype) for kernel in self._kernels(w))
         biases = [
             bias.detach()[:, 0].to(self.dtype) for bias in (self.head.first_bias, self.head.second_bias)
         ]
-        side, parts = x.shape[2], []
-        for part in x.permute(0, 2, 3, 1).flatten(0, 2).split(STRIP * side):  # (rows S, I)
-            y = F.leaky_relu_(F.linear(part, first, biases[0]), SLOPE)
-            y = F.leaky_relu_(F.linear(y, second, biases[1]), SLOPE)
-            parts.append((third @ y.T).to(self.fixed.dtype))  # (27, rows S)
+        side, parts = self.fixed.shape[-1], []
+        for strip in strips:
+            for part in strip.permute(0, 2, 3, 1).flatten(0, 2).split(STRIP * side):  # (rows S, I)
+                y = F.leaky_relu_(F.linear(part, first, biases[0]), SLOPE)
+                y = F.leaky_relu_(F.linear(y, second, biases[1]), SLOPE)
+                parts.append((third @ y.T).to(self.fixed.dtype))  # (27, rows S)
         planes = F.pad(torch.cat(parts, 1).view(3, 3, 3, side, side), (1, 1, 1, 1))
         out = self.fixed.clone()
         for r in range(3):
@@ -354,8 +355,9 @@ class FoldedMobile:
                 states.append(State(i, x))
             codes, pair = w[2 * i + 1 : 2 * i + 3], kernels[2 * i + 1 : 2 * i + 3]
             if i in seen:
-                features = block.whole(x, codes, pair, banded=False)
-                return self._previews[size](features, w)
+                # Its features, in the network's own order, are never whole in memory.
+                strips = (block(x, codes, pair, rows, banded=False) for rows in block.strips())
+                return self._previews[size](strips, w)
             if block is not self._blocks[-1]:
                 x = block.whole(x, codes, pair)
         return self._image_of(x, w, kernels, size)

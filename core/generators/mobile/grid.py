@@ -22,8 +22,10 @@ def remove_grid(picture: Tensor) -> Tensor:
     grid where a colour ends at black or white.
     """
     planes = picture.flatten(0, 1)  # (B * 3, H, W)
-    detail = planes - _smooth(planes)
-    return (planes - _repeating(detail.clamp_(-LIMIT, LIMIT))).view_as(picture)
+    # One colour at a time is nearer to a processor's cache; a GPU would only have to be told more often.
+    parts = planes.split(1) if planes.device.type == "cpu" else (planes,)
+    cleaned = [part - _repeating((part - _smooth(part)).clamp_(-LIMIT, LIMIT)) for part in parts]
+    return torch.cat(cleaned).view_as(picture)
 
 
 def _smooth(x: Tensor) -> Tensor:
@@ -56,5 +58,11 @@ def _sum_with_next(x: Tensor, dim: int, step: int) -> Tensor:
 
 def _padded(x: Tensor, dim: int, by: int) -> Tensor:
     """With the first and the last of a dimension repeated so many times."""
-    last = x.shape[dim] - 1
-    return torch.cat([*[x.narrow(dim, 0, 1)] * by, x, *[x.narrow(dim, last, 1)] * by], dim)
+    count, shape = x.shape[dim], list(x.shape)
+    shape[dim] += 2 * by
+    # Copied in three: joining as many tensors takes several times as long where rows are short.
+    out = x.new_empty(shape)
+    out.narrow(dim, 0, by).copy_(x.narrow(dim, 0, 1).expand_as(out.narrow(dim, 0, by)))
+    out.narrow(dim, by, count).copy_(x)
+    out.narrow(dim, by + count, by).copy_(x.narrow(dim, count - 1, 1).expand_as(out.narrow(dim, 0, by)))
+    return out

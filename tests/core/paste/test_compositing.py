@@ -413,6 +413,20 @@ def test_a_head_that_is_bald_has_no_ghost_of_hair_nor_a_tuft(paste) -> None:
     assert guessed > 20
 
 
+def test_blurs_computed_of_fewer_pixels_show_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    sitting, edited, kinds = bald()
+    faces = sitting.crop, sitting.base, edited, sitting.region, True, sitting.seen(kinds)
+    found = paste_change(sitting.photo, WHERE, *faces).astype(int)
+    for place in ("detail", "motion"):
+        monkeypatch.setattr(
+            f"core.paste.{place}.blurred", lambda of, sigma: cv2.GaussianBlur(of, (0, 0), sigma)
+        )
+    off = np.abs(found - paste_change(sitting.photo, WHERE, *faces))
+    assert off.any()  # it is computed otherwise
+    assert off.max() <= 3
+    assert off.mean() < 0.02
+
+
 def test_what_is_background_in_both_does_not_change_at_all() -> None:
     """The hair takes another colour, and the model's wall with it."""
     sitting, kinds = Sitting.of(hair=90), kinds_of(SIDE, hair=90)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.paste.detail import Bands, bands, reduced, smooth_step
+from core.paste.detail import Bands, bands, beside_border, reduced, smooth_step
 from core.paste.motion import moved
 
 SIZE = 128
@@ -139,3 +139,13 @@ def test_walls_beside_a_person_that_is_told_do_not_turn_with_a_head(
     parts = bands(*pictures, edited, EVERYWHERE, EVERYWHERE, (person, person))
     assert np.abs(parts.flow[distance < 26]).max() > 1.5
     assert not parts.flow[distance > 38].any()
+
+
+def test_what_grows_from_the_border_is_what_dilation_says() -> None:
+    field = np.random.default_rng(2).uniform(0, 1, (90, 90)).astype(np.float32)
+    field[0, :30] = field[:, -1] = 0
+    rim = field.copy()
+    rim[1:-1, 1:-1] = 0
+    for side in (5, 31, 73):
+        element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        assert np.array_equal(beside_border(field, element), cv2.dilate(rim, element))

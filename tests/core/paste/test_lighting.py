@@ -1,5 +1,7 @@
 """core.paste.lighting: which light is ordinary, and the way out of another and back."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -129,8 +131,23 @@ def test_every_view_is_in_the_photos_light(
     request = EditRequest({"smile": 2}, view=View(start, output))  # type: ignore[arg-type]
     plain = tiny_engine.edit(portrait, request)
     monkeypatch.setattr(type(portrait), "light", Light(1.0, 0.1, 0.1))
-    red = tiny_engine.edit(portrait, request)
+    red = tiny_engine.edit(dataclasses.replace(portrait), request)  # one that has not found its light yet
     if (start, output) == ("inversion", "face"):
         bright = in_good_light(red, Light(1.0, 0.1, 0.1)).astype(int)
         assert np.abs(bright - plain).max() <= 6  # a level in a tenth of the light
     assert not np.array_equal(red, plain)
+
+
+def test_a_portraits_light_is_found_once(
+    tiny_engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("core.session.lighting.light_on", lambda *pictures: asked.append(pictures))
+    portrait = dataclasses.replace(tiny_engine.open_portrait(photo))
+    for value in (1, 2):
+        tiny_engine.edit(portrait, EditRequest({"smile": value}))
+    assert len(asked) == 1
+    tiny_engine.edit(
+        dataclasses.replace(portrait), EditRequest({"smile": 1})
+    )  # another portrait's may differ
+    assert len(asked) == 2

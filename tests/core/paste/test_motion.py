@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.paste.motion import mean_square, motion, moved
+from core.paste.motion import mean_around, mean_square, motion, moved, scaled
 
 SIZE = 128
 
@@ -67,3 +67,25 @@ def test_something_new_is_no_motion(picture: np.ndarray) -> None:
 def test_mean_square_is_over_the_colours() -> None:
     image = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
     assert np.allclose(mean_square(image), (image**2).mean(2))
+
+
+def test_a_weight_scales_every_channel() -> None:
+    rng = np.random.default_rng(3)
+    for channels in (2, 3):
+        picture = rng.normal(0, 9, (5, 7, channels)).astype(np.float32)
+        weight = rng.uniform(0, 1, (5, 7)).astype(np.float32)
+        assert np.array_equal(scaled(picture, weight), picture * weight[:, :, None])
+
+
+def test_a_mean_goes_by_weight_and_asks_further_away_where_there_is_little() -> None:
+    values = np.random.default_rng(4).normal(0, 30, (SIZE, SIZE, 3)).astype(np.float32)
+    weight = np.zeros((SIZE, SIZE), np.float32)
+    weight[:40] = 1
+    found = mean_around(values, weight, 3.0)
+
+    def around(field: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(field, (0, 0), 3.0)
+
+    near = around(values * weight[:, :, None])[:30] / around(weight)[:30, :, None]
+    assert np.abs(found[:30] - near).max() < 0.05 * np.abs(near).max() + 0.3
+    assert np.abs(found[-20:] - values[:40].mean((0, 1))).max() < 12  # as far away as there are any
