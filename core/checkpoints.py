@@ -4,8 +4,9 @@ A bundle is a folder: `model.json` (the `BundleConfig`, and the SHA-256 of every
 `generator.safetensors` and, where it has them, `inverter.safetensors`, `classifier.safetensors`,
 `directions.safetensors`, `refiner_one_stage.safetensors`, `refiner_two_stage.safetensors`,
 `reference_editors.safetensors`, `gallery.safetensors`, `start.safetensors`, `gradient_basis.safetensors`,
-`iterative_inverter.safetensors`, `lpips.safetensors`, `parser.safetensors`; and `MODEL_CARD.md`. Where the
-description names a package, the generator's file holds only what the installed package does not.
+`iterative_inverter.safetensors`, `lpips.safetensors`, `parser.safetensors`, `covers.safetensors`; and
+`MODEL_CARD.md`. Where the description names a package, the generator's file holds only what the installed
+package does not.
 Every failure while finding or loading one is a `BadCheckpoint` with one sentence.
 """
 
@@ -34,6 +35,7 @@ from core.generators.family import GeneratorFamily
 from core.generators.registry import build_generator, installed_weights
 from core.inversion.gradient_basis import GradientBasis
 from core.inversion.start import Start
+from core.models.cover_finder import CoverFinder
 from core.models.face_parser import FaceParser
 from core.models.inverter import Inverter, build_inverter
 from core.models.iterative_inverter import IterativeInverter
@@ -59,8 +61,9 @@ class Bundle:
     refiners: by stage, "one_stage" or "two_stage";
     reference_editors: by attribute, those that the config lists; gallery: (N, L, D), reference faces' codes.
     start or iterative_inverter, and lpips: what opening by descent needs; gradient_basis: what makes it fast.
-    parser: tells the person from the background.
-    fingerprint: SHA-256 of all weights, in hexadecimal.
+    parser: tells the person from the background; covers: finds what lies before a face, by its trunk.
+    fingerprint: SHA-256 of all weights, in hexadecimal, but of `covers`, on which no code depends: a project
+    is of the same model with or without it.
     """
 
     config: BundleConfig
@@ -78,6 +81,7 @@ class Bundle:
     parser: FaceParser | None = None
     iterative_inverter: IterativeInverter | None = None
     gradient_basis: GradientBasis | None = None
+    covers: CoverFinder | None = None
 
     @classmethod
     def of(
@@ -96,6 +100,7 @@ class Bundle:
         parser: FaceParser | None = None,
         iterative_inverter: IterativeInverter | None = None,
         gradient_basis: GradientBasis | None = None,
+        covers: CoverFinder | None = None,
     ) -> "Bundle":
         """One that was never on disk, and so has no fingerprint; it has no more than is given."""
         none = torch.zeros(0, *generator.w_mean.shape)
@@ -115,6 +120,7 @@ class Bundle:
             parser,
             iterative_inverter,
             gradient_basis,
+            covers,
         )
 
     def refiner(self, stage: str | None = None) -> RefineStyle | None:
@@ -214,6 +220,7 @@ def _check_parts(bundle: Bundle) -> None:
         ("start", config.start, bundle.start and bundle.start.config),
         ("LPIPS", config.lpips, bundle.lpips.channels if bundle.lpips else ()),
         ("face parser", config.parser, bundle.parser is not None),
+        ("finder of things before a face", config.covers, bundle.covers is not None),
         ("iterative inverter", config.iterative_inverter, iterative and iterative.config),
         ("gradient basis", config.gradient_basis, basis and basis.config),
     ):
@@ -257,7 +264,7 @@ def load_bundle(folder: Path, device: torch.device | str = "cpu") -> Bundle:
         network.load_state_dict({name: _wide(t) for name, t in tensors.pop(part).items()}, assign=True)
         network.eval().requires_grad_(False).to(device)
     # The files' hashes were checked a moment ago; of others that the description may name nothing was read.
-    told = [hashes[f"{part}.safetensors"] for part in sorted(shapes)]
+    told = [hashes[f"{part}.safetensors"] for part in sorted(shapes) if part != "covers"]
     told += [config.package.files[name] for name in sorted(config.package.files)] if config.package else []
     fingerprint = hashlib.sha256("".join(told).encode()).hexdigest()
     linear, fixed, gallery = (tensor.float().to(device) for tensor in (linear, fixed, gallery))
@@ -305,6 +312,7 @@ def _blank(folder: Path, config: BundleConfig) -> Bundle:
                 FaceParser() if config.parser else None,
                 IterativeInverter(config.iterative_inverter) if config.iterative_inverter else None,
                 GradientBasis(config.gradient_basis) if config.gradient_basis else None,
+                CoverFinder() if config.covers else None,
             )
     except Exception as error:  # whatever a constructor says to a nonsensical but well-formed description
         reason = _one_line(error)
@@ -321,6 +329,7 @@ def _by_part(bundle: Bundle) -> dict[str, nn.Module]:
         "start": bundle.start,
         "lpips": bundle.lpips,
         "parser": bundle.parser,
+        "covers": bundle.covers,
         "iterative_inverter": bundle.iterative_inverter,
         "gradient_basis": bundle.gradient_basis,
     }
@@ -350,7 +359,7 @@ def _refiner_part(stage: str) -> str:
 
 
 _ALL_PARTS = {
-    "inverter", "classifier", "start", "lpips", "parser", "iterative_inverter", "gradient_basis",
+    "inverter", "classifier", "start", "lpips", "parser", "covers", "iterative_inverter", "gradient_basis",
     EDITORS, GALLERY, DIRECTIONS, *map(_refiner_part, ("one_stage", "two_stage")),
 }  # fmt: skip
 

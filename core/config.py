@@ -146,6 +146,7 @@ class BundleConfig:
     iterative_inverter: IterativeInverterConfig | None = None  # where it begins, by passes that compare
     gradient_basis: GradientBasisConfig | None = None  # directions that its steps take
     parser: bool = False  # whether a face parser comes with it (`core.models.face_parser`)
+    covers: bool = False  # whether what finds things before a face does, too (`core.models.cover_finder`)
     lpips: tuple[int, ...] = ()  # channels of the trunk of its LPIPS (`core.models.lpips`); (): it has none
     looks: tuple[LookConfig, ...] = ()  # that come with it; `core.looks` says which it can show
 
@@ -164,6 +165,8 @@ class BundleConfig:
         unknown = {a.name for a in self.attributes} - set(self.axes)
         if unknown:
             raise ValueError(f"Sliders without a direction: {', '.join(sorted(unknown))}")
+        if self.covers and not self.parser:
+            raise ValueError("Things before a face are found on a face parser's trunk; there is no parser")
         if self.lpips and not (len(self.lpips) == 5 and min(self.lpips) > 0):
             raise ValueError(f"LPIPS has five layers, not {self.lpips}")
         if len(set(self.axes)) < len(self.axes):

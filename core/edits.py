@@ -12,8 +12,8 @@ from core.editing.code_editor import CodeEditor
 from core.errors import BadRequest
 from core.faces.parsing import Parsing
 from core.faces.regions import REGIONS, region_mask
-from core.paste.colourless import colourless
 from core.paste.letting_go import Seen
+from core.paste.toning import tone_of
 from core.refinement.fade import fade
 from core.rendering.rendered import Rendered
 from core.rendering.renderer import Renderer
@@ -41,7 +41,7 @@ class Edits:
         Raises: BadRequest, as `rendered`.
         """
         rendered = self.rendered(portrait, request)
-        pictures = rendered.levels(request.view, colourless(portrait.crop), portrait.light)
+        pictures = rendered.levels(request.view, tone_of(portrait.crop), portrait.light)
         return pictures, seen_by(self._parsing, portrait, rendered) if len(pictures) == 2 else None
 
     def rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:

@@ -88,7 +88,8 @@ class Engine:
             first = FIRST_STEPS if bundle.iterative_inverter is None else 1
             seeker = Seeker(begin, self._thread, self._precedence, self._memory.knows, first)
         dtype = self._renderer.dtype
-        self._parsing = None if bundle.parser is None else Parsing(bundle.parser, self.device, dtype)
+        parser, covers = bundle.parser, bundle.covers
+        self._parsing = None if parser is None else Parsing(parser, self.device, dtype, covers)
         self._edits = Edits(self._renderer, self._editor, self._parsing)
         parts = bundle, self._renderer, self._thread, self._editor
         self._opener = Opener(*parts, self._memory, self._precedence, seeker, self._parsing)

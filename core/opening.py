@@ -319,9 +319,28 @@ class Opener:
                 return self._device.run(lambda: parsing.classes(to_tensor(lit)))
 
             seen = scene(photo, transform, classes)
-            seen = dataclasses.replace(seen, covers=_covers(photo, transform, faces[key.face], seen.classes))
+            seen = dataclasses.replace(
+                seen, covers=self._covers(photo, transform, faces[key.face], seen.classes, light)
+            )
         lit = lighting.in_good_light(crop, light)
         return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks), seen, lit)
+
+    def _covers(
+        self,
+        photo: np.ndarray,
+        transform: CropTransform,
+        face: Face,
+        classes: np.ndarray,
+        light: lighting.Light | None,
+    ) -> covering.Covers:
+        """What may lie before the face in (H, W, 3) uint8; classes: what the parser saw in its crop."""
+        crop = alignment.crop(photo, transform, covering.SIDE)
+        landmarks = alignment.to_crop(face.landmarks, transform, covering.SIDE)
+        parts = {"upper lip": where(classes, "upper lip"), "eyes": where(classes, "left eye", "right eye")}
+        parsing, lit = self._parsing, to_tensor(lighting.in_good_light(crop, light))
+        assert parsing is not None
+        likely = self._device.run(lambda: parsing.things(lit))
+        return covering.covers(crop, landmarks, kinds_in(classes), parts, likely)
 
     def _cut_already(self, crop: np.ndarray, landmarks: np.ndarray, key: PortraitKey) -> Cut:
         """Of a picture (S, S, 3) that is all face, its landmarks (68, 2) in its pixels."""
@@ -422,14 +441,6 @@ class Opener:
         self._detections.clear()
         if self._seeker is not None:
             self._seeker.clear()
-
-
-def _covers(photo: np.ndarray, transform: CropTransform, face: Face, classes: np.ndarray) -> covering.Covers:
-    """What may lie before the face in (H, W, 3) uint8; classes: what a parser saw in its crop."""
-    crop = alignment.crop(photo, transform, covering.SIDE)
-    landmarks = alignment.to_crop(face.landmarks, transform, covering.SIDE)
-    parts = {"upper lip": where(classes, "upper lip"), "eyes": where(classes, "left eye", "right eye")}
-    return covering.covers(crop, landmarks, kinds_in(classes), parts)
 
 
 def _in_its_light(rendered: Tensor, crop: np.ndarray, mask: np.ndarray) -> np.ndarray:

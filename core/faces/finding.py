@@ -38,6 +38,9 @@ SURE = 0.8
 DOUBTFUL = 0.3
 # From how far on HOG's finds get landmarks of an upright patch: those of its own are right up to there.
 LEANING = math.radians(20)
+# And how much of HOG's box, as a share of its side, may lie beyond the photo before they do: dlib's of a face
+# that the frame cuts slip into the half that is left.
+CUT = 0.03
 # Faces are about as large as the largest of them down to this share of its width: HOG's sizes lie 6/5 apart.
 ALIKE = 0.75
 
@@ -47,16 +50,21 @@ def search(photo: np.ndarray) -> tuple[Face, ...]:
     found = alignment.find_faces(photo)
     if all(face.score < DOUBTFUL for face in found):
         return numbered(second_look(photo) or found)
-    return numbered(tuple(_stood_up(photo, face) for face in found))
+    return numbered(tuple(_put_right(photo, face) for face in found))
 
 
-def _stood_up(photo: np.ndarray, face: Face) -> Face:
-    """A face of HOG's; of one that leans further than dlib's landmarks follow, they are found upright."""
+def _put_right(photo: np.ndarray, face: Face) -> Face:
+    """A face of HOG's; its landmarks are found in an upright patch where dlib's do not follow it.
+
+    That is where it leans, or the frame cuts it.
+    """
     left, top, right, bottom = face.box
+    height, width = photo.shape[:2]
+    cut = max(-left, -top, right - width, bottom - height) > CUT * (right - left)
     around = CropTransform(((left + right) / 2, (top + bottom) / 2), (float(right - left), 0.0))
     seen = _look_at(photo, around)
     seen = None if seen is None else _seen_again(photo, seen)
-    if seen is None or abs(math.atan2(*_around(seen.points).half_side[::-1])) < LEANING:
+    if seen is None or not (cut or abs(math.atan2(*_around(seen.points).half_side[::-1])) >= LEANING):
         return face
     return dataclasses.replace(face, landmarks=_face(photo, seen.points, 1.0).landmarks)
 

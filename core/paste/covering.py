@@ -1,9 +1,10 @@
 """Things before a face stay what they are: cup, microphone, hand, mask, telephone, sunglasses.
 
-A parser that knows faces says "skin" of most of them. What tells is what it misses: a mouth that shows no
-upper lip where the model, which paints faces alone, has one, and eyes behind dark glass. With a hidden mouth
-all that is below the nose's tip is held. Where the parser sees clothes, wall or a hat in the middle of a
-face, that is held too, with what is joined to it and unlike the model's picture.
+Most of them are found by a network that was shown such things (`core.models.cover_finder`), hands and arms of
+the face's own colour among them. A parser that knows faces says "skin" of many. What tells then is what it
+misses: a mouth that shows no upper lip where the model, which paints faces alone, has one, and eyes behind
+dark glass. With a hidden mouth all that is below the nose's tip is held. Where the parser sees clothes, wall
+or a hat in the middle of a face, that is held too, with what is joined to it and unlike the model's picture.
 
 Of 700 published faces two moustaches show as little of a lip; the model's pictures of them do not show LOST
 more.
@@ -38,17 +39,23 @@ AROUND, SOFT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11)), 1.5
 INSIDE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
 # Grey levels from the model's picture, seen from away, from which on what is joined to a thing is the thing.
 UNLIKE, AWAY = 25.0, 1.5
+# How likely a pixel has to be of a thing; how likely so many pixels in the face or close to it, for any of
+# them to be one. That close.
+LIKELY, SURE, MANY = 0.5, 0.6, 250
+CLOSE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31))
 
 
 @dataclass(frozen=True, eq=False)
 class Covers:
     """What may lie before the face of a photo.
 
-    thing: bool, of another kind than faces are, inside the face. glass: bool, dark glasses. below: float32 in
-    [0, 1], what is hidden if the mouth is; lip: how much of an upper lip is seen, pixels.
+    thing: bool, of another kind than faces are, inside the face. seen: bool, what a finder of things saw.
+    glass: bool, dark glasses. below: float32 in [0, 1], what is hidden if the mouth is; lip: how much of an
+    upper lip is seen, pixels.
     """
 
     thing: np.ndarray
+    seen: np.ndarray
     glass: np.ndarray
     below: np.ndarray
     lip: int
@@ -56,7 +63,7 @@ class Covers:
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
         """All that it holds."""
-        return self.thing, self.glass, self.below
+        return self.thing, self.seen, self.glass, self.below
 
     @property
     def doubtful(self) -> bool:
@@ -65,11 +72,16 @@ class Covers:
 
 
 def covers(
-    crop: np.ndarray, landmarks: np.ndarray, kinds: np.ndarray, parts: dict[str, np.ndarray]
+    crop: np.ndarray,
+    landmarks: np.ndarray,
+    kinds: np.ndarray,
+    parts: dict[str, np.ndarray],
+    likely: np.ndarray | None = None,
 ) -> Covers:
     """Of (SIDE, SIDE, 3) uint8 with landmarks (68, 2) in its pixels and its kinds.
 
-    parts: where "upper lip" and "eyes" are, bool.
+    parts: where "upper lip" and "eyes" are, bool. likely: float32 in [0, 1], how likely each pixel is of a
+    thing; None: nobody knows.
     """
     face = _inner(landmarks)
     light = crop.astype(np.float32).mean(axis=2) ** 2.2
@@ -83,7 +95,12 @@ def covers(
     high = np.arange(SIDE)[:, None] < landmarks[27, 1]
     strange = (kinds <= Kind.CLOTHES) | ((kinds == Kind.HAT) & ~high)
     thing = cv2.morphologyEx((strange & face).astype(np.uint8), cv2.MORPH_OPEN, THICK) > 0
-    return Covers(thing, glass, _below(landmarks), int(parts["upper lip"].sum()))
+    seen = np.zeros((SIDE, SIDE), bool)
+    if likely is not None:
+        # What is worn an edit may take off.
+        worn = (kinds == Kind.GLASSES) | (kinds == Kind.HAT)
+        seen = _seen(np.where(worn, 0, likely), cv2.dilate(_hull(landmarks), CLOSE) > 0)
+    return Covers(thing, seen, glass, _below(landmarks), int(parts["upper lip"].sum()))
 
 
 def covered(
@@ -102,11 +119,24 @@ def covered(
     hold = np.zeros((SIDE, SIDE), np.float32)
     if found.glass.any() and 2 * (edited_kinds == Kind.GLASSES).sum() > found.glass.sum():
         hold = np.maximum(hold, _held(found.glass))
+    if found.seen.any():
+        hold = np.maximum(hold, _held(found.seen))
     if found.thing.any():
         hold = np.maximum(hold, _held(_grown(found.thing, kinds, crop, base)))
     if lip is not None and found.doubtful and lip - found.lip > LOST:
         hold = np.maximum(hold, found.below)
     return hold if hold.any() else None
+
+
+def _seen(likely: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Things that are large and sure enough near a face (SIDE, SIDE) bool, whole."""
+    count, parts = cv2.connectedComponents(
+        cv2.morphologyEx((likely > LIKELY).astype(np.uint8), cv2.MORPH_OPEN, THICK)
+    )
+    sure = np.bincount(parts[(likely > SURE) & near], minlength=count)
+    sure[0] = 0
+    kept: np.ndarray = (sure >= MANY)[parts]
+    return kept
 
 
 def _grown(thing: np.ndarray, kinds: np.ndarray, crop: np.ndarray, base: np.ndarray) -> np.ndarray:
@@ -129,10 +159,14 @@ def _held(where: np.ndarray) -> np.ndarray:
 
 def _inner(landmarks: np.ndarray) -> np.ndarray:
     """(SIDE, SIDE) bool: well inside the outline of chin and brows."""
-    hull = cv2.convexHull(np.rint(landmarks).astype(np.int32))
+    return cv2.erode(_hull(landmarks), INSIDE) > 0
+
+
+def _hull(landmarks: np.ndarray) -> np.ndarray:
+    """(SIDE, SIDE) uint8, 1 within the outline of chin and brows."""
     inside = np.zeros((SIDE, SIDE), np.uint8)
-    cv2.fillConvexPoly(inside, hull, 1)
-    return cv2.erode(inside, INSIDE) > 0
+    cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(landmarks).astype(np.int32)), 1)
+    return inside
 
 
 def _below(landmarks: np.ndarray) -> np.ndarray:

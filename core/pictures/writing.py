@@ -200,7 +200,7 @@ def _sentence(fitted: Fitted, metadata: Metadata | None) -> str:
     native, says = fitted.native, () if metadata is None else metadata.says
     kept = {
         f"{native.white.bit_length()} bits a channel": native.deep,
-        f"its colours, {_profile_name(native)}": native.profile is not None,
+        f"its colours, {_profile_name(native)}": native.profile not in (None, colour.srgb_profile()),
         "transparency": native.alpha is not None,
     }
     withheld = () if metadata is None else (*metadata.withheld, *(["place"] if metadata.place else []))

@@ -6,8 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from core.images import to_array, to_levels
-from core.paste.colourless import in_grey
 from core.paste.lighting import Light, in_photos_light
+from core.paste.toning import Tone, in_tone
 from core.session import View
 
 
@@ -24,9 +24,11 @@ class Rendered(NamedTuple):
     classes: np.ndarray | None = None
     local: np.ndarray | None = None
 
-    def levels(self, view: View, grey: bool, light: Light | None = None) -> tuple[np.ndarray, ...]:
-        """What a view needs, (R, R, 3) each; grey: it is of a photo without colour; light: the
-        photo's, where that is none that faces are usually seen in.
+    def levels(
+        self, view: View, tone: Tone | None = None, light: Light | None = None
+    ) -> tuple[np.ndarray, ...]:
+        """What a view needs, (R, R, 3) each; tone: the photo's, where it is of one alone; light: the photo's,
+        where that is none that faces are usually seen in.
 
         None of them where the edit moves nothing of the photo; G(w') as uint8 where that is all; else G(w)
         and G(w') as float32 levels.
@@ -34,8 +36,8 @@ class Rendered(NamedTuple):
         moved = self.edited is not self.base
         if view.start == "photo" and not moved:
             return ()
-        coloured = (in_grey(picture) if grey else picture for picture in (self.base, self.edited))
-        base, edited = (in_photos_light(picture, light) for picture in coloured)
+        pictures = self.base, self.edited
+        base, edited = (in_tone(in_photos_light(picture, light), tone) for picture in pictures)
         if view.start == "inversion" and view.output == "face":
             return (to_array(edited)[0],)
         levels = to_levels(base)

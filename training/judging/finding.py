@@ -83,11 +83,13 @@ def covered(what: str, face: AlignedFace) -> Spoilt:
 
 
 def cut(what: str, face: AlignedFace) -> Spoilt:
-    """By the frame: at the left eye, below the mouth, or so tightly that the face fills it."""
+    """By the frame: at an eye, below the mouth, or so tightly that the face fills it."""
     points = face.landmarks
     left, top, right, bottom = 0.0, 0.0, float(len(face.crop)), float(len(face.crop))
     if what == "left":
         left = points[36:42, 0].mean()
+    elif what == "right":
+        right = points[42:48, 0].mean()
     elif what == "bottom":
         bottom = points[48:68, 1].max() + 2
     else:
@@ -109,7 +111,7 @@ SPOILT: dict[str, Callable[[AlignedFace], Spoilt]] = {
     **{f"{w} px wide": functools.partial(shrunk, w) for w in (24, 32, 48, 64, 80)},
     "lower half covered": functools.partial(covered, "mouth"),
     "one eye covered": functools.partial(covered, "eye"),
-    **{f"cut: {what}": functools.partial(cut, what) for what in ("left", "bottom", "tight")},
+    **{f"cut: {what}": functools.partial(cut, what) for what in ("left", "right", "bottom", "tight")},
     **{f"dark: {how}": functools.partial(dark, how) for how in ("a fifth", "12 bit")},
 }
 

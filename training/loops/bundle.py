@@ -4,6 +4,7 @@
     python -m training.loops.bundle --directions FOLDER --gallery SEED SEED ... --out BUNDLE
     python -m training.loops.bundle --inverter runs/i/inverter.safetensors --out BUNDLE
     python -m training.loops.bundle --parser runs/p/parser.safetensors --out BUNDLE
+    python -m training.loops.bundle --covers runs/c/covers.safetensors --out BUNDLE
     python -m training.loops.bundle --editors EDITORS --out BUNDLE
 
 The first makes a bundle without sliders that opens no photos yet; `training.loops.start` adds where descent
@@ -27,6 +28,7 @@ from core.generators.mobile.config import FFHQ_1024
 from core.generators.mobile.network import MobileGenerator, statistics
 from core.generators.mobile.package import PACKAGE, SHA256, VERSION
 from core.generators.registry import installed_weights
+from core.models.cover_finder import CoverFinder
 from core.models.face_parser import FaceParser
 from core.models.iterative_inverter import IterativeInverter
 from core.models.lpips import CHANNELS, Lpips, from_torchvision_names
@@ -110,6 +112,14 @@ def with_parser(bundle: Bundle, path: Path) -> Bundle:
     return dataclasses.replace(bundle, config=config, parser=parser.eval().requires_grad_(False))
 
 
+def with_covers(bundle: Bundle, path: Path) -> Bundle:
+    """The bundle with what `training.loops.covers` wrote, which goes with its face parser."""
+    covers = CoverFinder()
+    covers.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    config = dataclasses.replace(bundle.config, covers=True)
+    return dataclasses.replace(bundle, config=config, covers=covers.eval().requires_grad_(False))
+
+
 def with_editors(bundle: Bundle, folder: Path) -> Bundle:
     """The bundle with the reference editors that `training.loops.reference` wrote."""
     described = json.loads((folder / "reference_editors.json").read_text(encoding="utf-8"))
@@ -143,6 +153,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--directions", type=Path, help="folder of training.loops.directions")
     parser.add_argument("--inverter", type=Path, help="weights of training.loops.iterative")
     parser.add_argument("--parser", type=Path, help="weights of training.loops.parser")
+    parser.add_argument("--covers", type=Path, help="weights of training.loops.covers")
     parser.add_argument("--editors", type=Path, help="folder of training.loops.reference")
     parser.add_argument("--gallery", type=int, nargs="*", metavar="SEED", default=[])
     parser.add_argument("--version", help="of the bundle")
@@ -159,6 +170,8 @@ def main(argv: list[str] | None = None) -> None:
         bundle = with_inverter(bundle, args.inverter)
     if args.parser:
         bundle = with_parser(bundle, args.parser)
+    if args.covers:
+        bundle = with_covers(bundle, args.covers)
     if args.editors:
         bundle = with_editors(bundle, args.editors)
     if args.gallery:

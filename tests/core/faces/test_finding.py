@@ -117,6 +117,19 @@ def test_a_leaning_head_that_the_first_detector_finds(photo: np.ndarray, landmar
     assert apart(found.landmarks, wanted) < 0.04 < apart(first.landmarks, wanted)
 
 
+@pytest.mark.parametrize("left", [True, False])
+def test_a_face_that_the_frame_cuts_and_the_first_detector_finds(
+    photo: np.ndarray, landmarks: np.ndarray, left: bool
+) -> None:
+    columns = slice(200, 512) if left else slice(100, round(landmarks[42:48, 0].mean()) + 3)
+    picture, wanted = np.ascontiguousarray(photo[:, columns]), landmarks - (columns.start, 0)
+    (first,), (found,) = find_faces(picture), search(picture)
+    inside = (wanted[:, 0] >= 0) & (wanted[:, 0] < picture.shape[1])
+    before, after = (np.hypot(*(f.landmarks - wanted)[inside].T).mean() for f in (first, found))
+    assert found.box == first.box
+    assert after < 0.8 * before
+
+
 def test_a_small_face_in_a_large_photo(photo: np.ndarray, landmarks: np.ndarray) -> None:
     wall = np.full((700, 900, 3), 170, np.uint8)
     wall[300:428, 400:528] = cv2.resize(photo, (128, 128), interpolation=cv2.INTER_AREA)

@@ -6,6 +6,7 @@ import torch
 
 from core.faces.kinds import PERSON, Kind
 from core.faces.parsing import Parsing, kinds_in
+from core.models.cover_finder import CoverFinder
 from core.models.face_parser import CLASSES, SIDE, FaceParser
 
 
@@ -59,3 +60,16 @@ def test_pictures_of_any_size_are_seen_at_the_parsers_own_and_clipped() -> None:
     assert found[0, 0] == CLASSES.index("hair")
     wanted = torch.nn.functional.avg_pool2d(picture, 2).clamp(-1, 1)
     torch.testing.assert_close(parser.seen[0], wanted)
+
+
+def test_things_are_found_on_the_parsers_trunk_in_the_same_small_picture() -> None:
+    torch.manual_seed(0)
+    parser, finder = FaceParser().eval(), CoverFinder().eval()
+    picture = torch.randn(1, 3, 2 * SIDE, 2 * SIDE) * 3
+    found = Parsing(parser, torch.device("cpu"), torch.float32, finder).things(picture)
+    assert found is not None
+    assert found.dtype == np.float32
+    small = torch.nn.functional.avg_pool2d(picture, 2).clamp(-1, 1)
+    wanted = finder.likely(parser.trunk(small))[0].numpy()
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    assert Parsing(parser, torch.device("cpu"), torch.float32).things(picture) is None

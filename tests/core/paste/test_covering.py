@@ -7,7 +7,7 @@ import pytest
 
 from core.faces.kinds import Kind
 from core.paste import compositing
-from core.paste.covering import LIP, LOST, SIDE, Covers, covered, covers
+from core.paste.covering import LIP, LOST, MANY, SIDE, Covers, covered, covers
 from tests.core.paste.heads import PHOTO, WHERE, Sitting, kinds_of, painted
 
 NOTHING = np.zeros((SIDE, SIDE), bool)
@@ -82,6 +82,29 @@ def test_strands_gaps_and_hats_above_are_no_things() -> None:
     kinds[70:100, 90:160] = Kind.HAT
     kinds[120:180, 85:110] = Kind.HAIR
     assert not of(kinds).thing.any()
+
+
+def test_what_a_finder_is_sure_of_is_held_with_what_of_it_is_beside_the_face() -> None:
+    likely = np.zeros((SIDE, SIDE), np.float32)
+    likely[140:180, 150:240] = 0.95  # from the cheek to beyond the face
+    likely[60:64, 100:160] = 0.95  # a line
+    likely[200:250, 5:40] = 0.95  # far from the face
+    faces = {"crop": PICTURE.clip(0, 255).astype(np.uint8), "landmarks": landmarks()}
+    found = covers(**faces, kinds=KINDS, parts=seen(), likely=likely)
+    assert found.seen[142:178, 152:238].all()
+    assert found.seen.sum() <= 40 * 90
+    hold = told(found)
+    assert hold is not None
+    assert (hold[140:180, 150:240] == 1).all()
+    assert (hold[:115] == 0).all()
+    assert (hold[:, :130] == 0).all()
+    doubtful, small = np.minimum(likely, 0.55), np.zeros_like(likely)
+    side = int(MANY**0.5) - 1
+    small[140 : 140 + side, 130 : 130 + side] = 1
+    glasses = KINDS.copy()
+    glasses[130:190, 140:] = Kind.GLASSES
+    for given, kinds in ((doubtful, KINDS), (small, KINDS), (likely, glasses)):
+        assert told(covers(**faces, kinds=kinds, parts=seen(), likely=given)) is None
 
 
 def glasses(colour: int) -> tuple[np.ndarray, np.ndarray]:
