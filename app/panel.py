@@ -15,7 +15,7 @@ from core.references import AMOUNT_RANGE, MIXES
 from core.session import STRENGTH_RANGE
 
 ORDERS = [("First order", "first"), ("Second order", "second"), ("Linear", "linear")]
-STARTS = [("Inversion", "inversion"), ("Photo", "photo")]
+STARTS = [("The model", "inversion"), ("The photo", "photo")]
 OUTPUTS = [("Face only", "face"), ("Whole photo", "photo")]
 QUICK_SIDE = 256  # pixels; up to there "best" takes about a minute behind an encoder as well
 
@@ -44,8 +44,6 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
     What the model cannot do has no control on the page.
     """
     takeable = bool(engine.takeable)
-    # First, as it is about who the picture shows; what the sliders make of them comes after.
-    refine, strength = _refinement(engine)
     gr.HTML(
         "", html_template=part("tabs.html"), js_on_load=script("mounting.js") + script("tabs.js"),
         elem_id="tabs", apply_default_css=False,
@@ -74,7 +72,8 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
         )  # fmt: skip
     with gr.Column(elem_id="tab-history"):
         gr.HTML("", html_template=part("past.html"), elem_id="past", **PLAIN)
-    order = _segments("order", "Directions", ORDERS, visible=bool(engine.orders))
+    # It comes by itself, so what visitors came for is above it.
+    refine, strength = _refinement(engine)
     # Whoever opens a photo wants it back, with the edit in it; a face that the model made up is its own.
     photos = engine.opens_photos
     start, output = (
@@ -84,6 +83,7 @@ def controls(engine: Engine, faces: list[dict[str, str]]) -> tuple[Widgets, gr.H
     keep_detail = gr.Checkbox(
         True, label="Keep skin detail", elem_id="keep-detail", elem_classes="v-check", visible=photos
     )
+    order = _segments("order", "Advanced: directions", ORDERS, visible=bool(engine.orders))
     widgets = Widgets(sliders, stack, explored, order, start, refine, strength, output, keep_detail)
     return widgets, gallery
 

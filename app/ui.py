@@ -32,9 +32,9 @@ EXAMPLES = HERE.parent / "assets" / "examples"
 # Not every system knows that the last are pictures.
 PHOTOS = ["image", ".heic", ".heif", ".avif", ".mpo"]
 STAGE_PARTS = (
-    "mounting", "kept", "rows", "demos", "looks", "past", "meter", "camera", "exporting", "clips", "notices",
-    "opening", "turning", "cropframe", "cropping", "store", "zip", "keeping", "offering", "sliders", "zoom",
-    "several", "closer", "frames", "following", "stage",
+    "mounting", "hints", "kept", "rows", "demos", "looks", "past", "meter", "camera", "exporting", "clips",
+    "notices", "opening", "turning", "cropframe", "cropping", "store", "zip", "keeping", "offering",
+    "sliders", "zoom", "several", "closer", "frames", "following", "stage",
 )  # fmt: skip
 STYLES = (
     "style.css", "several.css", "keeping.css", "reference.css", "explore.css", "looks.css", "demos.css",

@@ -21,6 +21,18 @@ VALUE = "return Number(document.querySelector(arguments[0]).value)"
 CURRENT = "return document.querySelector('.v-history [aria-current]')?.textContent"
 
 
+def test_what_visitors_come_for_is_first_and_every_option_says_what_it_does(page: Page) -> None:
+    order = "#tabs, #tab-attributes, #refine, #strength, #start, #output, #keep-detail, #order"
+    found = page.js(f"return [...document.querySelectorAll('{order}')].map((one) => one.id)")
+    assert found == [name.strip("# ") for name in order.split(",") if name.strip("# ") in found]
+    assert found[:2] == ["tabs", "tab-attributes"]
+    page.wait(lambda: page.js("return !!document.querySelector('#keep-detail input').title"))
+    options = "#panel .v-segments input[type=radio]"
+    titles = page.js(f"return [...document.querySelectorAll('{options}')].map((one) => one.title)")
+    assert len(titles) >= 6
+    assert all(titles)
+
+
 # ---- one value ------------------------------------------------------------------------------------
 
 
