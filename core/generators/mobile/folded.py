@@ -113,10 +113,22 @@ class FoldedConv:
 def _depthwise(x: Tensor, kernel: Tensor, rows: Rows) -> Tensor:
     above, below = rows.missing
     if above and below:
+        if x.dtype == torch.float64:
+            return _shifted(x, kernel)
         return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
     if above or below:
         x = F.pad(x, (0, 0, above, below))
     return F.conv2d(x, kernel, padding=(0, 1), groups=x.shape[1])
+
+
+def _shifted(x: Tensor, kernel: Tensor) -> Tensor:
+    """The same of a whole picture in float64, where torch goes from channel to channel."""
+    height, width = x.shape[2:]
+    padded, out = F.pad(x, (1, 1, 1, 1)), torch.zeros_like(x)
+    for r in range(3):
+        for c in range(3):
+            out.addcmul_(padded[:, :, r : r + height, c : c + width], kernel[:, 0, r, c, None, None])
+    return out
 
 
 def banded_inverse_haar(x: Tensor, style: Tensor) -> Tensor:
@@ -180,21 +192,22 @@ class FoldedImage:
         # The transform's matrix: what it makes of each band's one pixel. Rows: colour, then place in 2x2.
         bands = torch.eye(12, dtype=weight.dtype, device=weight.device)[:, :, None, None]
         matrix = inverse_haar(bands).flatten(1).T  # (12, 12)
-        self.full = (matrix @ weight, (matrix @ bias)[:, None])
-        self.half = (weight[:3] / 2, bias[:3, None] / 2)
+        self.full = (matrix @ weight, matrix @ bias)
+        self.half = (weight[:3] / 2, bias[:3] / 2)
 
     def __call__(self, x: Tensor, w: Tensor, out: Tensor) -> None:
         """x: (1, I, h, W), w: (D,); written to out: (1, 3, 2h, 2W) or, at half the size, (1, 3, h, W)."""
         full = out.shape[2] > x.shape[2]
         weight, bias = self.full if full else self.half
         flat = x.permute(0, 2, 3, 1).flatten(0, 2)  # (h W, I)
-        weight = weight * self.style(w)
-        # As wide as the weights: bfloat16 near 1 has steps of two grey levels, and those make a grid.
-        planes = torch.addmm(bias, weight, flat.T.to(weight.dtype)).view(-1, *x.shape[2:])
+        # As wide as the weights: bfloat16 near 1 has steps of two grey levels, and those make a grid. Pixels
+        # are rows, as threads share rows: with twelve of them for all pixels one thread did it all.
+        planes = F.linear(flat.to(weight.dtype), weight * self.style(w), bias).view(*x.shape[2:], -1)
         if full:
-            planes = planes.unflatten(0, (3, 2, 2)).permute(0, 3, 1, 4, 2)  # (3, h, 2, W, 2)
-            out = out.view(3, planes.shape[1], 2, planes.shape[3], 2)
-        out.copy_(planes)
+            planes = planes.unflatten(2, (3, 2, 2)).permute(2, 0, 3, 1, 4)  # (3, h, 2, W, 2)
+            out.view(planes.shape).copy_(planes)
+        else:
+            out.copy_(planes.permute(2, 0, 1))
 
 
 class FoldedPreview:
