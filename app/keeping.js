@@ -14,10 +14,11 @@ const visit = { id: null, earlier: null, later: null, kept: false, trouble: "" }
 let coming = null; // the visit that is on its way back: its ids, and what was moved after its last pause
 let wanted = readKept("keep") !== false; // whether this browser may keep visits
 let forgotten = null; // the visit that it was told to forget
-const wellKnown = new Set(); // visits and faces of them that get no closer any more
+const wellKnown = new Map(); // by visit, those of its faces that get no closer any more
 let keeping = false, again = false, wishTimer = 0;
 
 const newId = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const wellKnownOf = (id) => wellKnown.get(id) ?? new Set();
 const mayKeep = () => wanted && visit.id !== null && visit.id !== forgotten;
 const otherWindows = new BroadcastChannel("visagist-visits");
 
@@ -46,7 +47,7 @@ async function keepOnce() {
   for (const { key, crc, data } of answer.parts) if (data !== undefined) fresh.set(key, { crc, data: await blobOf(data) });
   const { earlier, later } = visit, picture = pictureAt(state.history.cursor) ?? "";
   if (visit.id !== id || !mayKeep()) return;
-  if (!(await writeVisit({ id, name: answer.name, picture, parts, earlier, later, near: wellKnown.has(id) }, fresh))) { again = true; return; }
+  if (!(await writeVisit({ id, name: answer.name, picture, parts, earlier, later, near: [...wellKnownOf(id)] }, fresh))) { again = true; return; }
   await noteWish();
   if (!mayKeep()) await clearStore(); // told so while it was written
   if (!mayKeep() || visit.id !== id) return;
@@ -102,7 +103,7 @@ async function bringBack(found, edit = null, over = false) {
   if (over) endOpening();
   if (!parts?.length) { say(NOT_WHOLE); return; }
   if (!mayOpen()) return;
-  if (found.near) wellKnown.add(found.id);
+  wellKnown.set(found.id, new Set(found.near));
   openFile(zipped(parts, found.name));
   coming = { id: found.id, earlier: found.earlier, later: found.later, edit };
   showStep("Going on");
@@ -132,12 +133,12 @@ function arrived(message) {
   showKeeping();
   refreshTools();
   if (edit && !sameEdit(edit, message.request)) recall(edit); else keepVisit();
-  if (message.improves && !wellKnown.has(`${visit.id} ${state.face}`)) trigger("improve");
+  if (message.improves && !wellKnownOf(visit.id).has(state.face)) trigger("improve");
 }
 
 // The face is found as well as it will be.
 function foundNearest() {
-  wellKnown.add(`${visit.id} ${state.face}`);
+  wellKnown.set(visit.id, wellKnownOf(visit.id).add(state.face));
   keepVisit();
 }
 

@@ -3,7 +3,7 @@
 // Whatever lies there is read as if a stranger had put it there. Part of the stage's script, and runs before it.
 
 const VISITS = "visits", PARTS = "parts";
-const MOST_PARTS = 300, MOST_SHOWN = 100000; // parts of a project, characters of a small picture
+const MOST_PARTS = 300, MOST_SHOWN = 100000, MOST_NEAR = 64; // parts of a project, characters of a small picture, faces
 
 let database = null;
 
@@ -51,7 +51,8 @@ function usableVisit(found) {
   const parts = found.parts.map(({ name, key }) => ({ name, key }));
   const [earlier, later] = [found.earlier, found.later].map((id) => (isText(id, 40) ? id : null));
   const picture = isText(found.picture, MOST_SHOWN) && found.picture.startsWith("data:image/jpeg;base64,") ? found.picture : "";
-  return { id: found.id, name: found.name, picture, parts, earlier, later, near: found.near === true };
+  const near = Array.isArray(found.near) ? found.near.filter(Number.isInteger).slice(0, MOST_NEAR) : []; // faces
+  return { id: found.id, name: found.name, picture, parts, earlier, later, near };
 }
 
 const isEdit = (found) => typeof found?.sliders === "object" && found.sliders !== null && Array.isArray(found.takes);

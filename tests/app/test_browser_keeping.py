@@ -73,6 +73,27 @@ def edited(page: Page) -> Page:
     return page
 
 
+def test_a_face_that_gets_no_closer_is_not_sought_again_when_it_comes_back(
+    browser: webdriver.Chrome, tiny_engine: Engine, address: str, portrait: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    begun: list[float] = []
+
+    def improve(portrait, seconds, better, cancelled, refined):
+        begun.append(seconds)
+        return portrait
+
+    monkeypatch.setattr(Engine, "improves", True)
+    monkeypatch.setattr(tiny_engine, "improve", improve)
+    page = Page(browser, address).open(portrait)
+    page.wait(lambda: page.store["visits"].get("now", {}).get("near") == [0])
+    assert len(begun) == 1
+    page = gone_on(again(page))
+    page.until_kept(lambda: smile(page, 0.5, ["0", "1"]))
+    assert page.store["visits"]["now"]["near"] == [0]
+    assert len(begun) == 1
+
+
 # ---- after a reload -------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ VISIT = {
     "parts": [PART],
     "earlier": "2",
     "later": None,
-    "near": True,
+    "near": [0, 2],
 }
 USABLE = f"{script('store.js')} return arguments[0].map(usableVisit);"
 ZIPPED = f"""
@@ -51,9 +51,18 @@ def test_a_visit_is_read_as_if_a_stranger_had_written_it(empty: webdriver.Chrome
 
 
 def test_what_a_visit_says_beside_is_left_out(empty: webdriver.Chrome) -> None:
-    odd = {**VISIT, "picture": "https://elsewhere/p.jpg", "earlier": 7, "later": [], "near": "yes", "more": 1}
-    plain = {**VISIT, "picture": "", "earlier": None, "later": None, "near": False}
-    assert empty.execute_script(USABLE, [VISIT, odd]) == [VISIT, plain]
+    odd = {
+        **VISIT,
+        "picture": "https://elsewhere/p.jpg",
+        "earlier": 7,
+        "later": [],
+        "near": [1, "2", 3, None, 0.5],
+        "more": 1,
+    }
+    plain = {**VISIT, "picture": "", "earlier": None, "later": None, "near": [1, 3]}
+    bare = {**VISIT, "near": []}
+    found = empty.execute_script(USABLE, [VISIT, odd, {**VISIT, "near": True}])
+    assert found == [VISIT, plain, bare]
 
 
 def test_parts_become_the_file_that_a_project_is(empty: webdriver.Chrome) -> None:
