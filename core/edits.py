@@ -41,7 +41,8 @@ class Edits:
         Raises: BadRequest, as `rendered`.
         """
         rendered = self.rendered(portrait, request)
-        pictures = rendered.levels(request.view, tone_of(portrait.crop), portrait.light)
+        tone = tone_of(portrait.crop)
+        pictures = rendered.levels(request.view, tone, portrait.light, portrait.blur)
         return pictures, seen_by(self._parsing, portrait, rendered) if len(pictures) == 2 else None
 
     def rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:

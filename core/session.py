@@ -20,7 +20,7 @@ from core.faces.alignment import CropTransform, Face, to_crop
 from core.faces.identity import Identity
 from core.generators.residual import Residual
 from core.keys import PortraitKey
-from core.paste import lighting
+from core.paste import focus, lighting
 from core.paste.lighting import Light
 from core.paste.scene import Scene
 from core.references import Reference, Take, effective, number
@@ -94,6 +94,11 @@ class Portrait:
     def lit(self) -> np.ndarray:
         """(R, R, 3) uint8, the crop in a good light: codes and refinements are found of it."""
         return lighting.in_good_light(self.crop, self.light)
+
+    @functools.cached_property
+    def blur(self) -> float:
+        """By how much the photo is out of focus, and edits of it are: sigma in pixels of the crop, or 0."""
+        return focus.blur_of(self.crop, self.mask, self.transform.side)
 
     @property
     def reference(self) -> Reference:
