@@ -124,6 +124,7 @@ def build_parser() -> Parser:
     bench.add_argument(
         "--compare",
         type=Path,
+        default=None,
         metavar="CHECKOUT",
         help="run a checkout of a published StyleGAN2 or MobileStyleGAN in turn with this model's generator",
     )

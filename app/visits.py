@@ -83,11 +83,11 @@ class Visit:
 
     def after(self, before: "Visit") -> "Visit":
         """The same visit with the faces of the one before, among them the face that was open in it."""
-        own = {face.reference for face in self.faces}
-        left = before.with_faces([before.portrait.reference], "earlier").faces
+        # Of a photo that was cropped, the face that was open may be the one in hand.
+        own = {self.portrait.reference, *(face.reference for face in self.faces)}
+        left = before.with_faces({before.portrait.reference} - own, "earlier").faces
         faces = (*self.faces, *(face for face in left if face.reference not in own))[:MAX_FACES]
-        # Of a photo that was cropped, that face may be the one in hand.
-        return dataclasses.replace(self, faces=faces).without_face(self.portrait.reference.key)
+        return dataclasses.replace(self, faces=faces)
 
     @property
     def nbytes(self) -> int:

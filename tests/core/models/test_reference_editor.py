@@ -116,7 +116,7 @@ def test_paper_size_has_the_parameters_the_layer_widths_force() -> None:
         ({"labels": (7,)}, "label is a text"),
         ({"longest": 0}, "longest step is above 0"),
         ({"regions": ("hair", "")}, "2 regions do not suit 1"),
-        ({"regions": ("hat",)}, "region is one of hair, eyes"),
+        ({"regions": ("hat",)}, "region is one of hair, tint, eyes"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(change: dict[str, object], words: str) -> None:
