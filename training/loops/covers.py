@@ -18,11 +18,9 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.checkpoints import load_bundle
-from core.files import replacing
 from core.images import to_tensor
 from core.models.cover_finder import CoverFinder
 from core.models.face_parser import CLASSES
@@ -32,6 +30,7 @@ from training.data.masks import mask_names, moved, read_mask
 from training.data.photo_variation import photo_variation
 from training.data.things import Other, covered
 from training.loops.loop import Average, Log, Run, autocast, pick_device
+from training.loops.parser import save_half
 
 REPORT, CHECKPOINT_SECONDS, VALIDATION_SECONDS = 50, 120.0, 3000.0
 WARM_UP, CLIP, DECAY = 100, 1.0, 0.995
@@ -172,9 +171,7 @@ def train(args: argparse.Namespace) -> None:
             validation.write({"step": run.number, "seconds": run.clock.spent, **figures})
         if run.clock.due("checkpoint", CHECKPOINT_SECONDS):
             run.save()
-            with replacing(args.out / "covers.safetensors") as new:
-                state = trainer.average.module.state_dict()
-                save_file({name: tensor.half().contiguous() for name, tensor in state.items()}, new)
+            save_half(args.out / "covers.safetensors", trainer.average.module)
         if over:
             break
         run.passed({"loss": trainer.step(pictures, labels, run.number, run.left)}, REPORT)

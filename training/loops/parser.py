@@ -142,10 +142,10 @@ def train(args: argparse.Namespace) -> None:
         run.passed({"loss": trainer.step(pictures, masks, run.number, run.left)}, REPORT)
 
 
-def save_half(path: Path, parser: FaceParser) -> None:
+def save_half(path: Path, module: nn.Module) -> None:
     """In half precision."""
     with replacing(path) as new:
-        save_file({name: tensor.half().contiguous() for name, tensor in parser.state_dict().items()}, new)
+        save_file({name: tensor.half().contiguous() for name, tensor in module.state_dict().items()}, new)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
