@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from core.checkpoints import Bundle
+from core.cutting import Cut, Cutter, square
 from core.detections import Detections
 from core.editing.code_editor import CodeEditor
 from core.errors import BadImage, BadRequest, Cancelled, NoFaceFound
 from core.faces import alignment, finding
 from core.faces.alignment import CropTransform, Face
-from core.faces.identity import Identity
-from core.faces.parsing import Parsing, kinds_in, where
+from core.faces.parsing import Parsing
 from core.generators.residual import Residual
 from core.images import to_array, to_tensor
 from core.inversion.seeker import Seeker, Sought
@@ -27,8 +27,7 @@ from core.keys import PortraitKey, content_hash
 from core.memory import PortraitMemory
 from core.models.gradual_encoder import GradualEncoder
 from core.models.inverter import invert
-from core.paste import compositing, covering, lighting
-from core.paste.scene import Scene, scene
+from core.paste import lighting
 from core.references import Reference
 from core.refinement.running import Precedence, Progress, Watcher
 from core.rendering.device_thread import DeviceThread
@@ -78,25 +77,6 @@ class Wishes:
         return cls(seconds, progress or cls.progress, shown, cancelled or cls.cancelled, steps)
 
 
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """What of a `Portrait` does not depend on its code; landmarks: (68, 2) in pixels of the crop.
-
-    lit: the crop in a good light, (S, S, 3) uint8.
-    """
-
-    key: PortraitKey
-    photo: np.ndarray
-    faces: tuple[Face, ...]
-    transform: CropTransform
-    crop: np.ndarray
-    landmarks: np.ndarray
-    mask: np.ndarray
-    identity: Identity
-    scene: Scene | None
-    lit: np.ndarray
-
-
 class Opener:
     """Makes the portraits of one loaded bundle, and remembers the faces of the last photos."""
 
@@ -123,7 +103,7 @@ class Opener:
             lay_out(self._inverter.to(renderer.device))
         if self.possible:
             alignment.read_models()
-        self._detections, self._parsing = Detections(), parsing
+        self._detections, self._cutter = Detections(), Cutter(bundle.config, device, parsing)
         self._finishing = FINISHING_SECONDS
 
     @property
@@ -164,7 +144,7 @@ class Opener:
         faces = self.find_faces(photo, key.photo)
         _check_face(photo, key.face, len(faces))
         wishes.progress("Aligning")
-        return self._inverted(self._cut(photo, faces, key), wishes, began)
+        return self._inverted(self._cutter.cut(photo, faces, key), wishes, began)
 
     def open_crop(self, crop: np.ndarray, landmarks: np.ndarray, wishes: Wishes) -> Portrait:
         """`Engine.open_crop`."""
@@ -175,7 +155,7 @@ class Opener:
         self._check_possible()
 
         def opening() -> Portrait:
-            return self._inverted(self._cut_already(crop, landmarks, key), wishes, began)
+            return self._inverted(self._cutter.already(crop, landmarks, key), wishes, began)
 
         return self._remembered(key, opening)
 
@@ -283,7 +263,7 @@ class Opener:
         key = PortraitKey.resumed(photo, face, faces[face].landmarks, w_plus)
         code = torch.tensor(w_plus, dtype=torch.float32, device=self._renderer.device)
         moved = {mode: residual.to(self._renderer.device) for mode, residual in residuals.items()}
-        return self._portrait(self._cut(photo, faces, key, self._whole(photo, code)), code, moved)
+        return self._portrait(self._cutter.cut(photo, faces, key, self._whole(photo, code)), code, moved)
 
     def _whole(self, photo: np.ndarray, code: Tensor) -> CropTransform | None:
         """Of a picture that the generator made of this code: the square that is all of it."""
@@ -294,59 +274,7 @@ class Opener:
         # Devices differ in their last bits.
         if np.abs(made.astype(np.int16) - photo).mean() > SAME_PICTURE:
             return None
-        return _square(size)
-
-    def _cut(
-        self,
-        photo: np.ndarray,
-        faces: tuple[Face, ...],
-        key: PortraitKey,
-        transform: CropTransform | None = None,
-    ) -> Cut:
-        """transform: where the face is cut out, if not where its landmarks say."""
-        photo = np.array(photo, order="C")  # the portrait's own: the caller may write into theirs
-        landmarks = faces[key.face].landmarks
-        size = self._config.generator.resolution
-        transform = transform or alignment.crop_transform(landmarks, self._config.template)
-        crop = alignment.crop(photo, transform, size)
-        landmarks = alignment.to_crop(landmarks, transform, size)
-        mask = compositing.face_mask(landmarks, size)
-        light, seen, parsing = lighting.light_of(crop, mask), None, self._parsing
-        if parsing is not None:
-
-            def classes(picture: np.ndarray) -> np.ndarray:
-                lit = lighting.in_good_light(picture, light)
-                return self._device.run(lambda: parsing.classes(to_tensor(lit)))
-
-            seen = scene(photo, transform, classes)
-            seen = dataclasses.replace(
-                seen, covers=self._covers(photo, transform, faces[key.face], seen.classes, light)
-            )
-        lit = lighting.in_good_light(crop, light)
-        return Cut(key, photo, faces, transform, crop, landmarks, mask, Identity(crop, landmarks), seen, lit)
-
-    def _covers(
-        self,
-        photo: np.ndarray,
-        transform: CropTransform,
-        face: Face,
-        classes: np.ndarray,
-        light: lighting.Light | None,
-    ) -> covering.Covers:
-        """What may lie before the face in (H, W, 3) uint8; classes: what the parser saw in its crop."""
-        crop = alignment.crop(photo, transform, covering.SIDE)
-        landmarks = alignment.to_crop(face.landmarks, transform, covering.SIDE)
-        parts = {"upper lip": where(classes, "upper lip"), "eyes": where(classes, "left eye", "right eye")}
-        parsing, lit = self._parsing, to_tensor(lighting.in_good_light(crop, light))
-        assert parsing is not None
-        likely = self._device.run(lambda: parsing.things(lit))
-        return covering.covers(crop, landmarks, kinds_in(classes), parts, likely)
-
-    def _cut_already(self, crop: np.ndarray, landmarks: np.ndarray, key: PortraitKey) -> Cut:
-        """Of a picture (S, S, 3) that is all face, its landmarks (68, 2) in its pixels."""
-        (left, top), (right, bottom) = np.floor(landmarks.min(0)), np.ceil(landmarks.max(0))
-        face = Face((int(left), int(top), int(right), int(bottom)), np.array(landmarks, np.float32))
-        return self._cut(crop, (face,), key, _square(len(crop)))
+        return square(size)
 
     def _portrait(
         self, cut: Cut, code: Tensor, residuals: Mapping[str, Residual] = MappingProxyType({})
@@ -412,7 +340,7 @@ class Opener:
             if not faces:
                 raise NoFaceFound("No face is seen in this reference; choose another picture of it.")
             landmarks = faces[0].landmarks
-            cut = self._cut_already(picture, landmarks, PortraitKey.cut(picture, landmarks))
+            cut = self._cutter.already(picture, landmarks, PortraitKey.cut(picture, landmarks))
             try:
                 code = self._code(cut, wishes, began + wishes.seconds)
             finally:
@@ -447,12 +375,6 @@ def _in_its_light(rendered: Tensor, crop: np.ndarray, mask: np.ndarray) -> np.nd
     """The model's picture (1, 3, R, R) of a crop as uint8 (R, R, 3)."""
     light = lighting.light_on(crop, mask, rendered)
     return to_array(lighting.in_photos_light(rendered, light))[0]
-
-
-def _square(size: int) -> CropTransform:
-    """The square that is all of a picture of so many pixels."""
-    middle = (size - 1) / 2
-    return CropTransform((middle, middle), (size / 2, 0.0))
 
 
 def _unseen(photo: np.ndarray) -> str:

@@ -50,6 +50,7 @@ FLOORS = (
         "core.placing",
         "core.cropping",
         "core.detections",
+        "core.cutting",
         "core.projects.request_json",
         "core.rendering",
         "core.editing",
