@@ -11,8 +11,8 @@ from core.opening import OPENING_SECONDS
 from core.placing import reduced
 from core.session import Portrait, SessionStore
 
-# A photo opens with the first face that is like it; what else opening would gain comes while it is edited.
-FIRST_SECONDS = 1.5
+# A photo opens after the first move towards it; what else opening would gain comes while it is edited.
+FIRST_SECONDS, FIRST_STEPS = 1.5, 1
 LATER_SECONDS = OPENING_SECONDS + IMPROVING_SECONDS - FIRST_SECONDS
 # How often the stage is told how far it is.
 TELL_SECONDS = 0.5

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from app import messages
-from app.improving import FIRST_SECONDS
+from app.improving import FIRST_SECONDS, FIRST_STEPS
 from app.live import told
 from app.messages import Message
 from app.visits import Visit
@@ -42,7 +42,12 @@ class Opening:
             portrait = self._engine.open_generated(seed)
         else:
             portrait = self._engine.open_portrait(
-                photo, face, progress, seconds=FIRST_SECONDS, cancelled=self._cancelled.is_set
+                photo,
+                face,
+                progress,
+                seconds=FIRST_SECONDS,
+                cancelled=self._cancelled.is_set,
+                steps=FIRST_STEPS,
             )
         self.check(portrait)
         return portrait

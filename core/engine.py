@@ -22,7 +22,7 @@ from core.improving import Improving
 from core.inversion.bundled import descents_of
 from core.inversion.descents import Descents
 from core.inversion.pursuit import Begin
-from core.inversion.seeker import FIRST_STEPS, Seeker
+from core.inversion.seeker import Seeker
 from core.keys import PortraitKey, content_hash
 from core.memory import PortraitMemory
 from core.opening import OPENING_SECONDS, Opener, Wishes
@@ -84,9 +84,7 @@ class Engine:
         begin = descent or descents
         seeker = None
         if begin is not None:
-            # Where passes found the code, the picture of it is the person already.
-            first = FIRST_STEPS if bundle.iterative_inverter is None else 1
-            seeker = Seeker(begin, self._thread, self._precedence, self._memory.knows, first)
+            seeker = Seeker(begin, self._thread, self._precedence, self._memory.knows)
         dtype = self._renderer.dtype
         parser, covers = bundle.parser, bundle.covers
         self._parsing = None if parser is None else Parsing(parser, self.device, dtype, covers)
@@ -141,7 +139,7 @@ class Engine:
 
         progress: is told "Finding faces", "Aligning", "Inverting" as each begins. A model that finds codes by
         descent takes at most so many seconds of an idle machine; `shown` is given a portrait to look at and
-        to edit within the first two, then better ones; `cancelled` is asked at every step. `improve` goes on
+        to edit after the first step, then better ones; `cancelled` is asked at every step. `improve` goes on
         from there. steps: after so many it is open, too; where they end it, on the same kind of machine, the
         same photo gives the same portrait, bit for bit.
         Raises: NoFaceFound if there is no face, or none with this number; BadImage if it is no RGB array;

@@ -40,12 +40,21 @@ class Pursuit:
         self._losses: list[float] = []
         self._best: tuple[float, Tensor] = (math.inf, descent.codes)
         self.nbytes = NBYTES
-        self.steps = 0
+        self.steps, self._judged_best = 0, 0
 
     @property
     def codes(self) -> Tensor:
         """(L, D) of the least loss that was judged; before the first step, the start."""
         return self._best[1]
+
+    @property
+    def promising(self) -> Tensor:
+        """(L, D): one move on from `codes`, where no others were judged since, as nothing else is worth the
+        time of judging it; else `codes`."""
+        if self.steps == 0 or self._judged_best != self.steps:
+            return self.codes
+        ahead = self._descent.codes
+        return torch.empty_like(ahead).copy_(ahead.detach())
 
     @property
     def loss(self) -> float:
@@ -71,4 +80,5 @@ class Pursuit:
         self._losses = [*self._losses[1 - 2 * WINDOW :], loss]
         if loss < self._best[0]:
             # A tensor without history, for whoever renders it in inference mode or out of it.
+            self._judged_best = self.steps
             self._best = loss, torch.empty_like(judged).copy_(judged.detach())

@@ -20,8 +20,6 @@ from core.session import SessionStore
 KEPT, KEPT_BYTES = 8, 128 * 2**20
 # A better code is told when this share of the loss is gone, but not more often than a picture is worth.
 TOLD_GAIN, TOLD_SECONDS = 0.02, 2.0
-# A linear start alone is somebody else; so many steps, less than a second on two cores, make it the person.
-FIRST_STEPS = 4
 
 Better = Callable[[Tensor], None]
 Steps = Callable[[str], None]
@@ -42,33 +40,35 @@ class Sought:
 
 @dataclass
 class _Telling:
-    """When a code is worth a picture; told: the last that was told, or known from before."""
+    """When a code is worth a picture; told: the last that was told, or known from before, None: nothing."""
 
     better: Better
     told: Tensor | None
     loss: float = math.inf
     when: float = field(default_factory=time.monotonic)
 
-    def perhaps(self, pursuit: Pursuit, first: bool = False) -> None:
-        """Tell the best code, unless another was told just now or it is hardly better; the first anyway."""
-        new = self._is_new(pursuit)
+    def perhaps(self, pursuit: Pursuit) -> None:
+        """Tell the best code, unless another was told just now or it is hardly better; the first anyway, a
+        move on from the start, which alone is somebody else."""
+        if self.told is None:
+            self._tell(pursuit.promising, pursuit.loss)
         late = time.monotonic() - self.when >= TOLD_SECONDS
-        if new and (first or (late and pursuit.loss < (1 - TOLD_GAIN) * self.loss)):
-            self._tell(pursuit)
+        if self._is_new(pursuit.codes, pursuit.loss) and late and pursuit.loss < (1 - TOLD_GAIN) * self.loss:
+            self._tell(pursuit.codes, pursuit.loss)
 
-    def last(self, pursuit: Pursuit) -> None:
-        """Tell the best code, however little better it is."""
-        if self._is_new(pursuit) and pursuit.loss < self.loss:
-            self._tell(pursuit)
+    def last(self, codes: Tensor, loss: float) -> None:
+        """Tell this code, however little better it is."""
+        if self._is_new(codes, loss) and loss < self.loss:
+            self._tell(codes, loss)
 
-    def _is_new(self, pursuit: Pursuit) -> bool:
-        if self.told is None or not torch.equal(pursuit.codes, self.told):
+    def _is_new(self, codes: Tensor, loss: float) -> bool:
+        if self.told is None or not torch.equal(codes, self.told):
             return True
-        self.loss = pursuit.loss
+        self.loss = loss
         return False
 
-    def _tell(self, pursuit: Pursuit) -> None:
-        self.told, self.loss, self.when = pursuit.codes, pursuit.loss, time.monotonic()
+    def _tell(self, codes: Tensor, loss: float) -> None:
+        self.told, self.loss, self.when = codes, loss, time.monotonic()
         self.better(self.told)
 
 
@@ -76,7 +76,7 @@ class Seeker:
     """Descends for one face at a time, a step in the device's thread each, so that edits go in between.
 
     begin: makes the descent of a face. known: whether a portrait of this key is remembered; of one that is
-    not, improving keeps no descent. first: after how many steps a code is worth a picture. Thread-safe.
+    not, improving keeps no descent. Thread-safe.
     """
 
     def __init__(
@@ -85,9 +85,7 @@ class Seeker:
         device: DeviceThread,
         precedence: Precedence,
         known: Callable[[PortraitKey], bool],
-        first: int = FIRST_STEPS,
     ) -> None:
-        self._first = first
         self._begin, self._device, self._precedence, self._known = begin, device, precedence, known
         self._turns = Turns()
         self._pursuits: SessionStore[Pursuit] = SessionStore(KEPT, KEPT_BYTES)
@@ -101,10 +99,10 @@ class Seeker:
         cancelled: Callable[[], bool],
         most: int | None = None,
     ) -> Tensor:
-        """The best code (L, D) of so many seconds, counted from when it is this face's turn.
+        """The code (L, D) of so many seconds, counted from when it is this face's turn: `Pursuit.promising`.
 
         most: how many steps there are at most, however fast they are; they make the same code every time.
-        better: is told a code after the first few steps, and now and then a better one. progress: is told of
+        better: is told a code after the first step, and now and then a better one. progress: is told of
         waiting.
         What is left to gain, `improve` finds; so long as this is under way, the caller holds precedence.
         Raises: Cancelled.
@@ -113,9 +111,7 @@ class Seeker:
         with self._turns.take(watcher):
             end, longest = time.monotonic() + seconds, 0.0
             pursuit = self._pursuit(sought)
-            # Judged and unmoved after one step, the start itself is what is told then.
-            known = pursuit.codes if self._first > 1 else None
-            telling = _Telling(better or (lambda _: None), known)
+            telling = _Telling(better or (lambda _: None), None)
             try:
                 steps = 0
                 while not pursuit.arrived and steps != most and time.monotonic() + longest < end:
@@ -125,11 +121,11 @@ class Seeker:
                     # A first step may take many times as long as the others.
                     longest = max(0.8 * longest, took) if begun else 0.0
                     steps += 1
-                    telling.perhaps(pursuit, first=steps == self._first)
+                    telling.perhaps(pursuit)
             except BaseException:
                 self._pursuits.drop(sought.key)  # no portrait comes of it that could be forgotten
                 raise
-            return pursuit.codes
+            return pursuit.promising
 
     def improve(
         self,
@@ -169,7 +165,7 @@ class Seeker:
                 telling.perhaps(pursuit)
                 seconds -= time.monotonic() - began
         if pursuit is not None:
-            telling.last(pursuit)
+            telling.last(pursuit.promising, pursuit.loss)
 
     def taken(self, key: PortraitKey) -> int:
         """How many steps the descent of one face has taken, as far as it is kept."""

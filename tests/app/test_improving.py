@@ -40,7 +40,9 @@ class ImprovingEngine:
     def __getattr__(self, name: str):
         return getattr(self._engine, name)
 
-    def open_portrait(self, photo, face=0, progress=None, seconds=12.0, shown=None, cancelled=None):
+    def open_portrait(
+        self, photo, face=0, progress=None, seconds=12.0, shown=None, cancelled=None, steps=None
+    ):
         self.opened.append({"seconds": seconds})
         self.during_opening()
         if cancelled is not None and cancelled():

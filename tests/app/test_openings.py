@@ -24,7 +24,7 @@ class RecordingEngine:
     def forget(self, portrait: Portrait) -> None:
         self.forgotten.append(portrait)
 
-    def open_portrait(self, photo, face, progress, seconds, cancelled) -> Portrait:
+    def open_portrait(self, photo, face, progress, seconds, cancelled, steps) -> Portrait:
         assert seconds <= 2
         self.goes_on.append(not cancelled())
         self.ends()

@@ -48,6 +48,13 @@ def test_the_code_of_the_least_loss_is_kept(losses: list[float], best: int) -> N
     assert pursuit.loss == losses[best]
 
 
+@pytest.mark.parametrize(
+    ("losses", "stands"), [([], 0), ([3], 1), ([3, 2, 1], 3), ([3, 1, 2], 1), ([1, 1], 0), ([2, math.nan], 0)]
+)
+def test_the_move_after_the_best_is_promising_until_it_is_judged(losses: list[float], stands: int) -> None:
+    assert torch.equal(run(losses).promising, torch.full((2, 3), float(stands)))
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_ends_it(bad: float) -> None:
     assert run([1, bad]).arrived

@@ -97,27 +97,29 @@ def test_better_codes_are_told_and_the_best_comes_back_when_it_has_arrived(scene
     assert float(found[0, 0]) == told[-1] > 16
 
 
-def test_the_first_code_is_told_after_a_few_steps(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_move_is_told_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TOLD_SECONDS", 1e6)
     told: list[float] = []
     scene.seek(face(0), better=lambda code: told.append(float(code[0, 0])))
-    assert told == [module.FIRST_STEPS - 1]  # the last that was judged
-
-
-def test_where_the_start_is_the_person_it_is_told_at_once(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "TOLD_SECONDS", 1e6)
-    scene.seeker = Seeker(scene._begin, DeviceThread(), scene.precedence, lambda key: True, first=1)
-    told: list[float] = []
-    scene.seek(face(0), better=lambda code: told.append(float(code[0, 0])))
-    assert told == [0]
+    assert told == [1]
 
 
 def test_steps_end_an_opening_however_much_time_there_is(scene: Scene) -> None:
-    assert float(scene.seek(face(0), most=5)[0, 0]) == 4  # the last that was judged
+    assert float(scene.seek(face(0), most=5)[0, 0]) == 5
     assert scene.begun[0].steps == 5
     assert torch.equal(scene.seek(face(1), 0.0, most=5), torch.zeros(2, 3))
+
+
+def test_what_judges_worse_leads_nowhere(scene: Scene) -> None:
+    scene.kind = Rising
+    assert torch.equal(scene.seek(face(0), most=5), torch.full((2, 3), 1e-4))  # where it began
+
+
+def test_improving_by_steps_takes_the_last_move_too(scene: Scene) -> None:
+    told: list[float] = []
+    scene.seek(face(0), 0.0)
+    scene.seeker.improve(face(0), LONG, lambda c: told.append(float(c[0, 0])), lambda: False, False, most=5)
+    assert told == [5]
 
 
 def test_a_cancelled_opening_leaves_nothing(scene: Scene) -> None:
@@ -213,8 +215,9 @@ def test_an_opening_goes_before_what_improves(scene: Scene) -> None:
     opening: list[threading.Thread] = []
 
     def open_other() -> None:
-        scene.seek(face(1), cancelled=lambda: False)
-        order.append("opened")
+        with scene.precedence.first():  # until that is written down, too
+            scene.seek(face(1))
+            order.append("opened")
 
     def during(step: int) -> None:
         order.append("step")
