@@ -208,7 +208,8 @@ def _bench(args: argparse.Namespace, stdout: TextIO) -> Result:
 
     if args.photo:
         check_file(args.photo)
-    from cli.bench import benchmark, paper_costs
+    from cli.bench import benchmark
+    from cli.costs import paper_costs
 
     if args.paper_size:
         return paper_costs()

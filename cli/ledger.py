@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from core.checkpoints import file_hash
+from core.bundle_files import file_hash
 from core.errors import BadImage, CannotWrite
 
 LEDGER = ".visagist.jsonl"

@@ -93,7 +93,7 @@ def _describe_list(result: Result) -> str:
 def _show(args: argparse.Namespace) -> Result:
     import dataclasses
 
-    from cli.bench import editor_costs, network_costs, parser_costs, pass_costs, refiner_costs
+    from cli.costs import editor_costs, network_costs, parser_costs, pass_costs, refiner_costs
     from core.checkpoints import find_bundle, read_config
     from core.importing.install.installing import abilities
     from core.looks import looks_of

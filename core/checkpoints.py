@@ -14,20 +14,26 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import platformdirs
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from core.bundle_files import (
+    MODEL_FILE,
+    check_shapes,
+    file_hash,
+    on_disk,
+    one_line,
+    read_description,
+    read_tensors,
+)
 from core.config import BundleConfig
 from core.errors import BadCheckpoint, BadRequest
 from core.files import replacing
@@ -46,8 +52,6 @@ from core.models.refine_style import RefineStyle
 
 DEFAULT_BUNDLE = "portrait1024"
 BUILT_IN = Path(__file__).resolve().parent.parent / "checkpoints"
-MODEL_FILE = "model.json"
-HASH_BLOCK = 2**22
 # Travels in the classifier's file: both say what an attribute is in W+.
 LINEAR = "linear_directions"
 EDITORS, GALLERY, DIRECTIONS = "reference_editors", "gallery", "directions"
@@ -187,22 +191,12 @@ def save_bundle(folder: Path, bundle: Bundle, dtype: torch.dtype = torch.float16
         for part, content in tensors.items():
             file = f"{part}.safetensors"
             new = renaming.enter_context(replacing(folder / file))
-            safetensors.torch.save_file({name: _on_disk(name, t, dtype) for name, t in content.items()}, new)
+            safetensors.torch.save_file({name: on_disk(name, t, dtype) for name, t in content.items()}, new)
             hashes[file] = file_hash(new)
         text = json.dumps({**config.to_dict(), "files": hashes}, indent=2, ensure_ascii=False)
         description.write_text(text + "\n", encoding="utf-8")
     for part in _ALL_PARTS - tensors.keys():
         (folder / f"{part}.safetensors").unlink(missing_ok=True)
-
-
-def file_hash(path: Path, progress: Callable[[int], None] = lambda _: None) -> str:
-    """SHA-256 of a file, in hexadecimal; progress is told how many bytes were read since it was last."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(HASH_BLOCK):
-            digest.update(block)
-            progress(len(block))
-    return digest.hexdigest()
 
 
 def _check_parts(bundle: Bundle) -> None:
@@ -228,31 +222,19 @@ def _check_parts(bundle: Bundle) -> None:
             raise ValueError(f"The config describes the {what} {described}, given are {given}")
 
 
-def _on_disk(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    # A copy of its own: two names of one tensor cannot be written.
-    tensor = tensor.detach().cpu().contiguous()
-    if not tensor.is_floating_point():
-        return tensor
-    stored = tensor.to(dtype)
-    # Smallest and largest in one pass, which NaN survives: isfinite of a gigabyte takes seconds.
-    if stored.numel() and not torch.stack(stored.aminmax()).isfinite().all():
-        raise ValueError(f"{name} holds values that {str(dtype).removeprefix('torch.')} cannot")
-    return stored
-
-
 def load_bundle(folder: Path, device: torch.device | str = "cpu") -> Bundle:
     """Verify and load a bundle; the weights become float32 on `device`.
 
     Raises: BadCheckpoint if anything is missing, unknown, of another shape, or not what its hash says.
     """
-    config, hashes = _read_description(folder)
+    config, hashes = read_description(folder)
     # Without memory of their own: what is read becomes the weights, not a copy of it.
     blank = _blank(folder, config)
     installed = installed_weights(config.package) if config.package else {}
     shapes = _expected_shapes(folder, blank, installed)
-    tensors = {part: _read_tensors(folder / f"{part}.safetensors", hashes) for part in shapes}
+    tensors = {part: read_tensors(folder / f"{part}.safetensors", hashes) for part in shapes}
     for part in shapes:
-        _check_shapes(folder / f"{part}.safetensors", tensors[part], shapes[part])
+        check_shapes(folder / f"{part}.safetensors", tensors[part], shapes[part])
     none = torch.zeros(0, *blank.generator.w_mean.shape)
     linear = tensors["classifier"].pop(LINEAR) if config.classifier else none
     gallery, fixed = (
@@ -282,7 +264,7 @@ def read_config(folder: Path) -> BundleConfig:
 
     Raises: BadCheckpoint if `model.json` is missing or does not describe a model.
     """
-    return _read_description(folder)[0]
+    return read_description(folder)[0]
 
 
 def _blank(folder: Path, config: BundleConfig) -> Bundle:
@@ -315,7 +297,7 @@ def _blank(folder: Path, config: BundleConfig) -> Bundle:
                 CoverFinder() if config.covers else None,
             )
     except Exception as error:  # whatever a constructor says to a nonsensical but well-formed description
-        reason = _one_line(error)
+        reason = one_line(error)
         raise BadCheckpoint(
             f"{folder / MODEL_FILE} describes no network that can be built: {reason}."
         ) from error
@@ -364,26 +346,6 @@ _ALL_PARTS = {
 }  # fmt: skip
 
 
-def _read_description(folder: Path) -> tuple[BundleConfig, Mapping[str, Any]]:
-    path = folder / MODEL_FILE
-    try:
-        data = json.loads(path.read_bytes())
-        if not isinstance(data, dict):
-            raise ValueError("it is not a JSON object")
-        hashes = data.pop("files", None)
-        if not isinstance(hashes, dict):
-            raise ValueError("it has no list of files")
-        config = BundleConfig.from_dict(data)
-        for attribute in config.attributes:
-            if not (isinstance(attribute.unit, (int, float)) and math.isfinite(attribute.unit)):
-                raise ValueError(f"the unit of {attribute.name} is not a number")
-    except OSError as error:
-        raise BadCheckpoint(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise BadCheckpoint(f"{path} does not describe a model: {_one_line(error)}.") from error
-    return config, hashes
-
-
 def _expected_shapes(
     folder: Path, blank: Bundle, installed: Mapping[str, Tensor]
 ) -> dict[str, dict[str, torch.Size]]:
@@ -395,36 +357,3 @@ def _expected_shapes(
                 f"{folder / MODEL_FILE} describes another generator than its package holds ({name})."
             )
     return shapes
-
-
-def _read_tensors(path: Path, hashes: Mapping[str, Any]) -> dict[str, Tensor]:
-    try:
-        found = file_hash(path)
-    except OSError as error:
-        raise BadCheckpoint(f"{path} cannot be read: {error.strerror}; fetch the model again.") from error
-    if found != hashes.get(path.name):
-        raise BadCheckpoint(
-            f"{path} is damaged or incomplete (its SHA-256 is not the one in {MODEL_FILE}); "
-            "fetch the model again."
-        )
-    try:
-        return safetensors.torch.load_file(path)
-    except SafetensorError as error:
-        raise BadCheckpoint(f"{path} is not a safetensors file: {_one_line(error)}.") from error
-
-
-def _check_shapes(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, torch.Size]) -> None:
-    for name in sorted(expected.keys() | tensors.keys()):
-        if name not in tensors:
-            raise BadCheckpoint(f"{path} lacks the tensor {name} that {MODEL_FILE} asks for.")
-        if name not in expected:
-            raise BadCheckpoint(f"{path} holds a tensor {name} that {MODEL_FILE} does not ask for.")
-        if tensors[name].shape != expected[name]:
-            found, wanted = tuple(tensors[name].shape), tuple(expected[name])
-            raise BadCheckpoint(
-                f"{path}: the tensor {name} has shape {found}, {MODEL_FILE} asks for {wanted}."
-            )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -55,6 +55,7 @@ FLOORS = (
         "core.rendering",
         "core.editing",
         "core.checkpoints",
+        "core.bundle_files",
         "core.refinement",
         "core.inversion",
     ),

@@ -109,7 +109,7 @@ def costs(config: BundleConfig) -> dict[str, dict[str, int | None]]:
 
     MACs of a stage are those of its prediction; None where a polish follows, which renders as well.
     """
-    from cli.bench import network_costs, refiner_costs
+    from cli.costs import network_costs, refiner_costs
 
     networks = network_costs(config.generator, config.inverter, config.classifier)
     inverter = {k: networks["inverter"][k] - networks["mapping"][k] for k in ("parameters", "macs")}

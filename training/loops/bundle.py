@@ -22,7 +22,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from core.checkpoints import MODEL_FILE, Bundle, load_bundle, save_bundle
+from core.bundle_files import MODEL_FILE
+from core.checkpoints import Bundle, load_bundle, save_bundle
 from core.config import AlignmentTemplate, AttributeConfig, BundleConfig, PackageConfig
 from core.generators.mobile.config import FFHQ_1024
 from core.generators.mobile.network import MobileGenerator, statistics

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from core import checkpoints
-from core.checkpoints import MODEL_FILE, Bundle, load_bundle, save_bundle, user_folder
+from core.bundle_files import MODEL_FILE
+from core.checkpoints import Bundle, load_bundle, save_bundle, user_folder
 from core.config import BundleConfig
 from core.errors import BadCheckpoint, BadRequest
 from core.importing.formats.recognise import convert

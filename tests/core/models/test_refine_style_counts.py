@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from cli import bench as benchmark
-from cli.bench import PAPER_REFINERS, paper_costs, parameters, refiner_costs
+from cli import costs
+from cli.costs import PAPER_REFINERS, paper_costs, parameters, refiner_costs
 from core.config import PAPER_GENERATOR, PAPER_INVERTER
 from core.models.refine_style import RefineStyle
 from core.models.style_transformer import StyleTransformer, Trunk
@@ -17,7 +17,7 @@ TOKENS, WIDTH, FEEDFORWARD = 32, 512, 1024
 
 
 @pytest.fixture(scope="module")
-def paper() -> benchmark.Costs:
+def paper() -> costs.Costs:
     return paper_costs()
 
 
@@ -47,7 +47,7 @@ def trunk_elements() -> int:
     ],
 )
 def test_counts_are_the_published_ones(
-    paper: benchmark.Costs, trunk_elements: int, name: str, millions: float, billions: float
+    paper: costs.Costs, trunk_elements: int, name: str, millions: float, billions: float
 ) -> None:
     assert round(paper[name]["parameters"] / 1e6, 1) == millions
     assert round((paper[name]["macs"] + trunk_elements) / 1e9, 1) == billions
@@ -80,7 +80,7 @@ def test_a_refiner_is_its_tokens_heads_and_layers(index: int, channels: int, sid
         with FakeTensorMode():
             trunk = Trunk(config, 6).eval()
             expected += parameters(trunk)
-            macs += benchmark.macs(lambda: trunk(torch.empty(1, 6, 256, 256)))
+            macs += costs.macs(lambda: trunk(torch.empty(1, 6, 256, 256)))
     assert refiner_costs(config, PAPER_GENERATOR, PAPER_INVERTER) == {"parameters": expected, "macs": macs}
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from cli import measures
-from cli.bench import parameters
+from cli.costs import parameters
 from core.checkpoints import Bundle
 from core.engine import Engine
 from core.faces.judge import MobileFaceNet
