@@ -37,12 +37,12 @@ def recoloured(
     change: np.ndarray,
     mask: np.ndarray,
     seen: Seen,
-    bared: np.ndarray | None,
+    gone: np.ndarray | None,
 ) -> np.ndarray:
     """The pasted photo (H, W, 3) uint8, the hair around the crop in the colour that it has inside.
 
     change: (S, S, 3), grey levels, of the model's pictures; mask: (S, S), how much of them is seen.
-    bared: the photo without the hair that the edit takes away; None: it takes none.
+    gone: (SIDE, SIDE), 0 but where the edit takes hair away (`clearing.going`); None: it takes none.
     """
     edge = round(SIDE * (1 - 1 / WIDE) / 2)
     inside, side = np.s_[edge:-edge, edge:-edge], SIDE - 2 * edge
@@ -59,8 +59,8 @@ def recoloured(
     shift = after - before
     # Hair is hair after the edit, too, or it is the photo's that the paste left.
     goes_on = hair & (shown <= SURE) & (theirs | (np.sqrt(mean_square(shift)) < UNNOTICED[1]))
-    if bared is not None:
-        goes_on &= np.abs(crop(bared, around, SIDE) - before).max(2) < 1
+    if gone is not None:
+        goes_on &= gone == 0
     goes_on = _joined(goes_on, sure)
     shift = spread(shift, sure.astype(np.float32))
     here = mean_around(np.dstack([before, after]), goes_on.astype(np.float32), LOCAL)
@@ -88,7 +88,7 @@ def _coloured(old: np.ndarray, lacks: np.ndarray, wall: np.ndarray, within: np.n
     """
     ours, theirs, behind = (field.mean(2) for field in (old, old + lacks, wall))
     apart = np.copysign(np.maximum(np.abs(ours - behind), ALIKE), ours - behind)
-    mixed = np.clip(1 + (theirs - ours) / apart, 0, CONTRAST[1])
+    mixed = np.clip(1 + (theirs - ours) / apart, -CONTRAST[1], CONTRAST[1])
     deep = soft(within.astype(np.float32), SOFT)
     keep = mixed + deep * (np.clip(theirs / np.maximum(ours, 1), *CONTRAST) - mixed)
     add = old + lacks - keep[:, :, None] * old

@@ -21,12 +21,13 @@ import numpy as np
 
 from core.faces.alignment import CropTransform
 from core.paste.beyond import recoloured
-from core.paste.clearing import cleared
+from core.paste.clearing import cleared, goes_on_above, going, let_go_beside
 from core.paste.detail import ANALYSIS_SIDE, Bands, bands, enlarged, reduced, smooth_step
 from core.paste.ending import crown, ending, window
 from core.paste.laying import Layers, lay
 from core.paste.letting_go import Fresh, Seen, at_side, fresh
 from core.paste.motion import mean_square, scaled
+from core.paste.strays import strays
 
 # Lengths of the mask in units of the distance from the eyes to the mouth, so that it fits any template.
 FOREHEAD = 0.6
@@ -84,10 +85,10 @@ def paste_change(
     parts = bands(crop, base, edited, region, where, seen.people if seen else None)
     if seen is None:
         return lay(photo, transform, *_laid_on(parts, edited, where, keep_detail))
-    new = fresh(seen, edited, parts)
+    new, gone = _let_go(seen, edited, parts)
     layers, mask = _laid_on(parts, edited, where, keep_detail, new, ending(edited, seen.kinds))
-    mask *= crown(seen.kinds, len(mask)) * free * (seen.within(len(mask)) > 0)
-    return _laid_around(photo, transform, layers, mask, edited - base, seen, new)
+    mask *= _end_above(seen, gone, len(mask)) * free * (seen.within(len(mask)) > 0)
+    return _laid_around(photo, transform, layers, mask, edited - base, seen, gone)
 
 
 def paste_rendering(
@@ -109,17 +110,17 @@ def paste_rendering(
     edited, seen, free = _beside_things(base, edited, seen)
     where = reach(base, edited, region) * free
     parts = bands(crop, base, edited, region, where, seen.people if seen else None)
-    new = None if seen is None else fresh(seen, edited, parts)
+    new, gone = (None, None) if seen is None else _let_go(seen, edited, parts)
     end = None if seen is None else ending(edited, seen.kinds)
     outside, mask = _laid_on(parts, edited, where, keep_detail, new, end)
     keep = parts.kept * parts.true if keep_detail else np.zeros_like(parts.kept)
     shown = edited + enlarged(parts.rim_colour, len(edited))
     inside = Layers(shown + scaled(parts.features - parts.low, keep), keep, parts.flow)
     layers = _mixed(outside, inside, region)
-    if seen is None or new is None:
+    if seen is None:
         return lay(photo, transform, layers, mask)
-    mask *= crown(seen.kinds, len(mask)) * free
-    return _laid_around(photo, transform, layers, mask, edited - base, seen, new)
+    mask *= _end_above(seen, gone, len(mask)) * free
+    return _laid_around(photo, transform, layers, mask, edited - base, seen, gone)
 
 
 def change_face(
@@ -142,6 +143,19 @@ def change_face(
     return lay(crop, whole, layers, mask * free * (where > 0))
 
 
+def _let_go(seen: Seen, edited: np.ndarray, parts: Bands) -> tuple[Fresh, np.ndarray | None]:
+    """What is shown where the photo is let go, and what hair is `going` beyond the crop."""
+    new = fresh(seen, edited, parts)
+    gone = going(seen, new.bared)
+    return new if gone is None else let_go_beside(new, seen, gone), gone
+
+
+def _end_above(seen: Seen, gone: np.ndarray | None, size: int) -> np.ndarray:
+    """(size, size): `crown`, but where the photo's hair goes on beyond the border, and the head with it."""
+    on = cv2.resize(goes_on_above(seen, gone)[None], (size, 1), interpolation=cv2.INTER_LINEAR)
+    return 1 - (1 - on) * (1 - crown(seen.kinds, size))
+
+
 def _laid_around(
     photo: np.ndarray,
     transform: CropTransform,
@@ -149,26 +163,31 @@ def _laid_around(
     mask: np.ndarray,
     change: np.ndarray,
     seen: Seen,
-    new: Fresh,
+    gone: np.ndarray | None,
 ) -> np.ndarray:
     """The photo with the layers on it, its hair beyond the crop gone or coloured as what they show."""
-    bared = cleared(photo, transform, seen, new.bared)
+    bared = None if gone is None else cleared(photo, transform, seen, gone)
     pasted = lay(photo, transform, layers, mask, None if bared is None else bared.copy())
-    return recoloured(photo, pasted, transform, change, mask, seen, bared)
+    return recoloured(photo, pasted, transform, change, mask, seen, gone)
 
 
 def _beside_things(
     base: np.ndarray, edited: np.ndarray, seen: Seen | None
 ) -> tuple[np.ndarray, Seen | None, np.ndarray]:
-    """The edited picture and its kinds as if nothing had changed where a thing lies before the face.
+    """The edited picture and its kinds as if nothing had changed where a thing lies before the face, nor at
+    flecks of hair beside it.
 
     And (S, S) in [0, 1], 0 where it does.
     """
     size = len(base)
-    if seen is None or seen.covered is None:
+    things = (
+        [] if seen is None else [field for field in (seen.covered, strays(seen.kinds)) if field is not None]
+    )
+    if seen is None or not things:
         return edited, seen, np.ones((size, size), np.float32)
-    free = 1 - enlarged(seen.covered, size)
-    ours, held = (at_side(field, len(seen.kinds)) for field in (seen.scene.kinds, seen.covered))
+    free = 1 - np.max([enlarged(field, size) for field in things], axis=0)
+    ours = at_side(seen.scene.kinds, len(seen.kinds))
+    held = np.max([at_side(field, len(seen.kinds)) for field in things], axis=0)
     kinds = np.where(held > 0, ours, seen.kinds)
     return base + scaled(edited - base, free), dataclasses.replace(seen, kinds=kinds), free
 

@@ -17,7 +17,7 @@ from core.refinement.tokens import TokenSettings, find_tokens
 
 # A minute of two cores at 1024 px. Of the weights, locality: likeness has its own.
 SETTINGS = GradientSettings(
-    iterations=90, weights=LossWeights(locality=1.0), locality_every=4, preview_every=8
+    iterations=90, weights=LossWeights(locality=1.0), locality_every=4, preview_every=7
 )
 
 

@@ -81,7 +81,9 @@ class Refiner:
             return portrait
         settled = self._settle(portrait, mode, watcher)
         if mode == "best" and "fast" in portrait.residuals.keys() - settled.residuals.keys():
-            settled = self.refine(settled, "fast", watcher, None)
+            # Without a word: what is left of fast is a small part of what is left.
+            silent = dataclasses.replace(watcher, progress=lambda _: None)
+            settled = self.refine(settled, "fast", silent, None)
         portrait = settled
         watcher = dataclasses.replace(watcher, started=time.monotonic())
         if mode == "fast":

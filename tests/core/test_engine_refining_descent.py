@@ -122,3 +122,17 @@ def test_progress_says_what_goes_on_and_cancelling_leaves_the_portrait(
     engine.refine(engine.open_portrait(portrait.photo[:, ::-1].copy(), steps=2), "fast", told.append)
     assert list(dict.fromkeys(progress.step for progress in told)) == ["Finding the face", "Refining"]
     assert told[-1].done == 1.0
+
+
+def test_fast_on_the_way_to_best_tells_nothing_of_its_own(
+    engine: Engine, portrait: Portrait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its seconds left would be none while best has not begun."""
+    fast, told = engine.refine(portrait, "fast"), list[Progress]()
+    monkeypatch.setattr(opening, "SETTLED_STEPS", {"fast": SETTLED, "best": SETTLED + 2})
+    best = engine.refine(fast, "best", told.append)
+    assert not torch.equal(best.w_plus, fast.w_plus)
+    assert set(best.residuals) == {"fast", "best"}
+    done = [progress.done for progress in told if progress.step == "Refining"]
+    assert done == sorted(done)
+    assert len(set(done)) == len(done) > 1

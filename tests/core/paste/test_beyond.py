@@ -25,9 +25,9 @@ def sitting() -> Sitting:
     return Sitting.of(TALL)
 
 
-def fair(sitting: Sitting) -> np.ndarray:
+def fair(sitting: Sitting, by: np.ndarray = FAIRER) -> np.ndarray:
     """The model's picture with other hair."""
-    return sitting.base + (KINDS == Kind.HAIR)[:, :, None] * FAIRER
+    return sitting.base + (KINDS == Kind.HAIR)[:, :, None] * by
 
 
 def pasted(
@@ -54,6 +54,13 @@ def test_the_wall_stays_up_to_the_hair_s_outline(sitting: Sitting) -> None:
     near = inner(wall, 7) & ~inner(wall, 15)
     assert change[near].mean() < 4  # the hair beside it changes by seventy
     assert change[inner(wall, 41)].max() == 0
+
+
+def test_no_glow_is_beside_hair_that_gets_fairer_than_the_wall(sitting: Sitting) -> None:
+    change = pasted(sitting, fair(sitting, np.float32([125, 160, 180]))).astype(int) - sitting.photo
+    wall = (WIDE_KINDS == Kind.BACKGROUND) & (V < TOP)
+    assert change[BEYOND].mean() > 90
+    assert np.abs(change[wall & ~inner(wall, 5)]).mean() < 9.5
 
 
 def test_an_edit_of_the_face_leaves_all_beyond_the_crop(sitting: Sitting) -> None:
