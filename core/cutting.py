@@ -12,7 +12,7 @@ from core.faces.identity import Identity
 from core.faces.parsing import Parsing, kinds_in, where
 from core.images import to_tensor
 from core.keys import PortraitKey
-from core.paste import compositing, covering, lighting
+from core.paste import blocks, compositing, covering, lighting
 from core.paste.scene import Scene, scene
 from core.rendering.device_thread import DeviceThread
 
@@ -91,7 +91,8 @@ class Cutter:
         parts = {"upper lip": where(classes, "upper lip"), "eyes": where(classes, "left eye", "right eye")}
         parsing, lit = self._parsing, to_tensor(lighting.in_good_light(crop, light))
         assert parsing is not None
-        likely = self._device.run(lambda: parsing.things(lit))
+        crude = blocks.are_crude(photo, face.landmarks)
+        likely = None if crude else self._device.run(lambda: parsing.things(lit))
         return covering.covers(crop, landmarks, kinds_in(classes), parts, likely)
 
 

@@ -13,7 +13,6 @@ from core.errors import BadRequest
 from core.faces.parsing import Parsing
 from core.faces.regions import REGIONS, region_mask
 from core.paste.letting_go import Seen
-from core.paste.toning import tone_of
 from core.refinement.fade import fade
 from core.rendering.rendered import Rendered
 from core.rendering.renderer import Renderer
@@ -41,8 +40,7 @@ class Edits:
         Raises: BadRequest, as `rendered`.
         """
         rendered = self.rendered(portrait, request)
-        tone = tone_of(portrait.crop)
-        pictures = rendered.levels(request.view, tone, portrait.light, portrait.blur)
+        pictures = rendered.levels(request.view, portrait.tone, portrait.light, portrait.blur)
         return pictures, seen_by(self._parsing, portrait, rendered) if len(pictures) == 2 else None
 
     def rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:

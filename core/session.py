@@ -20,9 +20,12 @@ from core.faces.alignment import CropTransform, Face, to_crop
 from core.faces.identity import Identity
 from core.generators.residual import Residual
 from core.keys import PortraitKey
-from core.paste import focus, lighting
+from core.paste import blocks, focus, grain, lighting, toning
+from core.paste.blocks import Blocks
+from core.paste.grain import Grain
 from core.paste.lighting import Light
 from core.paste.scene import Scene
+from core.paste.toning import Tone
 from core.references import Reference, Take, effective, number
 
 STRENGTH_RANGE = (0.0, 1.0)
@@ -99,6 +102,26 @@ class Portrait:
     def blur(self) -> float:
         """By how much the photo is out of focus, and edits of it are: sigma in pixels of the crop, or 0."""
         return focus.blur_of(self.crop, self.mask, self.transform.side)
+
+    @functools.cached_property
+    def tone(self) -> Tone | None:
+        """The photo's, where it is of one alone."""
+        return toning.tone_of(self.crop)
+
+    @functools.cached_property
+    def grain(self) -> Grain | None:
+        """The photo's, where it has much."""
+        return grain.grain_of(self.photo, self.faces[self.face].landmarks)
+
+    @functools.cached_property
+    def crop_grain(self) -> Grain | None:
+        """The crop's, whose pixels are of another size."""
+        return grain.grain_of(self.crop, self.landmarks)
+
+    @functools.cached_property
+    def blocks(self) -> Blocks | None:
+        """What a JPEG of low quality made of the photo."""
+        return blocks.blocks_of(self.photo, self.faces[self.face].landmarks)
 
     @property
     def reference(self) -> Reference:

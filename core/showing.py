@@ -4,6 +4,8 @@ import numpy as np
 
 from core.faces.parsing import Parsing, kinds_in, where
 from core.paste import compositing, covering
+from core.paste.blocks import as_coarse
+from core.paste.grain import as_grainy
 from core.paste.letting_go import Seen
 from core.rendering.rendered import Rendered
 from core.session import Portrait, View
@@ -22,10 +24,12 @@ def shown(portrait: Portrait, view: View, pictures: tuple[np.ndarray, ...], seen
         return pictures[0]
     base, edited = pictures
     if not whole:
-        return compositing.change_face(portrait.crop, base, edited, portrait.mask, view.keep_detail, seen)
+        face = compositing.change_face(portrait.crop, base, edited, portrait.mask, view.keep_detail, seen)
+        return as_grainy(portrait.crop, face, portrait.crop_grain)
     paste = compositing.paste_change if view.start == "photo" else compositing.paste_rendering
     photo, transform, crop, mask = portrait.photo, portrait.transform, portrait.crop, portrait.mask
-    return paste(photo, transform, crop, base, edited, mask, view.keep_detail, seen)
+    pasted = paste(photo, transform, crop, base, edited, mask, view.keep_detail, seen)
+    return as_coarse(photo, as_grainy(photo, pasted, portrait.grain), portrait.blocks)
 
 
 def seen_by(parsing: Parsing | None, portrait: Portrait, rendered: Rendered) -> Seen | None:

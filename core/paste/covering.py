@@ -41,8 +41,8 @@ INSIDE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
 UNLIKE, AWAY = 25.0, 1.5
 # How likely a pixel has to be of a thing; how likely so many pixels in the face or close to it, for any of
 # them to be one. That close.
-LIKELY, SURE, MANY = 0.5, 0.6, 250
-CLOSE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31))
+LIKELY, SURE, MANY = 0.3, 0.6, 250
+CLOSE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (51, 51))
 
 
 @dataclass(frozen=True, eq=False)

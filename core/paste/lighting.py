@@ -26,6 +26,8 @@ SIDE = 128
 ORDINARY, DARK, LIT = 140.0, 115.0, 220.0
 # Of faces in linear light: log(green / red), log(blue / green). What is ordinary, and what is most so.
 COLOURS, USUAL = ((-1.6, 0.05), (-1.6, 0.35)), (-0.68, -0.34)
+# How bright red, green and blue are in linear light (ITU-R BT.709), and in the median face.
+BRIGHTNESS, BRIGHT = np.array((0.2126, 0.7152, 0.0722)), 0.27
 # That far beyond the box a colour is plainly the lamp's.
 BEYOND = 0.4
 # Linear light that no channel is taken to be below: two levels.
@@ -33,7 +35,7 @@ LEAST = 6e-4
 
 
 class Light(NamedTuple):
-    """What the photo has of good light: factors in linear light, above 0 and at most 1."""
+    """What the photo has of good light: factors in linear light, above 0."""
 
     red: float
     green: float
@@ -48,17 +50,21 @@ def light_of(crop: np.ndarray, region: np.ndarray) -> Light | None:
     bright = float(np.percentile(small.max(axis=2), 99))
     dark = float(smooth_step(np.asarray((ORDINARY - bright) / (ORDINARY - DARK))))
     exposure = (_linear(max(bright, 1.0)) / _linear(LIT)) ** dark
-    gains = exposure * _lamp(_colour(torch.tensor(small).permute(2, 0, 1)[None] / 127.5 - 1, inside))
+    face = _colour(torch.tensor(small).permute(2, 0, 1)[None] / 127.5 - 1, inside)
+    gains = exposure * _lamp(face, exposure)
     return None if (gains == 1).all() else Light(*gains.tolist())
 
 
-def _lamp(face: np.ndarray) -> np.ndarray:
-    """(3,): the lamp's colour by the face's (3,), in linear light, its strongest channel 1; ordinary: 1."""
+def _lamp(face: np.ndarray, exposure: float) -> np.ndarray:
+    """(3,): the lamp's colour by the face's (3,), in linear light, ordinary: 1; so strong that in such an
+    exposure the face would be as bright as most."""
     seen = np.diff(np.log(face))
     beyond = max(max(low - value, value - high) for value, (low, high) in zip(seen, COLOURS, strict=True))
     usual = np.exp(np.cumsum((0.0, *USUAL)))
-    lamp: np.ndarray = face / usual
-    return (lamp / lamp.max()) ** float(smooth_step(np.asarray(beyond / BEYOND)))
+    lamp = face / usual / exposure
+    lamp *= BRIGHTNESS @ usual / BRIGHT
+    found: np.ndarray = lamp ** float(smooth_step(np.asarray(beyond / BEYOND)))
+    return found
 
 
 def light_on(crop: np.ndarray, region: np.ndarray, base: Tensor) -> Light | None:

@@ -98,6 +98,11 @@ def test_what_a_finder_is_sure_of_is_held_with_what_of_it_is_beside_the_face() -
     assert (hold[140:180, 150:240] == 1).all()
     assert (hold[:115] == 0).all()
     assert (hold[:, :130] == 0).all()
+    dim = np.minimum(likely, 0.4)  # but for its middle, beside the face
+    dim[145:175, 190:220] = 0.9
+    told_dim = told(covers(**faces, kinds=KINDS, parts=seen(), likely=dim))
+    assert told_dim is not None
+    assert np.array_equal(told_dim, hold)
     doubtful, small = np.minimum(likely, 0.55), np.zeros_like(likely)
     side = int(MANY**0.5) - 1
     small[140 : 140 + side, 130 : 130 + side] = 1

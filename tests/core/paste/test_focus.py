@@ -121,12 +121,16 @@ def drawn(engine: Engine, portrait: Portrait) -> tuple[torch.Tensor, torch.Tenso
     return rendered.base, rendered.edited
 
 
+@pytest.mark.parametrize(
+    "what", ["focus.blur_of", "lighting.light_on", "toning.tone_of", "grain.grain_of", "blocks.blocks_of"]
+)
 def test_a_photo_is_measured_once(
-    tiny_engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    tiny_engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     asked = []
-    monkeypatch.setattr("core.session.focus.blur_of", lambda *seen: asked.append(seen) or 0.0)
+    nothing = 0.0 if what == "focus.blur_of" else None
+    monkeypatch.setattr(f"core.session.{what}", lambda *seen: asked.append(seen) or nothing)
     portrait = dataclasses.replace(tiny_engine.open_portrait(photo))
     for value in (1, 2):
-        tiny_engine.edit(portrait, EditRequest({"smile": value}))
+        tiny_engine.edit(portrait, EditRequest({"smile": value}, view=View("photo", "photo")))
     assert len(asked) == 1

@@ -67,11 +67,22 @@ def test_a_dark_photo_is_what_its_brightest_hundredth_says() -> None:
 
 
 @pytest.mark.parametrize("lamp", [RED, BLUE])
-def test_a_lamp_s_colour_is_found_by_the_face(lamp: tuple[float, ...]) -> None:
-    light = light_of(portrait(lamp), REGION)
+@pytest.mark.parametrize("strength", [1.0, 0.3])
+def test_a_lamp_s_colour_is_found_by_the_face(lamp: tuple[float, ...], strength: float) -> None:
+    light = light_of(portrait(tuple(strength * np.array(lamp))), REGION)
     assert light is not None
-    assert max(light) == 1
-    assert np.allclose(np.array(light), np.array(lamp) / max(lamp), rtol=0.25)
+    assert np.allclose(np.array(light) / max(light), np.array(lamp) / max(lamp), rtol=0.25)
+
+
+@pytest.mark.parametrize("lamp", [RED, BLUE])
+@pytest.mark.parametrize("strength", [1.0, 0.3])
+def test_in_good_light_a_face_from_under_a_lamp_is_as_bright_as_most(
+    lamp: tuple[float, ...], strength: float
+) -> None:
+    crop = portrait(tuple(strength * np.array(lamp)))
+    lit = in_good_light(crop, light_of(crop, REGION))
+    bright = linear(np.median(lit[face()], axis=0)) @ (0.2126, 0.7152, 0.0722)
+    assert bright == pytest.approx(0.27, rel=0.1)
 
 
 def test_where_no_face_is_nothing_is_told() -> None:
