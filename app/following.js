@@ -41,7 +41,13 @@ function takeUp(name, at, near) {
     axes.delete(old);
   }
   hand = { key, name, at, busy: !near, follows: false, take: ++takes };
-  maker.take({ take: hand.take, name, request, at, held: axis.number, near });
+  maker.take({ take: hand.take, name, request, at, held: axis.number, near, side: sideShown() });
+}
+
+// Pixels of the screen along the picture's longer side, zoomed as it is: a key has no more.
+function sideShown() {
+  const { width, height } = layer.getBoundingClientRect();
+  return Math.max(1, Math.ceil(Math.max(width, height) * devicePixelRatio));
 }
 
 function startAxis({ take, axis: number }) {

@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -13,8 +12,9 @@ import cv2
 import numpy as np
 
 from app import axis
+from app.asides import PREVIEW_SIDE
 from app.axis import Keys
-from app.live import Hands, LatestWins
+from app.live import Hands
 from app.messages import LIVE_QUALITY, face_frame
 from app.references import References
 from app.visits import Visit
@@ -22,7 +22,7 @@ from core.engine import Engine
 from core.images import encode_jpeg
 from core.paste.laying import bounds
 from core.paste.scene import wider
-from core.placing import placed
+from core.placing import placed, reduced
 from core.projects.request_json import request_from_json
 from core.projects.strict_json import mapping
 from core.session import EditRequest, Portrait, SessionStore
@@ -30,6 +30,8 @@ from core.together import Change, together
 
 # Blends are judged on pictures reduced that many times.
 JUDGED = 4
+# With fewer a face is not told from another, however small the page.
+LEAST_SIDE = 256
 
 Box = tuple[int, int, int, int]
 Seen = Callable[..., tuple[Portrait, EditRequest]]
@@ -74,19 +76,27 @@ class Following:
         self,
         engine: Engine,
         visits: SessionStore[Visit],
-        lanes: LatestWins,
         hands: Hands,
         references: References,
         seen: Seen,
     ) -> None:
-        """lanes, hands: as the handlers have them; seen: what is edited, `Handlers._seen`."""
-        self._engine, self._visits, self._lanes, self._hands = engine, visits, lanes, hands
+        """hands: as the handlers have them; seen: what is edited, `Handlers._seen`."""
+        self._engine, self._visits, self._hands = engine, visits, hands
         self._references, self._seen = references, seen
 
-    def take(self, token: str, name: str, request: object, at: int, known: tuple[Axis, ...] = ()) -> Axis:
+    def take(
+        self,
+        token: str,
+        name: str,
+        request: object,
+        at: int,
+        known: tuple[Axis, ...] = (),
+        side: int = PREVIEW_SIDE,
+    ) -> Axis:
         """The axis of a slider: one of those known, if it is the same edit of the same face; else a new one.
 
-        request: JSON, as `request_from_json` reads it.
+        request: JSON, as `request_from_json` reads it. side: how many pixels the page has for the longer side
+        of the picture; a photo has no more of them.
         Raises: BadProject or BadRequest on anything that is no edit, SessionExpired.
         """
         asked = self._read(token, request)
@@ -94,11 +104,13 @@ class Following:
         base = dataclasses.replace(asked, sliders={k: v for k, v in asked.sliders.items() if k != name})
         portrait, base = self._seen(token, visit, visit.possible(base), base.refine, live=True)
         others = tuple(other.preview_change for other in visit.others if other.preview_change is not None)
+        if base.view.output == "photo" and not others:  # which are known at the preview's size
+            portrait = reduced(portrait, max(side, LEAST_SIDE))
+        taken = dataclasses.replace(_taken(portrait, base, name, at), others=others)
         for before in known:
             same = before.name == name and before.request == base and before.others == others
-            if same and _same_face(before.portrait, portrait, base):
+            if same and before.size == taken.size and _same_face(before.portrait, portrait, base):
                 return before
-        taken = dataclasses.replace(_taken(portrait, base, name, at), others=others)
         self._engine.check(taken.at(axis.HIGH))
         return taken
 
@@ -112,23 +124,21 @@ class Following:
         self._visits.get(token)
         self._hands.move(token)
 
-    def alone(self, token: str) -> AbstractContextManager[bool]:
-        """While it is held, no other picture of this visitor is made."""
-        return self._lanes.alone(token)
+    def made(self, taken: Axis, place: int, cancelled: Callable[[], bool] | None = None) -> tuple[Axis, int]:
+        """The axis with one more key, and the milliseconds that it took. Raises: Cancelled.
 
-    def made(self, token: str, taken: Axis, place: int) -> tuple[Axis, int]:
-        """The axis with one more key, and the milliseconds that it took."""
-        with self.alone(token):
-            began = time.monotonic()
-            picture = self._engine.edit(taken.portrait, taken.at(place))
-            if taken.request.view.output == "face":
-                picture = face_frame(picture)
-            else:
-                others = (other.part(*taken.box) for other in taken.others)
-                picture = together(picture, taken.portrait.photo, others)
-            jpeg = encode_jpeg(picture, LIVE_QUALITY)
-            off = _off(taken, place, jpeg)
-            took = round(1000 * (time.monotonic() - began))
+        Beside whatever else is made for its visitor: it changes nothing, and a hand that rests does not wait.
+        """
+        began = time.monotonic()
+        picture = self._engine.edit(taken.portrait, taken.at(place), cancelled)
+        if taken.request.view.output == "face":
+            picture = face_frame(picture)
+        else:
+            others = (other.part(*taken.box) for other in taken.others)
+            picture = together(picture, taken.portrait.photo, others)
+        jpeg = encode_jpeg(picture, LIVE_QUALITY)
+        off = _off(taken, place, jpeg)
+        took = round(1000 * (time.monotonic() - began))
         jpegs = MappingProxyType({**taken.jpegs, place: jpeg})
         return dataclasses.replace(taken, keys=taken.keys.after(place, off), jpegs=jpegs), took
 

@@ -20,14 +20,15 @@ from app.following import Following
 from app.group import Group
 from app.improving import Improvement, Improver, previewed
 from app.keeping import Keeping
-from app.likeness import told_of
+from app.likeness import Meters, Untold
 from app.live import Hands, LatestWins, with_steps
 from app.looks import Glimpses
-from app.messages import Answer, Message
+from app.messages import Answer, Message, at_rest
 from app.openings import Opening, Openings, as_told, let_go
 from app.past import Past
 from app.references import References
 from app.refining import Runs, as_set
+from app.resting import Visits
 from app.starts import Start, photo_of, seed_of, stem_of
 from app.toasts import tell, toast, toasted, toasted_stream
 from app.toggling import Toggle
@@ -38,10 +39,6 @@ from core.images import Photo, open_photo
 from core.pictures.limits import LIMITS, Limits
 from core.projects.project import Project, is_project, open_project
 from core.session import EditRequest, Portrait, Refine, SessionStore
-
-MAX_VISITORS = 64
-MAX_BYTES = 600 * 2**20
-MAX_AGE_SECONDS = 3600.0
 
 Change = Callable[[Visit], Visit]
 
@@ -60,16 +57,15 @@ class Handlers:
     ) -> None:
         """limits: how large a photo visitors may bring."""
         self.engine, self.examples, self._limits = engine, examples, limits
-        store = SessionStore(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS) if store is None else store
-        self.visits = store
+        self.visits = store = Visits(engine, self._at_work) if store is None else store
         self._frames, self._hands, self._openings = LatestWins(), Hands(), Openings(engine, store)
         self._runs, self._improver, self._beside = Runs(), Improver(engine, store, self._update), Beside()
         self._writing = threading.Lock()  # a visit is changed by one event at a time
         self.references = References(engine, store, self._update, limits)
-        self.following = Following(engine, store, self._frames, self._hands, self.references, self._seen)
+        self.following = Following(engine, store, self._hands, self.references, self._seen)
         self.export = Downloads(engine, store, self.references).export
         self.keep = Keeping(engine, store).keep
-        self.glimpses = Glimpses(engine, store)
+        self.glimpses, self.meters = Glimpses(engine, store), Meters(engine)
         self._group = Group(engine, store, self._openings, self._frames, self._update, self._opened)
         cropping = Cropping(
             engine,
@@ -202,7 +198,8 @@ class Handlers:
         back to the one before, else redo does.
         Raises: Cancelled.
         """
-        picture = self.engine.edit(visit.portrait, visit.portrait.shown(visit.request))
+        request = visit.portrait.shown(visit.request)
+        picture = self.engine.edit(at_rest(visit, visit.portrait, request), request)
         with self._writing:  # nobody leaves in between
             opening.check(visit.portrait)
             before = self._visit(token)
@@ -224,8 +221,9 @@ class Handlers:
     ) -> Answer:
         shown = messages.opened(visit, visit.together(picture, asked), asked, faces)
         more |= {"improves": self.engine.improves and may_gain, **self._past.state(visit, asked)}
-        kept = told_of(self.engine, visit.portrait, visit.portrait.shown(asked), picture)
-        return messages.message("opened", **shown, token=token, likeness=kept, **more), asked
+        told = messages.message("opened", **shown, token=token, **more)
+        self.meters.note(token, Untold(told["number"], visit.portrait, visit.portrait.shown(asked), picture))
+        return told, asked
 
     def _visit(self, token: str) -> Visit | None:
         try:
@@ -344,6 +342,9 @@ class Handlers:
                 return None
             return self._show(token, lambda visit: visit, better.request, better=True)
 
+    def _at_work(self, token: str) -> bool:
+        return bool(self._runs.get(token) or self._improver.get(token))
+
     def _leave(self, token: str) -> None:
         """Whatever runs for this visitor has had its time."""
         self._runs.drop(token)
@@ -373,23 +374,23 @@ class Handlers:
             self._improver.settled(token)
             number, visit = messages.next_number(), self.visits.get(token)
             request = visit.possible(asked)
-            seen = self._seen(token, visit, request, asked.refine)
-            picture = self.engine.edit(*seen)
+            portrait, seen = self._seen(token, visit, request, asked.refine)
+            picture = self.engine.edit(at_rest(visit, portrait, seen), seen)
             # Only now: an edit that fails must leave the history as it was.
             visit = self._update(token, change)
         shown = messages.frame(visit.together(picture, request), request, live=False)
-        kept = told_of(self.engine, *seen, picture)
-        more = {"likeness": kept, **self._past.state(visit, request), **more}
-        return messages.message("frame", number, frame=shown, **more)
+        self.meters.note(token, Untold(number, portrait, seen, picture))
+        return messages.message("frame", number, frame=shown, **self._past.state(visit, request), **more)
 
     def forget(self, token: str) -> None:
         """The visitor left: nothing of the photos stays in memory."""
         self._leave(token)  # first, so that nothing which runs puts anything back
         with self._writing:
-            visit = self._visit(token)
+            visit = self.visits.peek(token)  # one at rest is in nobody else's memory
             self.visits.drop(token)
             self._beside.drop(token)
             self._hands.rest(token)
-        if visit is not None:
+        if isinstance(visit, Visit):
             self.engine.forget(visit.portrait)
+        self.meters.drop(token)
         self._frames.forget(token)

@@ -8,20 +8,18 @@ import cv2
 import numpy as np
 
 from app.asides import PREVIEW_SIDE
-from app.visits import Visit
+from app.visits import STILL_SIDE, Visit
 from core.exporting import Export, ExportOrder
 from core.faces.alignment import Face
 from core.images import Original, encode_jpeg
 from core.pictures.writing import kind_in
-from core.placing import shrink
+from core.placing import placed, shrink
 from core.projects.request_json import request_to_json
 from core.references import Reference
 from core.session import EditRequest, Portrait
 
 # A smaller face is enlarged to it here, by Lanczos: browsers do it by a visibly softer bilinear.
 FACE_SIDE = 512
-# The picture shown on a pause: more than a screen shows, less than a camera takes.
-STILL_SIDE = 2048
 THUMBNAIL_SIDE = 120
 INSET_SIDE = 256
 LIVE_QUALITY, STILL_QUALITY = 86, 94
@@ -62,6 +60,17 @@ def frame(image: np.ndarray, request: EditRequest, live: bool) -> str:
     """The picture for the stage, for a face enlarged, for a photo reduced to what a screen shows."""
     shown = face_frame(image) if request.view.output == "face" else shrink(image, STILL_SIDE)
     return data_url(shown, LIVE_QUALITY if live else STILL_QUALITY)
+
+
+def at_rest(visit: Visit, portrait: Portrait, request: EditRequest) -> Portrait:
+    """What of a portrait is edited for a picture at rest: a photo with no more pixels than `frame` shows.
+
+    But where other faces changed it: what they make of it is known at its own size.
+    """
+    changed = any(other.change is not None for other in visit.others)
+    if changed or request.view.output == "face" or visit.still is portrait.photo:
+        return portrait
+    return placed(portrait, visit.still, visit.still.shape[1::-1])
 
 
 def known(photo: np.ndarray, face: int, faces: tuple[Face, ...] = ()) -> Message:
@@ -117,7 +126,7 @@ def befores(visit: Visit) -> dict[str, str]:
     """The unedited pictures for comparing, sent once: the photo's own face, and the photo."""
     return {
         "face": data_url(face_frame(visit.portrait.crop), STILL_QUALITY),
-        "photo": data_url(shrink(visit.portrait.photo, STILL_SIDE), STILL_QUALITY),
+        "photo": data_url(visit.still, STILL_QUALITY),
     }
 
 

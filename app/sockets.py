@@ -1,29 +1,31 @@
 """The websocket by which pictures follow a finger: `/live`, beside Gradio's own routes.
 
 Up, as JSON: {"kind": "hello", "token"} first; then {"kind": "take", "take", "name", "request", "at", "held",
-"near"}, {"kind": "at", "at"}, {"kind": "got", "sequence"} and {"kind": "rest"}. Down: frames (app/frames.py),
-and as JSON {"kind": "ready"}, {"kind": "taken", "take", "axis"}, {"kind": "failed", "take"} where an edit is
-none of this model's, and {"kind": "gone", "sentence"}, the last. A newer position replaces an older one, and
-at most IN_FLIGHT frames are on their way. Whatever else comes ends the connection.
+"near", "side"}, {"kind": "at", "at"}, {"kind": "got", "sequence"} and {"kind": "rest"}. Down: frames
+(app/frames.py), and as JSON {"kind": "ready"}, {"kind": "taken", "take", "axis"}, {"kind": "failed", "take"}
+where an edit is none of this model's, and {"kind": "gone", "sentence"}, the last. A newer position replaces
+an older one, a key that nobody waits for any more is dropped between its steps, and at most IN_FLIGHT frames
+are on their way. Whatever else comes ends the connection.
 """
 
 import functools
 import json
 import logging
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, Semaphore, to_thread
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app import axis
 from app.following import Axis, Following
 from app.frames import Frame
-from core.errors import BadProject, BadRequest, SessionExpired, VisagistError
+from core.errors import BadProject, BadRequest, Cancelled, SessionExpired, VisagistError
 from core.projects.strict_json import fields, flag, index, number, parse, text
 
 logger = logging.getLogger(__name__)
@@ -36,8 +38,14 @@ HELLO_SECONDS = 10.0
 IN_FLIGHT = 3
 # Axes kept for a slider that is taken up again, there as here (app/following.js).
 KEPT = 2
+# Keys that are made at a time, for all visitors: while one is pasted the device renders another. A line that
+# waits for its turn chooses its key when that comes, and pictures at rest wait for no more than these.
+KEYS_AT_ONCE = 2
 # Of a slider that is only pointed at: where it is, and a coarse key on either side.
 POINTED = 3
+# Of a finger the speed is that of so many seconds; the next key is of where it is after so many times as long
+# as one takes, at first so many seconds.
+SPEED_SECONDS, BEFORE, FIRST_SECONDS = 0.15, 1.5, 0.1
 # Codes that end a connection: no business here, a message that is none of ours.
 FORBIDDEN, REFUSED, TOO_BIG = 1008, 1007, 1009
 NUMBERS = 2**32 - 1
@@ -57,7 +65,7 @@ class Sockets:
     def __init__(self, following: Following) -> None:
         self._following = following
         self._lines: dict[str, Line] = {}
-        self._threads: CapacityLimiter | None = None
+        self._shared: tuple[CapacityLimiter, Semaphore] | None = None
         self._open = 0
 
     @property
@@ -87,9 +95,9 @@ class Sockets:
         except TimeoutError:
             raise Refusal(FORBIDDEN) from None
         token = _strict(lambda: text(hello["token"], "the token"))
-        if self._threads is None:  # made here, as it belongs to the event loop
-            self._threads = CapacityLimiter(MAX_SOCKETS)
-        line = Line(socket, token, self._following, self._threads)
+        if self._shared is None:  # made here, as it belongs to the event loop
+            self._shared = CapacityLimiter(MAX_SOCKETS), Semaphore(KEYS_AT_ONCE)
+        line = Line(socket, token, self._following, *self._shared)
         before = self._lines.pop(token, None)
         if before is not None:
             before.hang_up()
@@ -104,13 +112,24 @@ class Sockets:
 class Line:
     """One visitor's connection: a reader that notes the newest wish, and a maker that goes by it."""
 
-    def __init__(self, socket: WebSocket, token: str, following: Following, threads: CapacityLimiter) -> None:
-        self._socket, self._token, self._following, self._threads = socket, token, following, threads
+    def __init__(
+        self,
+        socket: WebSocket,
+        token: str,
+        following: Following,
+        threads: CapacityLimiter,
+        turns: Semaphore,
+    ) -> None:
+        """threads, turns: of all lines; who makes a key holds a turn."""
+        self._socket, self._token, self._following = socket, token, following
+        self._threads, self._turns = threads, turns
         self._axes: OrderedDict[int, Axis] = OrderedDict()
         self._sent: dict[int, set[int]] = {}  # by axis, the places that the browser has
         self._axis: Axis | None = None  # the one in hand
         self._wish: dict[str, Any] | None = None  # to take up another
         self._at, self._most = 0, 0
+        self._moves: deque[tuple[float, int]] = deque()  # of late: when, and where to
+        self._took = FIRST_SECONDS  # a key, of late
         self._resting = True
         self._sequence, self._under_way = 0, set[int]()
         self._changed = anyio.Event()
@@ -141,19 +160,19 @@ class Line:
         raise ended[0] if ended else Refusal(FORBIDDEN)
 
     async def _listen(self) -> None:
-        await self._thread(self._following.moved)
+        await self._thread(self._following.moved, self._token)
         await self._tell(kind="ready")
         while True:
             message = await _read(self._socket)
             _strict(functools.partial(self._note, message))
             if message["kind"] in ("take", "at"):
-                await self._thread(self._following.moved)
+                await self._thread(self._following.moved, self._token)
             self._changed.set()
 
     def _note(self, message: dict[str, Any]) -> None:
         kind = message.get("kind")
         if kind == "take":
-            given = _fields(message, "take", "take", "name", "request", "at", "held", "near")
+            given = _fields(message, "take", "take", "name", "request", "at", "held", "near", "side")
             self._at = _place(given["at"])
             self._wish = {
                 "take": index(given["take"], "the take", 0, NUMBERS),
@@ -161,15 +180,32 @@ class Line:
                 "request": given["request"],
                 "held": index(given["held"], "the axis", 0, NUMBERS),
                 "near": flag(given["near"], "near"),
+                "side": index(given["side"], "the side", 1, NUMBERS),
             }
         elif kind == "at":
             self._at = _place(_fields(message, "at", "at")["at"])
+            self._move()
             self._most, self._resting = len(range(axis.LOW, axis.HIGH + 1)), False
         elif kind == "got":
             self._under_way.discard(index(_fields(message, "got", "sequence")["sequence"], "it", 0, NUMBERS))
         else:
             _fields(message, "rest")
             self._resting = True
+
+    def _move(self) -> None:
+        now = time.monotonic()
+        self._moves.append((now, self._at))
+        while self._moves[0][0] < now - SPEED_SECONDS:
+            self._moves.popleft()
+
+    def _soon(self) -> int:
+        """Where the finger is likely to be when the browser has the next key."""
+        return axis.reached(self._moves, BEFORE * self._took) if self._moves else self._at
+
+    def _unwanted(self, taken: Axis) -> bool:
+        """Whether nobody waits for keys of this axis any more; asked while one is made, from its thread."""
+        wish = self._wish
+        return self._resting or self._scope.cancel_called or (wish is not None and wish["name"] != taken.name)
 
     async def _make(self) -> None:
         while True:
@@ -183,9 +219,8 @@ class Line:
         self._wish = None
         known_ones = tuple(self._axes.values())
         try:
-            taken: Axis = await self._thread(
-                self._following.take, wish["name"], wish["request"], self._at, known_ones
-            )
+            asked = self._token, wish["name"], wish["request"], self._at, known_ones, wish["side"]
+            taken: Axis = await self._thread(self._following.take, *asked)
         except BadProject:
             raise Refusal(REFUSED) from None
         except BadRequest:  # told when the hand rests, as of any other edit
@@ -200,6 +235,7 @@ class Line:
             del self._sent[self._axes.popitem(last=False)[0]]
         self._most = POINTED if wish["near"] else len(range(axis.LOW, axis.HIGH + 1))
         self._resting = False
+        self._moves.clear()
         await self._tell(kind="taken", take=wish["take"], axis=taken.number)
 
     async def _step(self) -> bool:
@@ -210,13 +246,19 @@ class Line:
         sent, took = self._sent[taken.number], 0
         place = min(taken.jpegs.keys() - sent, key=lambda place: abs(place - self._at), default=None)
         if place is None:
-            place = taken.keys.next(self._at) if len(taken.jpegs) < self._most else None
-            if place is None:
+            if self._needed(taken) is None:
                 return False
-            taken, took = await self._thread(self._following.made, taken, place)
-            self._axes[taken.number] = taken
-            if self._axis is not None and self._axis.number == taken.number:
-                self._axis = taken
+            async with self._turns:
+                place = self._needed(taken)  # by now: the hand moves on while others have their turns
+                if place is None or self._resting or self._wish is not None:
+                    return True
+                try:
+                    unwanted = functools.partial(self._unwanted, taken)
+                    taken, took = await self._thread(self._following.made, taken, place, unwanted)
+                except Cancelled:
+                    return True
+            self._took = took / 1000
+            self._axes[taken.number] = self._axis = taken
         sent.add(place)
         self._sequence += 1
         self._under_way.add(self._sequence)
@@ -225,8 +267,12 @@ class Line:
         await self._socket.send_bytes(frame.packed())
         return True
 
+    def _needed(self, taken: Axis) -> int | None:
+        """The key to make next; None: none."""
+        return taken.keys.next(self._at, self._soon()) if len(taken.jpegs) < self._most else None
+
     async def _thread(self, work: Callable[..., Any], *given: Any) -> Any:
-        return await to_thread.run_sync(work, self._token, *given, limiter=self._threads)
+        return await to_thread.run_sync(work, *given, limiter=self._threads)
 
     async def _tell(self, **message: Any) -> None:
         await self._socket.send_text(json.dumps(message))

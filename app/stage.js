@@ -4,7 +4,7 @@
 // Its other parts, which run before it, are named in app/ui.py.
 
 const SETTLE_MS = 250; // a pause this long after the last slider event is one entry in the history
-const RELEASED_MS = 100; // a slider that is let go will hardly move again
+const RELEASED_MS = 20; // a slider that is let go will hardly move again; Gradio writes its value in the next tick
 
 const find = (selector) => element.querySelector(selector);
 const canvas = find(".v-canvas"), picture = find(".v-picture"), before = find(".v-before");
@@ -147,8 +147,7 @@ function showFrame(message) {
   if (!message.history) return;
   Object.assign(state, { history: message.history, entries: message.entries, width: message.width });
   // An entry shows when its picture does.
-  painted.then(() => { keepPicture(message); showHistory(); });
-  showLikeness(message.likeness);
+  painted.then(() => { keepPicture(message); showHistory(); measure(message.number); });
   markSliders();
 }
 
@@ -177,7 +176,7 @@ const onMessage = {
     keepPicture(message);
     setPhase("editing");
     sayFaces(message.known_as.split("-")[0]);
-    showBefore(); showHistory(); showLikeness(message.likeness); showFaces(); markSliders(); applyCompare();
+    showBefore(); showHistory(); measure(message.number); showFaces(); markSliders(); applyCompare();
     glimpseLooks(); glimpsePast();
     arrived(message);
     if (turned) return; // to a picture that is nearly the same

@@ -16,9 +16,10 @@ import gradio as gr
 from app import messages
 from app.clips import Clips
 from app.demos import find_demos
-from app.handlers import MAX_VISITORS, Handlers
+from app.handlers import Handlers
 from app.markup import PLAIN, part, script
 from app.panel import best_takes, controls
+from app.resting import MAX_VISITORS
 from app.sockets import Sockets
 from app.starts import find_starts, picture
 from app.wiring import Page, Wiring
@@ -64,7 +65,13 @@ def _laid_out(engine: Engine, handlers: Handlers) -> gr.Blocks:
             stage = gr.HTML(
                 html_template=part("stage.html") + part("export.html"),
                 js_on_load="".join(script(f"{name}.js") for name in STAGE_PARTS),
-                server_functions=[_export(handlers), _keep(handlers), *_clips(handlers), *_looks(handlers)],
+                server_functions=[
+                    _export(handlers),
+                    _keep(handlers),
+                    _likeness(handlers),
+                    *_clips(handlers),
+                    *_looks(handlers),
+                ],
                 examples=[messages.thumbnail(picture(start)) for start in handlers.examples],
                 demos=find_demos(EXAMPLES / "moving", handlers.examples, engine.config),
                 photos=engine.opens_photos,
@@ -162,6 +169,13 @@ def _keep(handlers: Handlers) -> Callable[[object], messages.Message]:
         return handlers.keep(payload)
 
     return keep
+
+
+def _likeness(handlers: Handlers) -> Callable[[object], messages.Message]:
+    def likeness(payload: object) -> messages.Message:
+        return handlers.meters.tell(payload)
+
+    return likeness
 
 
 def _clips(handlers: Handlers) -> list[Callable[[object], messages.Message]]:

@@ -11,6 +11,7 @@ from app.asides import Aside
 from core.errors import BadRequest
 from core.images import Original, Photo
 from core.names import NAMELESS, safe_stem
+from core.placing import shrink
 from core.projects.restoring import Restored
 from core.references import Reference
 from core.session import EditRequest, Portrait, View
@@ -18,6 +19,8 @@ from core.together import MAX_OTHERS, FaceEdits, together
 
 HISTORY_LENGTH = 100
 MAX_FACES = 24
+# The picture shown on a pause: more than a screen shows, less than a camera takes.
+STILL_SIDE = 2048
 
 _VIEW = tuple(field.name for field in dataclasses.fields(View))
 
@@ -43,6 +46,7 @@ class Visit:
     original: the file that the photo was opened from, if it was; exports are made of it.
     stem: what files made of it are named after.
     others: of the photo's faces those that were in hand before, the one put aside last at the end.
+    still: the photo with no more pixels than a screen shows, made where it is not given.
     """
 
     portrait: Portrait
@@ -53,6 +57,12 @@ class Visit:
     original: Original | None = None
     stem: str = NAMELESS
     others: tuple[Aside, ...] = ()
+    still: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.still is None:
+            object.__setattr__(self, "still", shrink(self.portrait.photo, STILL_SIDE))
+        self.still.setflags(write=False)
 
     @classmethod
     def begin(
@@ -92,11 +102,15 @@ class Visit:
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        references = {face.reference for face in self.faces} | set(self._taken())
         asides = (part for other in self.others for part in other.parts)
-        parts = (*self.portrait.parts, *self.preview.parts, *asides, *references)
+        parts = (*self.portrait.parts, *self.preview.parts, *asides, *self.references, self.still)
         file = 0 if self.original is None else self.original.nbytes
         return file + sum({id(part): part.nbytes for part in parts}.values())  # portraits share much
+
+    @property
+    def references(self) -> set[Reference]:
+        """All faces that it knows to take from, or took from."""
+        return {face.reference for face in self.faces} | set(self._taken())
 
     def _taken(self) -> Iterable[Reference]:
         histories = (self.history, *(other.edits.history for other in self.others))

@@ -1,6 +1,7 @@
 """From a portrait and a request to the model's two pictures of the edit, and what a parser sees there."""
 
 import functools
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.editing.code_editor import CodeEditor
-from core.errors import BadRequest
+from core.errors import BadRequest, Cancelled
 from core.faces.parsing import Parsing
 from core.faces.regions import REGIONS, region_mask
 from core.paste.letting_go import Seen
@@ -33,29 +34,34 @@ class Edits:
         self._renderer, self._editor, self._parsing = renderer, editor, parsing
 
     def pictures(
-        self, portrait: Portrait, request: EditRequest
+        self, portrait: Portrait, request: EditRequest, cancelled: Callable[[], bool] | None = None
     ) -> tuple[tuple[np.ndarray, ...], Seen | None]:
         """What a view needs of the generator and, where the edit is laid on the photo, of the parser.
 
-        Raises: BadRequest, as `rendered`.
+        Raises: BadRequest and Cancelled, as `rendered`.
         """
-        rendered = self.rendered(portrait, request)
+        rendered = self.rendered(portrait, request, cancelled)
+        _check(cancelled)
         pictures = rendered.levels(request.view, portrait.tone, portrait.light, portrait.blur)
         return pictures, seen_by(self._parsing, portrait, rendered) if len(pictures) == 2 else None
 
-    def rendered(self, portrait: Portrait, request: EditRequest) -> Rendered:
+    def rendered(
+        self, portrait: Portrait, request: EditRequest, cancelled: Callable[[], bool] | None = None
+    ) -> Rendered:
         """G(w) and G(w'), with the request's refinement.
 
         What is taken in a region of its own is G(w') there alone; around it the picture is that of the edit
-        without it, bit for bit.
-        Raises: BadRequest if the model cannot, or the refinement was not computed.
+        without it, bit for bit. cancelled: is asked before each of its pictures.
+        Raises: BadRequest if the model cannot, or the refinement was not computed; Cancelled.
         """
+        check = functools.partial(_check, cancelled)
+        check()
         base = self._base(portrait, request)
-        edited = self._edited(portrait, request, base)
+        edited = self._edited(portrait, request, base, check)
         regions, rest = self._editor.placed(request)
         if edited is base or not regions or self._parsing is None or portrait.scene is None:
             return Rendered(base, edited)
-        below = self._edited(portrait, rest, base)
+        below = self._edited(portrait, rest, base, check)
         ours = portrait.scene.classes if below is base else self._parsing.classes(below)
         theirs = self._parsing.classes(edited)
         picture, mask = mixed(below, edited, regions, (ours, theirs))
@@ -79,7 +85,9 @@ class Edits:
             return portrait.bases[mode]
         return self._at_size(portrait)(portrait.w_plus[None], portrait.residuals[mode], strength)
 
-    def _edited(self, portrait: Portrait, request: EditRequest, base: Tensor) -> Tensor:
+    def _edited(
+        self, portrait: Portrait, request: EditRequest, base: Tensor, check: Callable[[], None]
+    ) -> Tensor:
         """G of the edited code, the same; where the edit moves nothing, the base itself."""
         w = self._editor.edited_code(portrait.w_plus, portrait.directions, request)
         if w is None:
@@ -88,6 +96,7 @@ class Edits:
         plain = render(w[:1], w_rgb=w[1:])
         if mode is None:
             return plain
+        check()
         # The residual was made for the unedited face: an open mouth it would close again.
         refined = render(w[:1], portrait.residuals[mode], request.strength, w[1:])
         return fade(plain, refined, portrait.rendered)
@@ -95,6 +104,11 @@ class Edits:
     def _at_size(self, portrait: Portrait) -> "functools.partial[Tensor]":
         # The model's own size, or a smaller one of its `preview`.
         return functools.partial(self._renderer.render, size=portrait.rendered.shape[-1])
+
+
+def _check(cancelled: Callable[[], bool] | None) -> None:
+    if cancelled is not None and cancelled():
+        raise Cancelled("Nobody waits for this picture any more.")
 
 
 def mixed(

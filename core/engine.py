@@ -290,7 +290,9 @@ class Engine:
             raise BadRequest(reason)
         self._editor.check(request)
 
-    def edit(self, portrait: Portrait, request: EditRequest) -> np.ndarray:
+    def edit(
+        self, portrait: Portrait, request: EditRequest, cancelled: Callable[[], bool] | None = None
+    ) -> np.ndarray:
         """The edited face (R, R, 3), or the whole photo (H, W, 3) with it in place; uint8, the caller's own.
 
         Pure: equal requests give equal bytes. G is the generator with the portrait's refinement, if the
@@ -299,12 +301,13 @@ class Engine:
         of what is taken where it has a region of its own (`core.edits`), around that G without it.
         From the photo, only the change from G(w) to G(w') is laid onto the photo's pixels, at the photo's own
         resolution, so that an edit that moves nothing gives back the photo bit for bit.
+        cancelled: is asked between its steps.
 
         Raises: BadRequest if the model has no such slider, cannot take that from a reference, the reference
-        is another model's, or the refinement was not computed.
+        is another model's, or the refinement was not computed; Cancelled.
         """
         with self._precedence.first():
-            pictures, seen = self._thread.run(lambda: self._edits.pictures(portrait, request))
+            pictures, seen = self._thread.run(lambda: self._edits.pictures(portrait, request, cancelled))
         return shown(portrait, request.view, pictures, seen)
 
     def glimpse(

@@ -42,7 +42,7 @@ class RefinementFailed(VisagistError):
 
 
 class Cancelled(VisagistError):
-    """The visitor took a refinement back; everything is as it was."""
+    """The visitor took a refinement back, or waits for a picture no more; everything is as it was."""
 
 
 class SessionExpired(VisagistError):

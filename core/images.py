@@ -134,6 +134,15 @@ def _to_work_on(native: Native, size: tuple[int, int]) -> np.ndarray:
     return colour.to_srgb(pixels if native.size == size else shrink(pixels, size), native.profile)
 
 
+def original_pixels(original: Original, working: int = WORKING_PIXELS) -> np.ndarray:
+    """What `open_photo` made of the file, cropped and turned as it was since. Raises: BadImage."""
+    if original.box is None:
+        pixels = open_photo(original.data, working=working).pixels
+        return np.ascontiguousarray(np.rot90(pixels, -original.turns))
+    native = original.native()
+    return _to_work_on(native, within(native.size, working))
+
+
 def open_image(source: ImageSource) -> np.ndarray:
     """The pixels of `open_photo`, (H, W, 3) uint8, where nothing is to be exported."""
     return open_photo(source).pixels

@@ -36,7 +36,7 @@ def placed(
         for face in portrait.faces
     )
     key = portrait.key.reduced(max(size))
-    return dataclasses.replace(portrait, key=key, photo=photo, faces=faces, transform=transform)
+    return portrait.elsewhere(key=key, photo=photo, faces=faces, transform=transform)
 
 
 def reduced(portrait: Portrait, side: int) -> Portrait:

@@ -123,6 +123,15 @@ class Portrait:
         """What a JPEG of low quality made of the photo."""
         return blocks.blocks_of(self.photo, self.faces[self.face].landmarks)
 
+    def elsewhere(
+        self, key: PortraitKey, photo: np.ndarray, faces: tuple[Face, ...], transform: CropTransform
+    ) -> "Portrait":
+        """The same face in another photo of it: what was found of the crop holds there, and is not sought."""
+        placed = dataclasses.replace(self, key=key, photo=photo, faces=faces, transform=transform)
+        found = {"light": self.light, "blur": self.blur, "tone": self.tone, "crop_grain": self.crop_grain}
+        vars(placed).update(found)  # as the properties themselves do
+        return placed
+
     @property
     def reference(self) -> Reference:
         """This face for other portraits to take from."""
@@ -273,6 +282,21 @@ class SessionStore(Generic[Value]):
             value, size, _ = self._entries.pop(token)
             self._entries[token] = (value, size, self._clock())
             return value
+
+    def peek(self, token: Hashable) -> Value | None:
+        """The same, which counts as no use of it; None where it is not known."""
+        with self._lock:
+            return self._entries[token][0] if token in self._entries else None
+
+    def replace(self, token: Hashable, before: Value, after: Value) -> bool:
+        """Remember `after` where it still holds `before`, which counts as no use; whether it did."""
+        with self._lock:
+            known = self._entries.get(token)
+            if known is None or known[0] is not before:
+                return False
+            self._entries[token] = (after, after.nbytes, known[2])
+            self._shrink()
+            return True
 
     def drop(self, token: Hashable) -> None:
         """Forget a token, known or not."""

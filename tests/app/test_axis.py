@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.axis import COARSE, HIGH, LEAST, LOW, MOST_OFF, STEP, Keys, off_by
+from app.axis import COARSE, HIGH, LEAST, LOW, MOST_OFF, STEP, Keys, off_by, reached
 
 
 def followed(truth: Callable[[float], float], at: int = 0, most: int = 200) -> Keys:
@@ -30,8 +30,8 @@ def test_keys_come_at_the_finger_first_then_outwards() -> None:
     while (place := keys.next(7)) is not None:
         order.append(place)
         keys = keys.after(place, 0.0 if keys.around(place) else None)
-    # The middles of what is not known to be even come as they are the nearest.
-    assert order[:4] == [7, 0, 3, 20]
+    # Before the middles of what is not known to be even come those that let the finger go on.
+    assert order[:6] == [7, 0, 20, -20, 40, 3]
     assert {*range(LOW, HIGH + 1, COARSE)} <= {*order}
     coarse = [place for place in order if place % COARSE == 0]
     assert coarse == sorted(coarse, key=lambda place: (abs(place - 7), -place))
@@ -40,6 +40,24 @@ def test_keys_come_at_the_finger_first_then_outwards() -> None:
 def test_where_the_finger_goes_is_rendered_next() -> None:
     keys = Keys(0).after(0, None)
     assert [keys.next(at) for at in (0, 1, -1, 45, -60)] == [20, 20, -20, 40, -60]
+
+
+def test_a_fast_hand_has_its_next_key_where_it_goes() -> None:
+    keys = Keys(0, (-20, 0, 20))
+    assert keys.next(15, 45) == 60
+    assert keys.next(15, 40) == 40
+    assert keys.next(-5, -60) == -60
+    # As far as that there are keys: what is nearest comes first.
+    assert keys.next(15, 18) == keys.next(15, 15) == keys.next(15) == 40
+    assert Keys(7).next(7, 60) == 7
+
+
+def test_where_a_finger_will_be_follows_from_its_speed() -> None:
+    assert reached([(5.0, 30)], 1.0) == 30
+    assert reached([(5.0, 10), (5.1, 12), (5.2, 20)], 0.1) == 25
+    assert reached([(5.0, 10), (5.2, -10)], 0.2) == -30
+    assert reached([(5.0, 10), (5.2, 30)], 9.0) == HIGH
+    assert reached([(5.0, 10), (5.0, 30)], 9.0) == 30  # two moves at once are no speed
 
 
 @pytest.mark.parametrize("bend", [0.0, 5.0, 60.0, 400.0])

@@ -9,7 +9,7 @@ from browsing import LASTING, SAID, Page, launched, served
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
-from app import handlers, keeping
+from app import handlers, keeping, resting
 from core.engine import Engine
 
 pytestmark = pytest.mark.browser
@@ -239,7 +239,7 @@ def test_who_was_pushed_out_goes_on_without_a_question(
     browser: webdriver.Chrome, tiny_engine: Engine, portrait: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(handlers, "MAX_VISITORS", 1)
+    monkeypatch.setattr(resting, "MAX_VISITORS", 1)
     with served(tiny_engine, tmp_path) as address:
         page = Page(browser, address).showing_the_model().open(portrait)
         page.until_kept(lambda: smile(page, 0.5, ["0", "1"]))

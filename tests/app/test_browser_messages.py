@@ -13,7 +13,7 @@ from browsing import DROP, LASTING, SAID, Page, launched, served
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
-from app import handlers, ui
+from app import handlers, resting, ui
 from core.engine import Engine
 from core.images import encode_png
 
@@ -156,7 +156,7 @@ def test_who_was_pushed_out_and_keeps_nothing_is_told_and_goes_on_where_they_wer
     browser: webdriver.Chrome, tiny_engine: Engine, portrait: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(handlers, "MAX_VISITORS", 1)
+    monkeypatch.setattr(resting, "MAX_VISITORS", 1)
     with served(tiny_engine, tmp_path) as address:
         Page(browser, address).js(KEEP_NOTHING)
         page = Page(browser, address).showing_the_model().open(portrait)

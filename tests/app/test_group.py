@@ -66,6 +66,10 @@ def exported(handlers: Handlers, request: EditRequest, kind: str = "png", **more
     return open_image(base64.b64decode(handlers.export(payload)["data"])).astype(int)
 
 
+def meter(handlers: Handlers, message: Message) -> Any:
+    return handlers.meters.tell({"token": "me", "number": message["number"]})["likeness"]
+
+
 def shown(message: Message) -> np.ndarray:
     return open_image(base64.b64decode(message["frame"].split(",")[1])).astype(int)
 
@@ -124,7 +128,7 @@ def test_what_follows_a_finger_shows_the_others_too(handlers: Handlers, group: n
     handlers._update("me", lambda visit: dataclasses.replace(visit, others=(everywhere,)))
     taken = following.take("me", "young", request_to_json(OFF), 0)
     left, top, width, height = taken.box
-    made, _ = following.made("me", taken, 0)
+    made, _ = following.made(taken, 0)
     wanted = (255 - group)[top : top + height, left : left + width]
     assert made.jpegs[0] == encode_jpeg(np.ascontiguousarray(wanted), LIVE_QUALITY)
     assert following.take("me", "young", request_to_json(OFF), 0, (made,)) is made
@@ -136,14 +140,14 @@ def test_the_face_alone_and_before_know_nothing_of_the_others(handlers: Handlers
     handlers.settle("me", SMILE)
     message = turn(handlers, 1, SMILE)
     assert message["before"]["photo"] == frame(group, OFF, live=False)
-    assert message["likeness"] is None  # of this face nothing is edited
+    assert meter(handlers, message) is None  # of this face nothing is edited
     face = OLDER.seen(output="face")
     portrait = handlers.visits.get("me").portrait
     assert np.array_equal(exported(handlers, face, picture="face"), handlers.engine.edit(portrait, face))
     assert np.array_equal(exported(handlers, OLDER, picture="both")[:, :1024], group)
     alone = Handlers(handlers.engine)
     alone.visits.put("me", Visit.begin(portrait, portrait, OFF))
-    assert handlers.settle("me", OLDER)["likeness"] == alone.settle("me", OLDER)["likeness"]
+    assert meter(handlers, handlers.settle("me", OLDER)) == meter(alone, alone.settle("me", OLDER))
 
 
 def test_each_is_marked_that_has_edits(handlers: Handlers) -> None:

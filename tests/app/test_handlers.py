@@ -8,6 +8,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import gradio as gr
@@ -16,7 +17,9 @@ import pytest
 from picture_files import DISPLAY_P3, matrix_profile, png16, png_chunk, saved
 from PIL import Image
 
+from app import messages, visits
 from app.handlers import Handlers
+from app.likeness import likeness
 from app.messages import Answer, Message
 from app.starts import find_starts
 from app.toasts import GONE
@@ -24,6 +27,7 @@ from app.wiring import Wiring
 from core.engine import Engine
 from core.images import encode_png, open_image, open_photo
 from core.pictures.limits import Limits
+from core.placing import reduced, shrink
 from core.session import EditRequest, SessionStore, View
 
 SMILE = EditRequest({"smile": 1.5})
@@ -65,6 +69,11 @@ def pixels(url: str) -> np.ndarray:
     head, data = url.split(",")
     assert head == "data:image/jpeg;base64"
     return open_image(base64.b64decode(data))
+
+
+def meter(handlers: Handlers, message: Message) -> Any:
+    """What the page is told of the message's picture once it has it."""
+    return handlers.meters.tell({"token": "me", "number": message["number"]})["likeness"]
 
 
 def drain(answers: Iterator[Answer], into: list[Answer]) -> None:
@@ -128,8 +137,8 @@ def test_one_history_entry_for_a_pause(handlers: Handlers, upload: Path) -> None
         handlers.preview("me", EditRequest({"smile": value}))
     settled = handlers.settle("me", SMILE)
     assert settled["history"] == {"length": 2, "cursor": 1}
+    assert 0 <= meter(handlers, settled)["value"] <= 1
     assert handlers.settle("me", SMILE)["history"] == {"length": 2, "cursor": 1}
-    assert 0 <= settled["likeness"]["value"] <= 1
 
 
 def test_undo_redo_reset_and_jump_return_the_sliders(handlers: Handlers, upload: Path) -> None:
@@ -211,11 +220,32 @@ def test_a_pause_on_the_whole_photo_renders_once(
     )
     for output in ("photo", "face"):
         request = EditRequest({"smile": 2.5}, view=View("photo", output))
-        assert 0 <= handlers.settle("me", request)["likeness"]["value"] < 1
+        assert 0 <= meter(handlers, handlers.settle("me", request))["value"] < 1
         assert edits.pop() == request
         assert not edits
     untouched = handlers.settle("me", EditRequest(view=View("photo", "photo")))
-    assert untouched["likeness"] is None
+    assert meter(handlers, untouched) is None
+
+
+def test_at_rest_a_large_photo_is_edited_at_the_size_that_is_shown(
+    handlers: Handlers, upload: Path, tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visits, "STILL_SIDE", 320)
+    monkeypatch.setattr(messages, "STILL_SIDE", 320)
+    opened(handlers, upload)
+    whole = EditRequest({"smile": 2.5}, view=View("photo", "photo"))
+    settled = handlers.settle("me", whole)
+    portrait = handlers.visits.get("me").portrait
+    expected = tiny_engine.edit(reduced(portrait, 320), whole)
+    assert settled["frame"] == messages.data_url(expected, messages.STILL_QUALITY)
+    # As it would be made at full size and then shown: nothing jumps where that is looked at.
+    full = shrink(tiny_engine.edit(portrait, whole), 320)
+    assert np.abs(expected.astype(int) - full).mean() < 0.5
+    assert settled["width"] == portrait.photo.shape[1]
+    again = tiny_engine.edit(portrait, whole)
+    assert meter(handlers, settled)["value"] == pytest.approx(
+        likeness(tiny_engine, portrait, whole, again), abs=0.05
+    )
 
 
 def test_download_is_the_whole_photo_however_much_is_shown(

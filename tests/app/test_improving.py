@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from app import toasts
-from app.handlers import MAX_VISITORS, Handlers
+from app.handlers import Handlers
 from app.live import HAND_SECONDS, Hands
 from app.messages import Message
+from app.resting import MAX_VISITORS
 from app.ui import LAUNCH
 from core.engine import Engine
 from core.errors import Cancelled, OutOfMemory

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from app.likeness import LEVELS, in_words, likeness
+from app.likeness import LEVELS, Meters, Untold, in_words, likeness
 from core.engine import Engine
 from core.faces import alignment
 from core.faces.identity import descriptor
+from core.placing import reduced
 from core.session import EditRequest, Portrait, View
 
 VIEWS = [View(start, output) for start in ("inversion", "photo") for output in ("face", "photo")]
@@ -40,6 +41,31 @@ def test_without_an_edit_there_is_nothing_to_say(tiny_engine: Engine, portrait: 
     request = EditRequest(view=view)
     assert likeness(tiny_engine, portrait, request, tiny_engine.edit(portrait, request)) is None
     assert in_words(None) is None
+
+
+def test_the_photo_may_be_shown_smaller(tiny_engine: Engine, portrait: Portrait) -> None:
+    request = EditRequest({"smile": 2.5}, view=View("photo", "photo"))
+    full = likeness(tiny_engine, portrait, request, tiny_engine.edit(portrait, request))
+    small = reduced(portrait, 400)
+    shown = likeness(tiny_engine, portrait, request, tiny_engine.edit(small, request))
+    assert shown == pytest.approx(full, abs=0.03)
+    assert shown == likeness(tiny_engine, small, request, tiny_engine.edit(small, request))
+
+
+def test_of_a_visitors_pictures_the_last_is_told_once(tiny_engine: Engine, portrait: Portrait) -> None:
+    request, meters = EditRequest({"smile": 2.5}), Meters(tiny_engine)
+    picture = tiny_engine.edit(portrait, request)
+    expected = {"likeness": in_words(likeness(tiny_engine, portrait, request, picture))}
+    for number in (4, 5):
+        meters.note("me", Untold(number, portrait, request, picture))
+    meters.note("you", Untold(6, portrait, EditRequest(), picture))
+    assert meters.tell({"token": "me", "number": 4}) == {}  # overtaken, which takes nothing from the last
+    assert meters.tell({"token": "me", "number": 6}) == {}  # another visitor's
+    assert meters.tell({"token": "me", "number": 5}) == expected
+    assert meters.tell({"token": "me", "number": 5}) == {}
+    meters.drop("you")
+    assert meters.tell({"token": "you", "number": 6}) == {}
+    assert meters.tell("anything") == {}
 
 
 def test_a_refinement_is_no_edit(refining_engine: Engine, photo: np.ndarray) -> None:

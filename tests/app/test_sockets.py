@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,32 @@ from starlette.websockets import WebSocketDisconnect
 
 from app import sockets
 from app.axis import HIGH, LOW, STEP
+from app.following import LEAST_SIDE
 from app.frames import Frame
 from app.handlers import Handlers
 from app.messages import LIVE_QUALITY
 from app.sockets import IN_FLIGHT, MAX_MESSAGE, PATH, POINTED, Sockets
 from core.engine import Engine
+from core.errors import Cancelled
 from core.images import encode_jpeg, encode_png, open_image
+from core.placing import reduced
 from core.projects.request_json import request_to_json
 from core.session import EditRequest, View
 
 WHOLE = EditRequest(view=View(start="photo", output="photo"))
 YOUNG = EditRequest({"young": 1.0}, view=WHOLE.view)
+
+
+# An edit that is none, else a message of ours.
+TAKE = {"kind": "take", "take": 1, "name": "smile", "at": 0, "held": 0, "near": True, "side": 9}
+TAKE |= {"request": {}}
+
+
+@pytest.fixture
+def upload(photo: np.ndarray, tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    path.write_bytes(encode_png(photo))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +74,7 @@ def hello(line: WebSocketTestSession, token: str = "me") -> None:
 def take(line: WebSocketTestSession, at: float = 0.0, **other: Any) -> int:
     """Takes the smile up, and returns its axis' number; frames that were on their way are let pass."""
     wish = {"take": 5, "name": "smile", "request": request_to_json(WHOLE), "at": at, "held": 0, "near": True}
+    wish |= {"side": 1000}
     say(line, "take", **(wish | other))
     while (message := line.receive()).get("text") is None:
         assert message["type"] == "websocket.send"
@@ -103,6 +120,25 @@ def test_keys_of_a_slider_come_as_the_engine_edits(client: TestClient, handlers:
         assert outside.max() == 0
 
 
+def test_a_photo_has_no_more_pixels_than_the_page_shows_of_it(client: TestClient, handlers: Handlers) -> None:
+    with client.websocket_connect(PATH) as line:
+        hello(line)
+        axis = take(line, side=300)
+        got = frame(line)
+        assert got.size == (300, 300)
+        preview = handlers.visits.get("me").preview
+        expected = handlers.engine.edit(reduced(preview, 300), WHOLE)
+        left, top, width, height = got.box
+        assert got.jpeg == encode_jpeg(expected[top : top + height, left : left + width], LIVE_QUALITY)
+        assert take(line, side=300, held=axis) == axis
+        assert take(line, side=400, held=axis) != axis  # the window has grown
+        assert take(line, side=1) == take(line, side=2)
+    with client.websocket_connect(PATH) as line:
+        hello(line)
+        take(line, side=2)
+        assert frame(line).size == (LEAST_SIDE, LEAST_SIDE)
+
+
 def test_of_a_face_alone_all_of_it_comes(client: TestClient) -> None:
     with client.websocket_connect(PATH) as line:
         hello(line)
@@ -143,7 +179,7 @@ def test_no_more_than_three_frames_are_on_their_way(
     whole = handlers.following.made
 
     def counted(*given: Any) -> Any:
-        made.append(given[2])
+        made.append(given[1])
         return whole(*given)
 
     monkeypatch.setattr(handlers.following, "made", counted)
@@ -175,6 +211,68 @@ def test_a_hand_that_rests_gets_nothing_and_one_that_comes_back_goes_on(
         assert frame(line).value == 0
         # Another edit is another axis.
         assert take(line, request=request_to_json(YOUNG)) != number
+
+
+def test_a_key_under_way_is_dropped_when_nobody_waits_for_it(
+    client: TestClient, handlers: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, resting, dropped = threading.Event(), threading.Event(), []
+    edit = handlers.engine.edit
+
+    def slow(portrait: Any, request: EditRequest, cancelled: Callable[[], bool] | None = None) -> Any:
+        if not resting.is_set():
+            asked.set()
+            while cancelled is not None and not cancelled():
+                resting.wait(0.01)
+            resting.set()
+        try:
+            return edit(portrait, request, cancelled)
+        except Cancelled:
+            dropped.append(request)
+            raise
+
+    monkeypatch.setattr(handlers.engine, "edit", slow)
+    with client.websocket_connect(PATH) as line:
+        hello(line)
+        axis = take(line)
+        assert asked.wait(60)
+        say(line, "rest")
+        assert resting.wait(60)
+        assert take(line) == axis
+        assert [frame(line).value for _ in range(POINTED)] == [0, 1, -1]
+    assert dropped == [WHOLE]
+
+
+def test_who_waits_for_a_turn_has_the_key_of_where_the_finger_is_then(
+    client: TestClient, handlers: Handlers, upload: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "KEYS_AT_ONCE", 1)
+    list(handlers.open_file("you", WHOLE, str(upload)))
+    whole, holds, begun = handlers.following.made, threading.Event(), threading.Event()
+
+    def slow(*given: Any) -> Any:
+        if not begun.is_set():  # yours
+            begun.set()
+            assert holds.wait(60)
+        return whole(*given)
+
+    monkeypatch.setattr(handlers.following, "made", slow)
+    with client.websocket_connect(PATH) as yours, client.websocket_connect(PATH) as mine:
+        hello(yours, "you")
+        take(yours)
+        assert begun.wait(60)
+        hello(mine)
+        number = take(mine)
+        for value in (0.5, 2.0):
+            say(mine, "at", at=value)
+        wish = {"take": 6, "held": number, "at": 2.0, "request": request_to_json(YOUNG)}
+        say(mine, **(TAKE | wish))
+        holds.set()
+        frame(yours)
+        message = mine.receive()
+        assert json.loads(message["text"])["kind"] == "taken"  # nobody wants the first axis any more
+        assert frame(mine).value == 2
+    handlers.forget("you")
 
 
 def test_after_a_broken_connection_the_visit_goes_on(client: TestClient) -> None:
@@ -253,8 +351,10 @@ def test_who_says_nothing_is_not_waited_for(client: TestClient, monkeypatch: pyt
         '{"kind": "rest", "more": 1}',
         '{"kind": "other"}',
         '{"kind": "hello", "token": "me"}',
-        '{"kind": "take", "take": 1, "name": "smile", "request": {}, "at": 0, "held": 0, "near": true}',
-        '{"kind": "take", "take": 1, "name": ["smile"], "request": {}, "at": 0, "held": 0, "near": true}',
+        json.dumps(TAKE),
+        json.dumps(TAKE | {"name": ["smile"]}),
+        json.dumps(TAKE | {"request": request_to_json(WHOLE), "side": 0}),
+        json.dumps(TAKE | {"request": request_to_json(WHOLE), "side": "9"}),
     ],
 )
 def test_what_is_no_message_of_ours_ends_the_connection(client: TestClient, message: str) -> None:
@@ -280,7 +380,7 @@ def test_an_edit_that_is_none_ends_it_or_is_refused(
     with client.websocket_connect(PATH) as line:
         hello(line)
         wish = {"take": 5, "name": "young", "request": spoil(request_to_json(WHOLE)), "at": 0, "held": 0}
-        say(line, "take", near=True, **wish)
+        say(line, "take", near=True, side=1000, **wish)
         first = line.receive()
         assert first["type"] == "websocket.close" or json.loads(first["text"]) == {
             "kind": "failed",
@@ -291,7 +391,7 @@ def test_an_edit_that_is_none_ends_it_or_is_refused(
 def test_a_slider_that_the_model_has_not_is_refused_and_the_line_stays(client: TestClient) -> None:
     with client.websocket_connect(PATH) as line:
         hello(line)
-        say(line, "take", take=9, name="wings", request=request_to_json(WHOLE), at=0, held=0, near=True)
+        say(line, **(TAKE | {"take": 9, "name": "wings", "request": request_to_json(WHOLE)}))
         assert line.receive_json() == {"kind": "failed", "take": 9}
         take(line)
         frame(line)

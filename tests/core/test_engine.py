@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import functools
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ from core import opening
 from core.checkpoints import Bundle
 from core.editing import code_editor
 from core.engine import Engine
-from core.errors import BadCheckpoint, BadImage, BadRequest, NoFaceFound
+from core.errors import BadCheckpoint, BadImage, BadRequest, Cancelled, NoFaceFound
 from core.faces import alignment, identity
 from core.images import to_array
 from core.paste import compositing
@@ -410,3 +411,13 @@ def test_the_built_in_model_edits_a_real_photo(builtin_engine: Engine, photo: np
     assert last < 0.8 * first
     plus, minus = (builtin_engine.edit(portrait, EditRequest({"smile": v})).astype(int) for v in (2, -2))
     assert np.abs(plus - minus).mean() > 1
+
+
+def test_an_edit_that_nobody_waits_for_ends_between_its_steps(tiny_engine: Engine, photo: np.ndarray) -> None:
+    portrait, request = tiny_engine.open_portrait(photo), EditRequest({"smile": 2.0})
+    for steps in (0, 1):  # before the picture, before it is looked at
+        answers = iter([*steps * [False], True])
+        with pytest.raises(Cancelled):
+            tiny_engine.edit(portrait, request, functools.partial(next, answers))
+    expected = tiny_engine.edit(portrait, request)
+    assert np.array_equal(tiny_engine.edit(portrait, request, lambda: False), expected)

@@ -5,6 +5,7 @@ import pytest
 
 from core.engine import Engine
 from core.faces.alignment import crop
+from core.paste import focus, lighting
 from core.placing import reduced
 from core.session import Portrait
 
@@ -23,3 +24,14 @@ def test_the_reduced_photo_holds_the_same_face(portrait: Portrait) -> None:
     # A crop wrong by one photo pixel differs by several times this.
     assert np.abs(difference).mean() < 2
     assert np.allclose(small.faces[0].landmarks * 1.6, portrait.faces[0].landmarks, atol=0.5)
+
+
+def test_what_was_found_of_the_crop_is_not_sought_again(
+    portrait: Portrait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    light, blur = portrait.light, portrait.blur
+    for module, name in ((lighting, "light_on"), (focus, "blur_of")):
+        monkeypatch.setattr(module, name, lambda *_: pytest.fail("sought again"))
+    small = reduced(portrait, 320)
+    assert small.light is light
+    assert small.blur == blur

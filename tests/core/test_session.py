@@ -155,6 +155,26 @@ def test_dropping_frees_and_an_expired_session_says_what_to_do() -> None:
         store.get("a")
 
 
+def test_looking_at_a_value_and_putting_another_in_its_place_is_no_use_of_it() -> None:
+    clock = Clock()
+    store = SessionStore[Thing](10, 100, max_age_seconds=10, clock=clock)
+    one, other = Thing(60), Thing(10)
+    store.put("a", one)
+    store.put("b", Thing(30))
+    assert store.peek("a") is one
+    assert store.peek("c") is None
+    assert not store.replace("a", other, Thing(1))  # it holds another one
+    assert not store.replace("c", one, other)
+    clock.now += 6
+    assert store.replace("a", one, other)
+    assert store.peek("a") is other
+    assert store.tokens() == ("a", "b")
+    store.put("d", Thing(60))  # there is room for it now
+    assert store.tokens() == ("a", "b", "d")
+    clock.now += 6
+    assert store.tokens() == ("d",)
+
+
 def test_many_threads_keep_the_bounds() -> None:
     store = SessionStore[Thing](max_sessions=5, max_bytes=1000)
     problems: list[Exception] = []
