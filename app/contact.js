@@ -61,9 +61,22 @@
 
   // ---- calls -----------------------------------------------------------------------------------
 
+  // Gradio puts what is sent where its content and its name say, and we erase it there once it is read: two visitors
+  // who send the same photo must not share it. `core.names.uploaded_stem` takes the mark away again.
+  function marked(body) {
+    const own = new FormData();
+    const mark = [...crypto.getRandomValues(new Uint8Array(6))].map((b) => b.toString(16).padStart(2, "0")).join("");
+    for (const [field, value] of body) {
+      if (value instanceof File) own.append(field, value, `${mark}-${value.name}`);
+      else own.append(field, value);
+    }
+    return own;
+  }
+
   // `run/` is a direct call; of queued ones (`queue/join`) Gradio itself shows what is wrong.
   async function call(name, target, options) {
     const direct = name.startsWith("run/"), upload = name === "upload";
+    if (upload && options?.body instanceof FormData) options = { ...options, body: marked(options.body) };
     const late = direct ? setTimeout(look, LONG_MS) : 0;
     let answer;
     try {

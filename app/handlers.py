@@ -36,6 +36,7 @@ from app.visits import Visit, chosen, parse_request
 from core.engine import Engine
 from core.errors import SessionExpired, VisagistError
 from core.images import Photo, open_photo
+from core.names import uploaded_stem
 from core.pictures.limits import LIMITS, Limits
 from core.projects.project import Project, is_project, open_project
 from core.session import EditRequest, Portrait, Refine, SessionStore
@@ -108,10 +109,11 @@ class Handlers:
             opened = (open_project if is_project(path) else open_photo)(path, self._limits)
         finally:
             Path(path).unlink(missing_ok=True)
+        stem = uploaded_stem(Path(path))
         if isinstance(opened, Project):
-            yield from self._open_project(token, opened, Path(path).stem)
+            yield from self._open_project(token, opened, stem)
         else:
-            yield from self._open(token, asked, opened, Path(path).stem)
+            yield from self._open(token, asked, opened, stem)
 
     @failing
     def open_example(self, token: str, asked: EditRequest, index: object) -> Iterator[Answer]:

@@ -25,9 +25,9 @@ function move(value) {
 }
 
 async function drag() {
-  // Up to 2, and back beyond where it began: a second and a half each way.
+  // Up to 2, and back beyond where it began, not to it: there the picture at rest would be the photo itself.
   for (let began = performance.now(), now = began; now - began < lasts; now = await new Promise(requestAnimationFrame)) {
-    move((2 * Math.sin(((now - began) / 3000) * 2 * Math.PI)).toFixed(2));
+    move((2 * Math.sin(((now - began) / lasts) * 1.75 * Math.PI)).toFixed(2));
   }
 }
 

@@ -1,5 +1,6 @@
 """app/contact.js alone, in an empty page: what it tells of each answer, and what Gradio gets to see."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,12 @@ pytestmark = pytest.mark.browser
 BEGIN = """
 window.told = [];
 window.asked = [];
+window.bodies = [];
 for (const name of ["said", "away", "back"]) {
   document.addEventListener(`visagist:${name}`, ({ detail: d }) => told.push([name, d?.sentence, d?.gone]));
 }
-window.fetch = async (target) => {
+window.fetch = async (target, options) => {
+  bodies.push(options?.body);
   const [path] = String(target.url ?? target).split("/gradio_api/")[1].split(/[/?]/);
   asked.push(path);
   return answers[path]();
@@ -92,6 +95,25 @@ def test_an_upload_that_fails_is_told_and_is_no_file(run: Run, answer: str, sent
     status, text, told, _ = run(answers, POST.replace("PATH", "upload?upload_id=1"))
     assert (status, text) == (200, "[]")
     assert ["said", sentence, False] in told
+
+
+def test_the_same_file_sent_twice_has_two_names(run: Run) -> None:
+    """Where it lies on the server says its name, and whoever reads it erases it."""
+    steps = """
+    for (const _ of "ab") {
+      const form = new FormData();
+      form.append("files", new File(["x"], "holiday.jpg", { type: "image/jpeg" }));
+      form.append("upload_id", "7");
+      await fetch("http://here/gradio_api/upload?upload_id=7", { method: "POST", body: form });
+    }
+    return bodies.map((body) => [...body].map(([field, value]) => [field, value.name ?? value, value.type]));
+    """
+    found = run({"upload": HERE}, steps)
+    files = [name for (_, name, _), _ in found]
+    assert all(re.fullmatch("[0-9a-f]{12}-holiday.jpg", name) for name in files)
+    assert files[0] != files[1]
+    assert [rest for _, rest in found] == [["upload_id", "7", None]] * 2
+    assert [kind for (_, _, kind), _ in found] == ["image/jpeg"] * 2
 
 
 @pytest.mark.parametrize(

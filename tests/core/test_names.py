@@ -1,8 +1,10 @@
 """core.names: whatever a photo is called, a name that every file system takes."""
 
+from pathlib import Path
+
 import pytest
 
-from core.names import MAX_BYTES, safe_stem
+from core.names import MAX_BYTES, safe_stem, uploaded_stem
 
 NAMES = {
     "holiday": "holiday",
@@ -39,3 +41,18 @@ def test_a_long_name_is_cut_between_two_signs(sign: str) -> None:
     stem = safe_stem(sign * 300)
     assert set(stem) == {sign}
     assert MAX_BYTES - 4 < len(stem.encode()) <= MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    ("sent", "stem"),
+    [
+        ("0123456789ab-holiday.jpg", "holiday"),
+        ("0123456789ab-0123456789ab-x.png", "0123456789ab-x"),
+        ("holiday.jpg", "holiday"),
+        ("0123456789ab-.jpg", "0123456789ab-"),
+        ("0123456789ab.jpg", "0123456789ab"),
+        ("0123456789AB-x.jpg", "0123456789AB-x"),
+    ],
+)
+def test_a_file_that_the_page_sent_is_called_as_its_visitor_called_it(sent: str, stem: str) -> None:
+    assert uploaded_stem(Path("folder") / sent) == stem

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from cli import options
 from cli.photos import photos_in
 from core.engine import Engine
 from core.errors import NoFaceFound
@@ -30,6 +31,8 @@ EDITS = "smile,eyes_open,age"
 WHOLE = View(start="photo", output="photo")
 # Photos are looked at with this longest side; a difference of so many levels is none.
 SIDE, NOTHING = 640, 2
+# Seconds that an opening may take: its steps are what is compared, on whatever machine.
+PATIENCE = 3600
 
 
 def under(photo: np.ndarray, lamp: tuple[float, ...]) -> np.ndarray:
@@ -57,16 +60,16 @@ def crop_box(portrait: Portrait) -> tuple[slice, slice]:
 
 
 def judged(
-    engine: Engine, photo: np.ndarray, edits: list[str], value: float, seconds: float
+    engine: Engine, photo: np.ndarray, edits: list[str], value: float, steps: int
 ) -> tuple[dict[str, list[float]], list[np.ndarray]]:
     """By lamp and edit the two figures of `off`; rows of the sheet."""
     requests = {name: EditRequest({name: value}, view=WHOLE) for name in edits}
-    good = engine.open_portrait(photo, seconds=seconds)
+    good = engine.open_portrait(photo, seconds=PATIENCE, steps=steps)
     well = {name: engine.edit(good, request) for name, request in requests.items()}
     found, rows = {}, []
     for lamp, factors in LAMPS.items():
         dim = under(photo, factors)
-        portrait = engine.open_portrait(dim, seconds=seconds)
+        portrait = engine.open_portrait(dim, seconds=PATIENCE, steps=steps)
         for name, request in requests.items():
             edited, asked = engine.edit(portrait, request), under(well[name], factors)
             found[f"{lamp} {name}"] = [*off(edited - 1.0 * dim, asked - 1.0 * dim, crop_box(good))]
@@ -86,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--photos", type=Path, required=True, help="folder of portraits in good light")
     parser.add_argument("--sliders", default=EDITS)
     parser.add_argument("--value", type=float, default=2.0)
-    parser.add_argument("--seconds", type=float, default=12.0, help="of opening, each")
+    parser.add_argument("--steps", type=options.steps, default=48, help="of opening, each")
     parser.add_argument("--faces", type=int, default=4, help="evenly spread over the folder")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, required=True)
@@ -100,7 +103,7 @@ def main(argv: list[str] | None = None) -> None:
         scale = min(1.0, SIDE / max(photo.shape[:2]))
         photo = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         try:
-            found, rows = judged(engine, photo, args.sliders.split(","), args.value, args.seconds)
+            found, rows = judged(engine, photo, args.sliders.split(","), args.value, args.steps)
         except NoFaceFound:
             print(f"{path.name}: no face")
             continue

@@ -26,7 +26,7 @@ def test_how_far_off_is_counted_in_the_box_and_where_anything_changes() -> None:
 
 
 def test_every_lamp_and_edit_is_judged(tiny_engine: Engine, photo: np.ndarray) -> None:
-    found, rows = judged(tiny_engine, photo, ["smile", "male"], 2.0, 1.0)
+    found, rows = judged(tiny_engine, photo, ["smile", "male"], 2.0, 2)
     assert set(found) == {f"{lamp} {edit}" for lamp in LAMPS for edit in ("smile", "male")}
     assert len(rows) == len(LAMPS)
     assert rows[0].shape == (3, *photo.shape)
