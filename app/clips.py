@@ -12,7 +12,7 @@ from app.toasts import toast
 from app.visits import Visit
 from core.clips import ClipOrder, clip
 from core.engine import Engine
-from core.errors import SessionExpired, VisagistError
+from core.errors import VisagistError
 from core.pictures.moving import TYPES
 from core.refinement.running import Progress, Turns, Watcher
 from core.session import SessionStore
@@ -51,7 +51,7 @@ class Clips:
             try:
                 watcher = Watcher(
                     lambda told: setattr(making, "progress", told),
-                    lambda: making.cancelled.is_set() or self._left(token),
+                    lambda: making.cancelled.is_set() or self._visits.peek(token) is None,
                     what="clip",
                 )
                 with self._turns.take(watcher):
@@ -91,10 +91,3 @@ class Clips:
         with self._lock:
             if self._making.get(token) is making:
                 del self._making[token]
-
-    def _left(self, token: str) -> bool:
-        try:
-            self._visits.get(token)
-        except SessionExpired:
-            return True
-        return False

@@ -114,25 +114,22 @@ class References:
         found = len(self._engine.find_faces(photo))
         count = max(1, min(found, MAX_FACES_ADDED))  # 1: opening it says what is missing
         portrait = None
+
+        def left() -> bool:
+            return self._visits.peek(token) is None
+
         try:
             references = []
             for face in range(count):
                 tell_step = functools.partial(_numbered, progress, face, count)
                 portrait = self._engine.open_portrait(
-                    photo, face, tell_step, seconds=FIRST_SECONDS, cancelled=lambda: self._left(token)
+                    photo, face, tell_step, seconds=FIRST_SECONDS, cancelled=left
                 )
                 references.append(portrait.reference)
             return references
         finally:
             if portrait is not None:
                 let_go(self._engine, self._visits, token, portrait)
-
-    def _left(self, token: str) -> bool:
-        try:
-            self._visits.get(token)
-        except SessionExpired:
-            return True
-        return False
 
     @toasted
     def remove(self, token: str, asked: EditRequest, key: object) -> Message:
