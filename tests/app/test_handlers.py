@@ -81,6 +81,12 @@ def drain(answers: Iterator[Answer], into: list[Answer]) -> None:
         into.append(answer)
 
 
+def test_a_photo_is_called_as_its_visitor_called_it(handlers: Handlers, upload: Path) -> None:
+    """The page puts a mark before the name of what it sends."""
+    opened(handlers, upload.rename(upload.with_name(f"0123456789ab-{upload.name}")))
+    assert handlers.visits.get("me").stem == "astronaut"
+
+
 def test_opening_shows_photo_then_faces_then_inversion(handlers: Handlers, upload: Path) -> None:
     handlers.engine.close()  # whoever opened the photo before
     answers = list(handlers.open_file("me", EditRequest(), str(upload)))

@@ -44,7 +44,7 @@ class ImprovingEngine:
     def open_portrait(
         self, photo, face=0, progress=None, seconds=12.0, shown=None, cancelled=None, steps=None
     ):
-        self.opened.append({"seconds": seconds})
+        self.opened.append({"seconds": seconds, "steps": steps})
         self.during_opening()
         if cancelled is not None and cancelled():
             raise Cancelled("The opening was cancelled; the picture is as it was.")
@@ -108,6 +108,7 @@ def test_a_photo_opens_soon_and_the_page_asks_for_more(
     message = upload(Handlers(engine), photo, tmp_path)
     assert message["improves"] is True
     assert engine.opened[0]["seconds"] <= 2
+    assert engine.opened[0]["steps"] == 1
     assert upload(Handlers(tiny_engine), photo, tmp_path)["improves"] is False
 
 
