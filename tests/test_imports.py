@@ -40,6 +40,7 @@ FLOORS = (
         "core.pictures",
         "core.projects.archive",
         "core.projects.tensor_file",
+        "core.rendering.cores",
         "core.rendering.device_thread",
     ),
     (

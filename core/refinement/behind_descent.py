@@ -14,6 +14,7 @@ from core.refinement.likeness import SMALL_WEIGHTS, FullLikeness
 from core.refinement.losses import LossWeights
 from core.refinement.running import Watcher
 from core.refinement.tokens import TokenSettings, find_tokens
+from core.rendering.device_thread import Runs, at_once
 
 # A minute of two cores at 1024 px. Of the weights, locality: likeness has its own.
 SETTINGS = GradientSettings(
@@ -22,19 +23,23 @@ SETTINGS = GradientSettings(
 
 
 class BehindDescent:
-    """Finds the residuals of one model's portraits, in the caller's thread. Any thread may call."""
+    """Finds the residuals of one model's portraits. Any thread may call."""
 
     def __init__(
-        self, generator: GeneratorFamily, descents: Descents, tuning: GradientSettings | None = None
+        self,
+        generator: GeneratorFamily,
+        descents: Descents,
+        tuning: GradientSettings | None = None,
+        run: Runs = at_once,
     ) -> None:
-        """descents: that open photos by this generator; tuning: of best; None: SETTINGS.
+        """descents: that open photos by this generator; tuning: of best, None: SETTINGS; run: where it steps.
 
         Raises: ValueError where no low-rank residual can join the generator's kernels.
         """
         if generator.low_rank is None:
             raise ValueError("A generator that descends takes low-rank residuals")
         self._generator, self._kernels, self._descents = generator, generator.low_rank, descents
-        self._tuning = tuning or SETTINGS
+        self._tuning, self._run = tuning or SETTINGS, run
 
     def fast(self, crop: np.ndarray, landmarks: np.ndarray, w_plus: Tensor, watcher: Watcher) -> LowRank:
         """By the small picture that opened the photo.
@@ -42,9 +47,9 @@ class BehindDescent:
         crop: (R, R, 3) uint8, aligned; landmarks: (68, 2) in its pixels; w_plus: (L, D), its code.
         Raises: Cancelled.
         """
-        likeness = self._descents.loss(crop, landmarks)
+        likeness = self._run(lambda: self._descents.loss(crop, landmarks))
         picture = self._generator.tuned(likeness.side, self._descents.dtype)
-        told = watcher.count, watcher.cancelled
+        told = watcher.count, watcher.cancelled, self._run
         return find_tokens(picture, self._kernels, likeness, w_plus, TokenSettings(), *told)
 
     def best(
@@ -60,7 +65,11 @@ class BehindDescent:
         Raises: Cancelled; RefinementFailed where no step gives finite numbers.
         """
         descents = self._descents
-        small = descents.loss(crop, landmarks, SMALL_WEIGHTS)
-        likeness = FullLikeness(to_tensor(crop, w_plus.device), small, descents.lpips, descents.dtype)
-        told = watcher.count, watcher.cancelled, shown
+
+        def full() -> FullLikeness:
+            small = descents.loss(crop, landmarks, SMALL_WEIGHTS)
+            return FullLikeness(to_tensor(crop, w_plus.device), small, descents.lpips, descents.dtype)
+
+        likeness = self._run(full)
+        told = watcher.count, watcher.cancelled, shown, self._run
         return refine_weights(self._generator, likeness, w_plus.clone(), self._tuning, *told)

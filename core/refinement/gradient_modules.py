@@ -34,6 +34,7 @@ from core.refinement.optimise import (
     half_precision,
     tune,
 )
+from core.rendering.device_thread import Runs, at_once
 
 NEGATIVE_SLOPE = 0.2
 EPS = 1e-12
@@ -134,16 +135,17 @@ def refine_weights(
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     preview: Callable[[WeightShift], None] | None = None,
+    run: Runs = at_once,
 ) -> WeightShift:
     """The correction of the generator's kernels that makes it show this portrait.
 
     likeness: of pictures to the photo; w_plus: (L, D), its code, which stays as it is. progress, cancelled,
-    preview: as in `optimise.tune`. The networks are left untouched, and may be used by other threads
+    preview, run: as in `optimise.tune`. The networks are left untouched, and may be used by other threads
     meanwhile. Equal arguments give equal bits on a CPU.
 
     Raises: Cancelled; RefinementFailed where no step gives finite numbers.
     """
     settings = settings or GradientSettings()
-    objective = Objective(generator, likeness, w_plus, settings)
-    correction = ModifiedGradients(objective.kernels, settings)
-    return tune(objective, correction, settings, progress, cancelled, preview)
+    objective = run(lambda: Objective(generator, likeness, w_plus, settings))
+    correction = run(lambda: ModifiedGradients(objective.kernels, settings))
+    return tune(objective, correction, settings, progress, cancelled, preview, run)

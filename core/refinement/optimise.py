@@ -1,6 +1,7 @@
 """Fit a generator's kernels to one portrait: the objective and the loop of GANI and plain tuning."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,6 +15,7 @@ from core.generators.family import GeneratorFamily
 from core.generators.residual import WeightShift
 from core.precision import gradient_dtype
 from core.refinement.losses import LossWeights
+from core.rendering.device_thread import Runs, at_once
 
 # The rate grows over the first steps, and falls to zero over the last share of them.
 WARM_UP_STEPS = 5
@@ -142,12 +144,15 @@ def tune(
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     preview: Callable[[WeightShift], None] | None = None,
+    run: Runs = at_once,
 ) -> WeightShift:
     """Run the loop; returns what was reached, float16.
 
     progress: is told how many steps of how many are done. cancelled: is asked twice in every step. preview:
-    is given what was reached, now and then. A loss that is not finite ends the loop with the last correction
-    whose loss was; the last step of all changes nothing, so that whatever is returned was judged.
+    is given what was reached, now and then. run: where the steps run, each in two jobs, so that others' go in
+    between; whom it tells is told in the caller's thread. A loss that is not finite ends the loop with the
+    last correction whose loss was; the last step of all changes nothing, so that whatever is returned was
+    judged.
 
     Raises: Cancelled; RefinementFailed if not even the first step was finite.
     """
@@ -159,13 +164,12 @@ def tune(
     total, good = settings.iterations, None
     for step in range(total):
         check()
-        shifts = [shift.requires_grad_() for shift in correction.shifts()]
-        loss = torch.stack(list(objective.terms(shifts, step).values())).sum()
+        shifts, loss = run(functools.partial(_judged, objective, correction, step))
         check()  # a step may take longer than whoever cancels wants to wait
         if not bool(loss.isfinite()):
             break
         good = shifts
-        correction.learn(torch.autograd.grad(loss, shifts), pace(step, total))
+        run(functools.partial(_learn, correction, loss, shifts, pace(step, total)))
         if progress is not None:
             progress(step + 1, total)
         if preview is not None and (step + 1) % settings.preview_every == 0:
@@ -173,6 +177,16 @@ def tune(
     if good is None:
         raise RefinementFailed("The refinement found no way to improve this face; the picture is as it was.")
     return _stored(objective.residual(good))
+
+
+def _judged(objective: Objective, correction: Correction, step: int) -> tuple[list[Tensor], Tensor]:
+    """What the correction is, and its loss."""
+    shifts = [shift.requires_grad_() for shift in correction.shifts()]
+    return shifts, torch.stack(list(objective.terms(shifts, step).values())).sum()
+
+
+def _learn(correction: Correction, loss: Tensor, shifts: Sequence[Tensor], pace: float) -> None:
+    correction.learn(torch.autograd.grad(loss, shifts), pace)
 
 
 def pace(step: int, total: int) -> float:

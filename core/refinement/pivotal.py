@@ -11,6 +11,7 @@ from torch import Tensor
 from core.generators.family import GeneratorFamily
 from core.generators.residual import WeightShift
 from core.refinement.optimise import KernelAdam, Likeness, Objective, TuningSettings, tune
+from core.rendering.device_thread import Runs, at_once
 
 
 class PivotalTuning:
@@ -35,9 +36,10 @@ def tune_weights(
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     preview: Callable[[WeightShift], None] | None = None,
+    run: Runs = at_once,
 ) -> WeightShift:
     """Plain tuning, with the arguments and errors of `gradient_modules.refine_weights`."""
     settings = settings or TuningSettings()
-    objective = Objective(generator, likeness, w_plus, settings)
-    correction = PivotalTuning(objective.kernels, settings.rate)
-    return tune(objective, correction, settings, progress, cancelled, preview)
+    objective = run(lambda: Objective(generator, likeness, w_plus, settings))
+    correction = run(lambda: PivotalTuning(objective.kernels, settings.rate))
+    return tune(objective, correction, settings, progress, cancelled, preview, run)

@@ -30,7 +30,8 @@ Settle = Callable[[Portrait, str, Watcher], Portrait]
 class Refiner:
     """The refinements of one loaded bundle. Thread-safe.
 
-    "Best", which takes a minute, computes in its caller's thread, one at a time; edits go on beside it.
+    Both compute step by step in the device's thread, and edits go in between; "best", which takes a minute,
+    is found for one portrait at a time.
 
     stage: of the bundle's refiner that "fast" uses; None: the first that it lists. tuning: how long and how
     hard "best" fits; None: as it does best.
@@ -54,7 +55,9 @@ class Refiner:
         """
         self._settle = settle
         self._generator, self._inverter = bundle.generator, bundle.inverter
-        self._behind = None if descents is None else BehindDescent(bundle.generator, descents, tuning)
+        self._behind = (
+            None if descents is None else BehindDescent(bundle.generator, descents, tuning, device.run)
+        )
         self._lpips = None if bundle.lpips is None else bundle.lpips.to(renderer.device)
         self._network = bundle.refiner(stage)
         if self._network is not None:
@@ -97,7 +100,6 @@ class Refiner:
             return self._kept(portrait, mode, self._best(portrait, watcher, preview))
 
     def _fast(self, portrait: Portrait, watcher: Watcher) -> Residual:
-        # In this thread, all but a prediction: it works on its own tensors, and others' edits go on.
         if self._network is None:
             assert self._behind is not None
             return self._behind.fast(portrait.lit, portrait.landmarks, portrait.w_plus, watcher)
@@ -110,9 +112,8 @@ class Refiner:
                 return predict(network, inverter, image, portrait.rendered)
 
         start = self._device.run(predicted)
-        return polish(
-            self._renderer.synthesis, inverter, start, image, portrait.w_plus, network.config.polish
-        )
+        steps, run = network.config.polish, self._device.run
+        return polish(self._renderer.synthesis, inverter, start, image, portrait.w_plus, steps, run)
 
     def _best(self, portrait: Portrait, watcher: Watcher, preview: Preview | None) -> Residual:
         def shown(residual: WeightShift) -> None:
@@ -123,14 +124,17 @@ class Refiner:
             return self._behind.best(portrait.lit, portrait.landmarks, portrait.w_plus, watcher, shown)
         assert self._inverter is not None
         tuning = self._tuning or GradientSettings()
+        image, inverter, run = self._image(portrait), self._inverter, self._device.run
+        likeness = run(lambda: picture_loss(inverter, image, tuning.weights, self._lpips))
         residual = refine_weights(
             self._generator,
-            picture_loss(self._inverter, self._image(portrait), tuning.weights, self._lpips),
+            likeness,
             portrait.w_plus.clone(),  # made in inference mode, of which no gradient may come
             tuning,
             watcher.count,
             watcher.cancelled,
             shown,
+            run,
         )
         watcher.check()
         return residual

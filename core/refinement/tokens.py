@@ -4,6 +4,7 @@ The paper predicts tokens by a network, or optimises token sets directly (Xia et
 the domain of such a set is one portrait. P^T Q joins each kernel (Equation 3).
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from core.errors import Cancelled
 from core.generators.residual import LowRank, Residual
 from core.refinement.optimise import Likeness
+from core.rendering.device_thread import Runs, at_once
 
 # Keeps what has no gradient where it is.
 EPS = 1e-30
@@ -62,6 +64,39 @@ class DampedAdam:
             leaf -= settings.rate * pace * mean / (1 - keep_mean**self._steps) / size
 
 
+class TokenSearch:
+    """The tokens of one portrait, step by step: the arguments of `find_tokens`."""
+
+    def __init__(
+        self,
+        picture: Callable[[Tensor, Residual], Tensor],
+        kernels: Sequence[tuple[int, int]],
+        likeness: Likeness,
+        w_plus: Tensor,
+        settings: TokenSettings,
+    ) -> None:
+        self._picture, self._likeness, self._settings = picture, likeness, settings
+        self._code = w_plus.detach().clone()[
+            None
+        ]  # made in inference mode, it could have no part in a gradient
+        self._pairs = _start(kernels, self._code.device, settings)
+        self._leaves = [token for pair in self._pairs for token in pair]
+        self._adam, self.found = DampedAdam(self._leaves, settings), _stored(self._pairs)
+
+    def step(self, step: int) -> bool:
+        """False: the loss was not finite, and `found` is what it was before."""
+        picture = self._picture(self._code, LowRank(tuple(self._pairs)))
+        loss = torch.stack(list(self._likeness(picture).values())).sum()
+        gradients = torch.autograd.grad(loss, self._leaves, materialize_grads=True)
+        if not all(bool(number.isfinite().all()) for number in (loss, *gradients)):
+            return False
+        judged = _stored(self._pairs)
+        self._adam.step(gradients, self._settings.pace(step))
+        # Only the last step's result is nobody's to judge.
+        self.found = _stored(self._pairs) if step + 1 == self._settings.steps else judged
+        return True
+
+
 def find_tokens(
     picture: Callable[[Tensor, Residual], Tensor],
     kernels: Sequence[tuple[int, int]],
@@ -70,30 +105,24 @@ def find_tokens(
     settings: TokenSettings = TokenSettings(),  # frozen
     progress: Callable[[int, int], None] = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
+    run: Runs = at_once,
 ) -> LowRank:
     """The tokens with which pictures of a code are most like the photo.
 
     picture: `GeneratorFamily.tuned`; kernels: `GeneratorFamily.low_rank`; likeness: of such pictures to the
-    photo; w_plus: (L, D), which stays; progress, cancelled: as in `optimise.tune`. Equal arguments give equal
-    bits on a CPU. Where a loss is not finite, what was reached before it comes back.
+    photo; w_plus: (L, D), which stays; progress, cancelled, run: as in `optimise.tune`. Equal arguments give
+    equal bits on a CPU. Where a loss is not finite, what was reached before it comes back.
 
     Raises: Cancelled.
     """
-    code = w_plus.detach().clone()[None]  # made in inference mode, it could have no part in a gradient
-    pairs = _start(kernels, code.device, settings)
-    leaves = [token for pair in pairs for token in pair]
-    adam, reached = DampedAdam(leaves, settings), _stored(pairs)
+    search = run(lambda: TokenSearch(picture, kernels, likeness, w_plus, settings))
     for step in range(settings.steps):
         if cancelled():
             raise Cancelled("The refinement was cancelled; the picture is as it was.")
-        loss = torch.stack(list(likeness(picture(code, LowRank(tuple(pairs)))).values())).sum()
-        gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
-        if not all(bool(number.isfinite().all()) for number in (loss, *gradients)):
-            return reached
-        reached = _stored(pairs)
-        adam.step(gradients, settings.pace(step))
+        if not run(functools.partial(search.step, step)):
+            break
         progress(step + 1, settings.steps)
-    return _stored(pairs)
+    return search.found
 
 
 def _start(

@@ -50,7 +50,7 @@ class Optimiser:
     calls: int = 0
     likeness: PictureLoss | None = None  # that was given last
 
-    def __call__(self, generator, likeness, w_plus, settings, progress, cancelled, preview):
+    def __call__(self, generator, likeness, w_plus, settings, progress, cancelled, preview, run):
         self.calls += 1
         self.likeness = likeness
         assert not w_plus.is_inference()

@@ -185,6 +185,28 @@ def test_cancelling_does_not_wait_for_the_gradient() -> None:
     assert len(stub.paces) == 1
 
 
+def test_a_step_runs_in_two_jobs_and_whoever_is_told_is_told_outside_of_them() -> None:
+    jobs, inside, told = [], [], []
+
+    def one(job):
+        jobs.append(job)
+        inside.append(True)
+        found = job()
+        inside.pop()
+        return found
+
+    stub = Stub()
+    shift = run(
+        stub,
+        progress=lambda done, total: told.append((len(jobs), len(inside))),
+        preview=lambda found: told.append((len(jobs), len(inside))),
+        cancelled=lambda: bool(inside),
+        run=one,
+    )
+    assert told == [(2, 0), (4, 0), (4, 0), (6, 0), (8, 0), (8, 0), (10, 0), (12, 0), (12, 0)]
+    assert torch.equal(shift, run(Stub()))
+
+
 def test_a_lack_of_memory_is_the_callers_to_tell() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         run(Stub(error=torch.OutOfMemoryError("CUDA out of memory")))

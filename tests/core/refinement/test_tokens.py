@@ -103,3 +103,18 @@ def test_progress_is_told_and_cancelling_ends_it() -> None:
     with pytest.raises(Cancelled):
         scene.find(progress=lambda done, total: steps.append(done), cancelled=lambda: len(steps) == 3)
     assert steps == [1, 2, 3]
+
+
+def test_every_step_runs_where_it_is_told_to_and_nobody_is_told_there() -> None:
+    scene, inside, ran, told = Scene(), [], [], []
+
+    def run(job):
+        inside.append(True)
+        found = job()
+        ran.append(inside.pop())
+        return found
+
+    found = scene.find(progress=lambda *_: told.append((len(ran), len(inside))), run=run)
+    assert told == [(step + 1, 0) for step in range(1, 13)]  # one job before the steps
+    for pair, other in zip(found.tokens, scene.find().tokens, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(pair, other, strict=True))
