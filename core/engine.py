@@ -51,7 +51,7 @@ class Engine:
 
     `edit` is a pure function of portrait and request. All methods may be called from several threads: the
     device computes in one of its own, one thing after the other.
-    A "best" refinement, which takes a minute, has a lock instead, and edits go on beside it.
+    Edits go between the steps of a refinement; a "best" one, which takes a minute, is made at a time.
 
     refiner: the stage of the bundle's refiner that "fast" uses; None: the first that it lists.
     tuning: how long and how hard "best" fits; None: as it does best. thread: where the bundle was loaded, if
@@ -91,7 +91,7 @@ class Engine:
         self._edits = Edits(self._renderer, self._editor, self._parsing)
         parts = bundle, self._renderer, self._thread, self._editor
         self._opener = Opener(*parts, self._memory, self._precedence, seeker, self._parsing)
-        shared = self._renderer, self._thread, self._memory
+        shared = self._renderer, self._thread, self._memory, self._precedence
         self._refiner = Refiner(bundle, *shared, refiner, tuning, self._opener.settle, descents)
         self._improving = Improving(self._opener, self._refiner, self._precedence)
         self._sampler = Sampler(bundle, self._renderer, self._thread)

@@ -26,30 +26,34 @@ class BehindDescent:
     """Finds the residuals of one model's portraits. Any thread may call."""
 
     def __init__(
-        self,
-        generator: GeneratorFamily,
-        descents: Descents,
-        tuning: GradientSettings | None = None,
-        run: Runs = at_once,
+        self, generator: GeneratorFamily, descents: Descents, tuning: GradientSettings | None = None
     ) -> None:
-        """descents: that open photos by this generator; tuning: of best, None: SETTINGS; run: where it steps.
+        """descents: that open photos by this generator; tuning: of best; None: SETTINGS.
 
         Raises: ValueError where no low-rank residual can join the generator's kernels.
         """
         if generator.low_rank is None:
             raise ValueError("A generator that descends takes low-rank residuals")
         self._generator, self._kernels, self._descents = generator, generator.low_rank, descents
-        self._tuning, self._run = tuning or SETTINGS, run
+        self._tuning = tuning or SETTINGS
 
-    def fast(self, crop: np.ndarray, landmarks: np.ndarray, w_plus: Tensor, watcher: Watcher) -> LowRank:
+    def fast(
+        self,
+        crop: np.ndarray,
+        landmarks: np.ndarray,
+        w_plus: Tensor,
+        watcher: Watcher,
+        run: Runs = at_once,
+    ) -> LowRank:
         """By the small picture that opened the photo.
 
-        crop: (R, R, 3) uint8, aligned; landmarks: (68, 2) in its pixels; w_plus: (L, D), its code.
+        crop: (R, R, 3) uint8, aligned; landmarks: (68, 2) in its pixels; w_plus: (L, D), its code; run: where
+        its steps run.
         Raises: Cancelled.
         """
-        likeness = self._run(lambda: self._descents.loss(crop, landmarks))
+        likeness = run(lambda: self._descents.loss(crop, landmarks))
         picture = self._generator.tuned(likeness.side, self._descents.dtype)
-        told = watcher.count, watcher.cancelled, self._run
+        told = watcher.count, watcher.cancelled, run
         return find_tokens(picture, self._kernels, likeness, w_plus, TokenSettings(), *told)
 
     def best(
@@ -59,8 +63,9 @@ class BehindDescent:
         w_plus: Tensor,
         watcher: Watcher,
         shown: Callable[[WeightShift], None] | None = None,
+        run: Runs = at_once,
     ) -> WeightShift:
-        """By the full picture; shown: is given what was reached, now and then.
+        """By the full picture; shown: is given what was reached, now and then; run: where its steps run.
 
         Raises: Cancelled; RefinementFailed where no step gives finite numbers.
         """
@@ -70,6 +75,6 @@ class BehindDescent:
             small = descents.loss(crop, landmarks, SMALL_WEIGHTS)
             return FullLikeness(to_tensor(crop, w_plus.device), small, descents.lpips, descents.dtype)
 
-        likeness = self._run(full)
-        told = watcher.count, watcher.cancelled, shown, self._run
+        likeness = run(full)
+        told = watcher.count, watcher.cancelled, shown, run
         return refine_weights(self._generator, likeness, w_plus.clone(), self._tuning, *told)

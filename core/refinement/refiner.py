@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 
@@ -18,10 +19,12 @@ from core.refinement.fast import predict
 from core.refinement.gradient_modules import GradientSettings, refine_weights
 from core.refinement.losses import picture_loss
 from core.refinement.polish import polish
-from core.refinement.running import Turns, Watcher, memory_errors
-from core.rendering.device_thread import DeviceThread
+from core.refinement.running import Precedence, Turns, Watcher, memory_errors
+from core.rendering.device_thread import DeviceThread, Runs
 from core.rendering.renderer import Renderer, lay_out
 from core.session import Portrait
+
+T = TypeVar("T")
 
 Preview = Callable[[Portrait], None]
 Settle = Callable[[Portrait, str, Watcher], Portrait]
@@ -30,8 +33,8 @@ Settle = Callable[[Portrait, str, Watcher], Portrait]
 class Refiner:
     """The refinements of one loaded bundle. Thread-safe.
 
-    Both compute step by step in the device's thread, and edits go in between; "best", which takes a minute,
-    is found for one portrait at a time.
+    Both compute step by step in the device's thread, where edits go first; "best", which takes a minute, is
+    found for one portrait at a time.
 
     stage: of the bundle's refiner that "fast" uses; None: the first that it lists. tuning: how long and how
     hard "best" fits; None: as it does best.
@@ -44,6 +47,7 @@ class Refiner:
         renderer: Renderer,
         device: DeviceThread,
         memory: PortraitMemory,
+        precedence: Precedence,
         stage: str | None,
         tuning: GradientSettings | None,
         settle: Settle = lambda portrait, mode, watcher: portrait,
@@ -55,15 +59,13 @@ class Refiner:
         """
         self._settle = settle
         self._generator, self._inverter = bundle.generator, bundle.inverter
-        self._behind = (
-            None if descents is None else BehindDescent(bundle.generator, descents, tuning, device.run)
-        )
+        self._behind = None if descents is None else BehindDescent(bundle.generator, descents, tuning)
         self._lpips = None if bundle.lpips is None else bundle.lpips.to(renderer.device)
         self._network = bundle.refiner(stage)
         if self._network is not None:
             lay_out(self._network.to(renderer.device))
         self._renderer, self._device, self._memory = renderer, device, memory
-        self._tuning, self._turns = tuning, Turns()
+        self._precedence, self._tuning, self._turns = precedence, tuning, Turns()
 
     @property
     def ways(self) -> Mapping[str, str | None]:
@@ -99,10 +101,20 @@ class Refiner:
             watcher = dataclasses.replace(watcher, started=time.monotonic())
             return self._kept(portrait, mode, self._best(portrait, watcher, preview))
 
+    def _steps(self, watcher: Watcher) -> Runs:
+        """Where steps run: in the device's thread, when nobody has waited for a picture for a moment."""
+
+        def run(job: Callable[[], T]) -> T:
+            self._precedence.wait_shortly(watcher.cancelled)
+            return self._device.run(job)
+
+        return run
+
     def _fast(self, portrait: Portrait, watcher: Watcher) -> Residual:
+        run = self._steps(watcher)
         if self._network is None:
             assert self._behind is not None
-            return self._behind.fast(portrait.lit, portrait.landmarks, portrait.w_plus, watcher)
+            return self._behind.fast(portrait.lit, portrait.landmarks, portrait.w_plus, watcher, run)
         assert isinstance(self._inverter, StyleTransformer)  # the config sees to it
         network, inverter = self._network, self._inverter
         image = self._image(portrait)
@@ -111,8 +123,7 @@ class Refiner:
             with torch.inference_mode(), self._renderer.autocast():
                 return predict(network, inverter, image, portrait.rendered)
 
-        start = self._device.run(predicted)
-        steps, run = network.config.polish, self._device.run
+        start, steps = run(predicted), network.config.polish
         return polish(self._renderer.synthesis, inverter, start, image, portrait.w_plus, steps, run)
 
     def _best(self, portrait: Portrait, watcher: Watcher, preview: Preview | None) -> Residual:
@@ -120,11 +131,12 @@ class Refiner:
             if preview is not None:
                 preview(self._with(portrait, "best", residual))
 
+        run = self._steps(watcher)
         if self._behind is not None:
-            return self._behind.best(portrait.lit, portrait.landmarks, portrait.w_plus, watcher, shown)
+            return self._behind.best(portrait.lit, portrait.landmarks, portrait.w_plus, watcher, shown, run)
         assert self._inverter is not None
         tuning = self._tuning or GradientSettings()
-        image, inverter, run = self._image(portrait), self._inverter, self._device.run
+        image, inverter = self._image(portrait), self._inverter
         likeness = run(lambda: picture_loss(inverter, image, tuning.weights, self._lpips))
         residual = refine_weights(
             self._generator,

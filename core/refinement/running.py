@@ -15,6 +15,8 @@ from core.errors import Cancelled, OutOfMemory
 PATIENCE_SECONDS = 0.2
 # A hand on a slider asks for the next picture soon after the last: until then nobody else begins.
 QUIET_SECONDS = 0.7
+# Who is waited for, too, begins sooner, and in any case after so long.
+SHORT_QUIET_SECONDS, LONGEST_SECONDS = 0.1, 0.25
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,23 @@ class Precedence:
 
     def wait(self, cancelled: Callable[[], bool]) -> bool:
         """Wait until nobody has waited for anything for a moment; False as soon as it is cancelled."""
+        return self._wait(cancelled, self._quiet, math.inf)
+
+    def wait_shortly(self, cancelled: Callable[[], bool]) -> None:
+        """The same for whom somebody waits, too: a shorter moment, and not for ever."""
+        self._wait(cancelled, SHORT_QUIET_SECONDS, LONGEST_SECONDS)
+
+    def _wait(self, cancelled: Callable[[], bool], quiet: float, most: float) -> bool:
+        end = time.monotonic() + most
         with self._changed:
             while not cancelled():
-                left = self._last + self._quiet - time.monotonic()
-                if not self._first and left <= 0:
+                now = time.monotonic()
+                left = self._last + quiet - now
+                if now >= end or (not self._first and left <= 0):
                     return True
-                self._changed.wait(PATIENCE_SECONDS if self._first else min(left, PATIENCE_SECONDS))
+                self._changed.wait(
+                    min(PATIENCE_SECONDS if self._first else left, PATIENCE_SECONDS, end - now)
+                )
         return False
 
 

@@ -325,6 +325,27 @@ def test_edits_and_openings_go_on_beside_a_best_refinement(
     assert seen == [True] * STEPS
 
 
+@pytest.mark.parametrize("mode", ["fast", "best"])
+def test_steps_run_in_the_devices_thread(
+    refining_bundle: Bundle, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    threads: set[str] = set()
+    original = torch.autograd.grad
+
+    def seen(*args, **more):
+        threads.add(threading.current_thread().name)
+        return original(*args, **more)
+
+    monkeypatch.setattr(torch.autograd, "grad", seen)
+    plain = refining_bundle.refiners["one_stage"]
+    polishing = copy.copy(plain)
+    polishing.config = dataclasses.replace(plain.config, polish=2)
+    bundle = dataclasses.replace(refining_bundle, refiners={"one_stage": polishing})
+    engine = Engine(bundle, refiner="one_stage", tuning=GradientSettings(iterations=2))
+    engine.refine(engine.open_portrait(photo), mode)
+    assert threads == {engine.run(lambda: threading.current_thread().name)}
+
+
 def test_one_best_at_a_time_and_the_same_photo_only_once(
     engine: Engine, portrait: Portrait, optimiser: Optimiser
 ) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from core.errors import Cancelled, OutOfMemory
+from core.refinement import running
 from core.refinement.running import Precedence, Progress, Turns, Watcher, memory_errors
 
 
@@ -112,3 +113,22 @@ def test_a_moment_after_the_last_picture_still_belongs_to_the_hand() -> None:
     assert not precedence.wait(lambda: asked.append(1) or len(asked) > 2)
     assert len(asked) == 3
     assert Precedence(quiet_seconds=1e6).wait(lambda: False)  # where nothing was ever asked for
+
+
+def test_who_is_waited_for_waits_for_pictures_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    precedence, began = Precedence(quiet_seconds=1e6), threading.Event()
+
+    def waiting() -> None:
+        precedence.wait_shortly(lambda: False)
+        began.set()
+
+    monkeypatch.setattr(running, "LONGEST_SECONDS", 1e6)
+    thread = threading.Thread(target=waiting, daemon=True)
+    with precedence.first():
+        thread.start()
+        assert not began.wait(0.3)
+    assert began.wait(30)
+
+    monkeypatch.setattr(running, "LONGEST_SECONDS", 0.01)
+    with precedence.first():
+        waiting()
