@@ -108,8 +108,11 @@ def test_between_two_keys_the_canvas_shows_their_blend(page: Page, monkeypatch: 
         return np.array(page.js(PIXELS), float)
 
     page.js(SLIDE, 1.9)
-    page.wait(lambda: page.js(KEYS) >= 7)  # no more come in between
-    low, middle, high = canvas(1.0), canvas(1.05), canvas(1.1)
+    page.wait(lambda: page.js(KEYS) >= 7)
+    keys = 0
+    while keys != page.js(KEYS):  # one more may come in between: the first, of a hand that was quick, is an eighth
+        keys = page.js(KEYS)
+        low, middle, high = canvas(1.0), canvas(1.05), canvas(1.1)
     assert np.abs(high - low).mean() > 0
     assert np.abs(middle - (low + high) / 2).max() <= 2  # rounded, twice
     hand.release().perform()
