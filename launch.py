@@ -17,6 +17,7 @@ from cli import open as open_command
 from cli import options, streams
 from cli import serve as serve_command
 from core.errors import VisagistError
+from core.rendering.waiting import wait_briefly
 
 EXIT_BAD_INPUT = 2
 DEFAULTS = {
@@ -43,6 +44,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (2 for whatever the user can mend)."""
+    wait_briefly()
     streams.prepare()
     stdout = sys.stdout
     try:

@@ -1,6 +1,5 @@
 """From a portrait and a request to the model's two pictures of the edit, and what a parser sees there."""
 
-import functools
 from collections.abc import Callable
 
 import cv2
@@ -51,17 +50,17 @@ class Edits:
         """G(w) and G(w'), with the request's refinement.
 
         What is taken in a region of its own is G(w') there alone; around it the picture is that of the edit
-        without it, bit for bit. cancelled: is asked before each of its pictures.
+        without it, bit for bit. cancelled: is asked before either.
         Raises: BadRequest if the model cannot, or the refinement was not computed; Cancelled.
         """
-        check = functools.partial(_check, cancelled)
-        check()
+        _check(cancelled)
         base = self._base(portrait, request)
-        edited = self._edited(portrait, request, base, check)
+        edited = self._edited(portrait, request, base)
         regions, rest = self._editor.placed(request)
         if edited is base or not regions or self._parsing is None or portrait.scene is None:
             return Rendered(base, edited)
-        below = self._edited(portrait, rest, base, check)
+        _check(cancelled)
+        below = self._edited(portrait, rest, base)
         ours = portrait.scene.classes if below is base else self._parsing.classes(below)
         theirs = self._parsing.classes(edited)
         picture, mask = mixed(below, edited, regions, (ours, theirs))
@@ -83,27 +82,25 @@ class Edits:
             raise BadRequest(f"The refinement {mode} of this face is not computed yet; refine it first.")
         if strength == 1:
             return portrait.bases[mode]
-        return self._at_size(portrait)(portrait.w_plus[None], portrait.residuals[mode], strength)
+        own, residual = portrait.w_plus[None], portrait.residuals[mode]
+        return self._renderer.render(own, residual, strength, size=_size(portrait))
 
-    def _edited(
-        self, portrait: Portrait, request: EditRequest, base: Tensor, check: Callable[[], None]
-    ) -> Tensor:
+    def _edited(self, portrait: Portrait, request: EditRequest, base: Tensor) -> Tensor:
         """G of the edited code, the same; where the edit moves nothing, the base itself."""
         w = self._editor.edited_code(portrait.w_plus, portrait.directions, request)
         if w is None:
             return base
-        render, mode = self._at_size(portrait), request.refinement
-        plain = render(w[:1], w_rgb=w[1:])
+        mode, size = request.refinement, _size(portrait)
         if mode is None:
-            return plain
-        check()
+            return self._renderer.render(w[:1], w_rgb=w[1:], size=size)
         # The residual was made for the unedited face: an open mouth it would close again.
-        refined = render(w[:1], portrait.residuals[mode], request.strength, w[1:])
-        return fade(plain, refined, portrait.rendered)
+        pictures = self._renderer.both(w[:1], portrait.residuals[mode], request.strength, w[1:], size)
+        return fade(*pictures, portrait.rendered)
 
-    def _at_size(self, portrait: Portrait) -> "functools.partial[Tensor]":
-        # The model's own size, or a smaller one of its `preview`.
-        return functools.partial(self._renderer.render, size=portrait.rendered.shape[-1])
+
+def _size(portrait: Portrait) -> int:
+    """The model's own, or a smaller one of its `preview`."""
+    return portrait.rendered.shape[-1]
 
 
 def _check(cancelled: Callable[[], bool] | None) -> None:

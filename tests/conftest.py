@@ -1,5 +1,9 @@
 """Fixtures for everybody: a tiny model with random weights, a real photograph, the built-in model."""
 
+from core.rendering.waiting import wait_briefly
+
+wait_briefly()  # before torch is imported
+
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path

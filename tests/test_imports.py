@@ -41,6 +41,7 @@ FLOORS = (
         "core.projects.archive",
         "core.projects.tensor_file",
         "core.rendering.cores",
+        "core.rendering.waiting",
         "core.rendering.device_thread",
     ),
     (

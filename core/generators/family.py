@@ -35,7 +35,8 @@ class CodeLayout:
 class Synthesizer(Protocol):
     """A generator made ready to render: folded, in one precision, with memories that change no bit.
 
-    `render` is called by one thread at a time; equal arguments give equal bits, whatever came before.
+    `render` is called by one thread at a time, or by two of which one gives it a residual; equal arguments
+    give equal bits, whatever came before or goes on beside.
     """
 
     def render(

@@ -110,7 +110,7 @@ def test_between_two_keys_the_canvas_shows_their_blend(page: Page, monkeypatch: 
     page.js(SLIDE, 1.9)
     page.wait(lambda: page.js(KEYS) >= 7)
     keys = 0
-    while keys != page.js(KEYS):  # one more may come in between: the first, of a hand that was quick, is an eighth
+    while keys != page.js(KEYS):  # of a hand that was quick the first is an eighth, and may come in between
         keys = page.js(KEYS)
         low, middle, high = canvas(1.0), canvas(1.05), canvas(1.1)
     assert np.abs(high - low).mean() > 0

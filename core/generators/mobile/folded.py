@@ -279,7 +279,7 @@ def _dtypes(config: MobileConfig, dtype: torch.dtype, device: torch.device) -> d
 
 
 class FoldedMobile:
-    """The `Synthesizer` of this family. One call at a time."""
+    """The `Synthesizer` of this family."""
 
     def __init__(self, generator: Readable, dtype: torch.dtype) -> None:
         """generator: on the device to compute on; its weights are shared, and must not change."""

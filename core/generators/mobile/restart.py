@@ -1,5 +1,6 @@
 """Rendering again from the first block that a change reaches."""
 
+import threading
 import weakref
 from collections import deque
 from typing import NamedTuple
@@ -33,15 +34,19 @@ class Restarts:
     """States of the last pictures; a picture whose first codes are the same goes on from there.
 
     The states are what the generator would compute again, so that a picture's bits do not depend on them.
+    Thread-safe.
     """
 
     def __init__(self) -> None:
         self._traces: deque[_Trace] = deque(maxlen=KEPT)
+        self._changing = threading.Lock()
 
     def known(self, w: Tensor, residual: Residual | None, strength: float) -> list[State]:
         """As many states as there are that depend on nothing new in these codes (L, D) or kernels."""
         best: list[State] = []
-        for trace in self._traces:
+        with self._changing:
+            traces = tuple(self._traces)
+        for trace in traces:
             kernels = None if trace.residual is None else trace.residual()
             forgotten = trace.residual is not None and kernels is None  # which is not the same as none
             if forgotten or kernels is not residual or trace.strength != strength:
@@ -54,7 +59,8 @@ class Restarts:
     def keep(self, w: Tensor, residual: Residual | None, strength: float, states: list[State]) -> None:
         """Remember these codes' states, a list that their rendering will add to."""
         kept = None if residual is None else weakref.ref(residual)
-        self._traces.append(_Trace(w.clone(), kept, strength, states))
+        with self._changing:
+            self._traces.append(_Trace(w.clone(), kept, strength, states))
 
 
 def worth_keeping(x: Tensor) -> bool:
