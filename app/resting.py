@@ -25,10 +25,12 @@ from core.keys import PortraitKey
 from core.session import SessionStore
 
 MAX_VISITORS = 64
-MAX_BYTES = 600 * 2**20
+MAX_BYTES = 1000 * 2**20
 MAX_AGE_SECONDS = 3600.0
 # So many visits, those used last, stay as they are, and no more memory of them, but for the last.
 AWAKE, AWAKE_BYTES = 8, 400 * 2**20
+# Who has worked so shortly ago works still, and would be woken at once; but there is an end to it, too.
+IDLE_SECONDS, MOST_AWAKE_BYTES = 20.0, 800 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,7 @@ class Visits(SessionStore[Visit]):
     """Visits of which those beyond the `awake` used last (fewer, where they are large) are put to rest, and
     woken when they are asked for.
 
-    A visit rests while `busy` of its visitor says no, in a thread of its own: nobody waits for that. One with
+    Nobody's who has touched it within `idle_seconds`, unless all together are too large. A visit rests while `busy` of its visitor says no, in a thread of its own: nobody waits for that. One with
     several faces in hand stays awake. Thread-safe.
     """
 
@@ -102,9 +104,10 @@ class Visits(SessionStore[Visit]):
         engine: Engine,
         busy: Callable[[str], bool],
         awake: int = AWAKE,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         super().__init__(MAX_VISITORS, MAX_BYTES, MAX_AGE_SECONDS)
-        self._engine, self._busy, self._awake = engine, busy, awake
+        self._engine, self._busy, self._awake, self._idle_seconds = engine, busy, awake, idle_seconds
         self._waking, self._sending = threading.Lock(), threading.Lock()
         self._sender: threading.Thread | None = None
 
@@ -149,6 +152,7 @@ class Visits(SessionStore[Visit]):
             visit = self.peek(token)
             held += 0 if visit is None else visit.nbytes
             beyond = place >= self._awake or (place > 0 and held > AWAKE_BYTES)
+            beyond &= self.idle(token) >= self._idle_seconds or held > MOST_AWAKE_BYTES
             if beyond and isinstance(visit, Visit) and not visit.others and not self._busy(str(token)):
                 found.append((token, visit))
         return found

@@ -288,6 +288,11 @@ class SessionStore(Generic[Value]):
         with self._lock:
             return self._entries[token][0] if token in self._entries else None
 
+    def idle(self, token: Hashable) -> float:
+        """Seconds since its last use; endless where it is not known."""
+        with self._lock:
+            return self._clock() - self._entries[token][2] if token in self._entries else math.inf
+
     def replace(self, token: Hashable, before: Value, after: Value) -> bool:
         """Remember `after` where it still holds `before`, which counts as no use; whether it did."""
         with self._lock:

@@ -30,7 +30,7 @@ def busy() -> set[str]:
 
 @pytest.fixture
 def visits(refining_engine: Engine, busy: set[str]) -> Iterator[Visits]:
-    visits = Visits(refining_engine, busy.__contains__, awake=1)
+    visits = Visits(refining_engine, busy.__contains__, awake=1, idle_seconds=0)
     yield visits
     visits.quiet()
 
@@ -132,11 +132,26 @@ def test_who_is_busy_stays_awake_and_so_do_several_faces(
     assert isinstance(visits.peek("me"), Resting)
 
 
+def test_who_has_just_worked_is_not_put_to_rest_unless_all_together_are_too_large(
+    refining_engine: Engine, open_visit: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit = open_visit(0)
+    visits = Visits(refining_engine, lambda _: False, awake=1, idle_seconds=1e6)
+    for token in "abc":
+        visits.put(token, visit)
+        visits.quiet()
+    assert [isinstance(visits.peek(token), Resting) for token in "abc"] == [False, False, False]
+    monkeypatch.setattr(resting, "MOST_AWAKE_BYTES", 2 * visit.nbytes)
+    visits.put("c", visit)
+    visits.quiet()
+    assert [isinstance(visits.peek(token), Resting) for token in "abc"] == [True, False, False]
+
+
 def test_large_visits_rest_sooner(
     refining_engine: Engine, open_visit: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visit = open_visit(0)
-    visits = Visits(refining_engine, lambda _: False)
+    visits = Visits(refining_engine, lambda _: False, idle_seconds=0)
     monkeypatch.setattr(resting, "AWAKE_BYTES", 2 * visit.nbytes)
     for token in "abc":
         visits.put(token, visit)
@@ -220,7 +235,7 @@ def test_the_app_goes_on_with_a_visit_that_rested(
 ) -> None:
     """The same answers as of a visit that never did; who leaves at rest is gone."""
     handlers = Handlers(refining_engine)
-    handlers.visits._awake = 1
+    handlers.visits._awake, handlers.visits._idle_seconds = 1, 0.0
     for token in ("me", "you"):
         save_image(photo, tmp_path / "photo.png")
         list(handlers.open_file(token, SMILE, str(tmp_path / "photo.png")))

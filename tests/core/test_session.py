@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import threading
 from dataclasses import dataclass
 
@@ -165,8 +166,10 @@ def test_looking_at_a_value_and_putting_another_in_its_place_is_no_use_of_it() -
     assert store.peek("c") is None
     assert not store.replace("a", other, Thing(1))  # it holds another one
     assert not store.replace("c", one, other)
+    assert store.idle("c") == math.inf
     clock.now += 6
     assert store.replace("a", one, other)
+    assert store.idle("a") == 6
     assert store.peek("a") is other
     assert store.tokens() == ("a", "b")
     store.put("d", Thing(60))  # there is room for it now
