@@ -95,8 +95,9 @@ class Visits(SessionStore[Visit]):
     """Visits of which those beyond the `awake` used last (fewer, where they are large) are put to rest, and
     woken when they are asked for.
 
-    Nobody's who has touched it within `idle_seconds`, unless all together are too large. A visit rests while `busy` of its visitor says no, in a thread of its own: nobody waits for that. One with
-    several faces in hand stays awake. Thread-safe.
+    Nobody's who has touched it within `idle_seconds`, unless all together are too large; nor while `busy` of
+    its visitor says yes. They rest in a thread of its own: nobody waits for that. One with several faces in
+    hand stays awake. Thread-safe.
     """
 
     def __init__(

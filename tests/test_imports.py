@@ -146,10 +146,17 @@ def test_lpips_and_torchvision_are_imported_only_inside_functions() -> None:
     assert not guilty
 
 
+def test_triton_is_seen_by_the_kernels_alone_and_those_by_who_has_a_gpu() -> None:
+    kernels = "core.generators.mobile.fused"
+    importing = [name for name, path in MODULES.items() if any(within(i, "triton") for i in imported(path))]
+    assert importing == [kernels]
+    assert not [name for name, path in MODULES.items() if kernels in imported(path, top_level_only=True)]
+
+
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("core.engine", {"lpips", "torchvision"}),
+        ("core.engine", {"lpips", "torchvision", "triton"}),
         ("app.ui", {"lpips", "torchvision"}),
         ("cli.evaluate", {"lpips", "torchvision"}),
         # Help and mistakes must answer at once.

@@ -4,6 +4,7 @@ What the weights alone decide is computed once. A style scales a depthwise kerne
 inverse Haar transform is part of the last kernel; high resolutions are computed in strips that stay in cache.
 """
 
+import functools
 import weakref
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, cast
@@ -12,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.generators.mobile.choosing import passes_for
 from core.generators.mobile.config import MobileConfig
+from core.generators.mobile.graphed import Capture, Compute, Computed, Graphs, Kernels, capture_for
 from core.generators.mobile.grid import remove_grid
 from core.generators.mobile.layers import (
     SLOPE,
@@ -22,6 +25,7 @@ from core.generators.mobile.layers import (
     inverse_haar,
     joining,
 )
+from core.generators.mobile.passes import Passes, Rows, depthwise
 from core.generators.mobile.preview import PreviewHead
 from core.generators.mobile.restart import Restarts, State, worth_keeping
 from core.generators.residual import LowRank, Residual
@@ -34,23 +38,6 @@ STRIP, STRIPS_FROM = 64, 256
 # float32's errors at these sizes are grown by all that follows: in float64 the worst pixel is twice as near
 # to the exact one, for a few hundredths of a CPU's time.
 EXACT_UP_TO = 8
-
-
-class Rows(NamedTuple):
-    """Rows [first, last) of a picture of so many."""
-
-    first: int
-    last: int
-    of: int
-
-    def wider(self, by: int) -> "Rows":
-        """With so many more before and after, where there are."""
-        return Rows(max(self.first - by, 0), min(self.last + by, self.of), self.of)
-
-    @property
-    def missing(self) -> tuple[int, int]:
-        """How many rows a 3x3 kernel needs before and after that the picture does not have."""
-        return int(self.first == 0), int(self.last == self.of)
 
 
 class Style(NamedTuple):
@@ -77,83 +64,54 @@ def by_bands(channels: int, device: torch.device) -> Tensor:
 class FoldedConv:
     """A `ModulatedConv`; its outputs are ordered by bands if an inverse Haar transform reads them."""
 
-    def __init__(self, conv: ModulatedConv, dtype: torch.dtype, banded: bool) -> None:
+    def __init__(self, conv: ModulatedConv, dtype: torch.dtype, banded: bool, passes: Passes) -> None:
         self.style = _style(conv.affine, conv.gain)
         self.depthwise = None if conv.depthwise is None else conv.depthwise.detach().clone()
         self.weight = conv.weight.detach()
         self.order = by_bands(len(conv.bias), conv.bias.device) if banded else None
+        self.back = None if self.order is None else self.order.argsort()
         self.bias = self._ordered(conv.bias.detach()).to(dtype)
         self.noise = conv.noise.detach()[None, None].to(dtype)  # (1, 1, H, W)
+        self._passes = passes
 
     def kernel(self, added: Tensor | None = None) -> Tensor:
-        """(O, I, k, k), the weight with what a residual adds, to be given to the call."""
+        """(O, I, k, k), the weight with what a residual adds, to be given to `mixed`."""
         wide = self.weight if added is None else self.weight + added
         return self._ordered(wide).to(self.bias.dtype).contiguous(memory_format=torch.channels_last)
 
     def _ordered(self, x: Tensor) -> Tensor:
         return x if self.order is None else x[self.order]
 
-    def __call__(self, x: Tensor, w: Tensor, kernel: Tensor, rows: Rows, banded: bool = True) -> Tensor:
-        """x: (1, I, h, W), the rows that 3x3 kernels see of `rows`; w: (D,) -> (1, O, rows, W).
+    def dense(self, x: Tensor, w: Tensor, kernel: Tensor) -> Tensor:
+        """Of a 3x3 kernel that is not separable: x: (1, I, H, W), w: (D,) -> (1, O, H, W)."""
+        side = x.shape[2]
+        return self.mixed(x * self.style(w)[:, None, None].to(x.dtype), kernel, Rows(0, side, side))
+
+    def taps(self, w: Tensor) -> Tensor:
+        """(I, 1, 3, 3), as wide as the weights: the depthwise kernel of the code w (D,)."""
+        assert self.depthwise is not None, "a dense kernel has none"
+        return self.depthwise * self.style(w)[:, None, None, None]
+
+    def mixed(self, x: Tensor, kernel: Tensor, rows: Rows, banded: bool = True) -> Tensor:
+        """What comes after the style and the depthwise kernel: x: (1, I, rows, W) -> (1, O, rows, W).
 
         banded: False gives the outputs in the network's own order.
         """
-        style, bias = self.style(w)[:, None, None, None], self.bias  # (I, 1, 1, 1)
-        if not banded and self.order is not None:
-            back = self.order.argsort()
-            kernel, bias = kernel[back], bias[back]
-        if self.depthwise is None:
-            x = F.conv2d(x * style.transpose(0, 1).to(x.dtype), kernel, bias, padding=1)
-        else:
-            x = F.conv2d(_depthwise(x, (self.depthwise * style).to(x.dtype), rows), kernel, bias)
-        # In place: both results are nobody else's.
-        return F.leaky_relu_(x.add_(self.noise[:, :, rows.first : rows.last]), SLOPE)
-
-
-def _depthwise(x: Tensor, kernel: Tensor, rows: Rows) -> Tensor:
-    above, below = rows.missing
-    if above and below:
-        if x.dtype == torch.float64:
-            return _shifted(x, kernel)
-        return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
-    if above or below:
-        x = F.pad(x, (0, 0, above, below))
-    return F.conv2d(x, kernel, padding=(0, 1), groups=x.shape[1])
-
-
-def _shifted(x: Tensor, kernel: Tensor) -> Tensor:
-    """The same of a whole picture in float64, where torch goes from channel to channel."""
-    height, width = x.shape[2:]
-    padded, out = F.pad(x, (1, 1, 1, 1)), torch.zeros_like(x)
-    for r in range(3):
-        for c in range(3):
-            out.addcmul_(padded[:, :, r : r + height, c : c + width], kernel[:, 0, r, c, None, None])
-    return out
-
-
-def banded_inverse_haar(x: Tensor, style: Tensor) -> Tensor:
-    """(1, 4C, H, W) in four blocks, times the style (4C,) -> (1, C, 2H, 2W), not halved."""
-    x = (x * style[:, None, None].to(x.dtype)).permute(0, 2, 3, 1)  # (1, H, W, 4C)
-    _, height, width, channels = x.shape
-    a, h, v, d = x.chunk(4, 3)  # (1, H, W, C) each
-    top, bottom, left, right = a + h, a - h, v + d, v - d
-    out = x.new_empty(1, height, 2, width, 2, channels // 4)
-    torch.add(top, left, out=out[:, :, 0, :, 0])
-    torch.sub(top, left, out=out[:, :, 0, :, 1])
-    torch.add(bottom, right, out=out[:, :, 1, :, 0])
-    torch.sub(bottom, right, out=out[:, :, 1, :, 1])
-    return out.view(1, 2 * height, 2 * width, channels // 4).permute(0, 3, 1, 2)
+        bias = self.bias
+        if not banded and self.back is not None:
+            kernel, bias = kernel[self.back], bias[self.back]
+        return self._passes.mixed(x, kernel, bias, self.noise[:, :, rows.first : rows.last])
 
 
 class FoldedBlock:
     """A `Block`, all of it or some of its rows."""
 
-    def __init__(self, block: Block, dtype: torch.dtype, banded: bool) -> None:
-        self.resolution = block.resolution
+    def __init__(self, block: Block, dtype: torch.dtype, banded: bool, passes: Passes) -> None:
+        self.resolution, self._passes = block.resolution, passes
         order = by_bands(block.up.out_features, block.up.weight.device)
         self.up = _style(block.up, 0.5, order)  # the transform's own half
-        self.conv1 = FoldedConv(block.conv1, dtype, False)
-        self.conv2 = FoldedConv(block.conv2, dtype, banded)
+        self.conv1 = FoldedConv(block.conv1, dtype, False, passes)
+        self.conv2 = FoldedConv(block.conv2, dtype, banded, passes)
 
     def __call__(
         self, x: Tensor, w: Tensor, kernels: Sequence[Tensor], rows: Rows, banded: bool = True
@@ -161,9 +119,9 @@ class FoldedBlock:
         """x: (1, I, H, W), whole; w: (2, D) -> (1, O, rows, 2W)."""
         first, last, _ = rows.wider(2)  # even, as strips are
         x = x[:, :, first // 2 : last // 2].to(self.conv1.bias.dtype)
-        x = banded_inverse_haar(x, self.up(w[0]))
-        x = self.conv1(x, w[0], kernels[0], rows.wider(1))
-        return self.conv2(x, w[1], kernels[1], rows, banded)
+        x = self._passes.spread(x, self.up(w[0]), self.conv1.taps(w[0]), rows.wider(1))
+        x = self.conv1.mixed(x, kernels[0], rows.wider(1))
+        return self.conv2.mixed(depthwise(x, self.conv2.taps(w[1]), rows), kernels[1], rows, banded)
 
     def whole(self, x: Tensor, w: Tensor, kernels: Sequence[Tensor]) -> Tensor:
         """All rows: (1, O, 2H, 2W)."""
@@ -281,11 +239,22 @@ def _dtypes(config: MobileConfig, dtype: torch.dtype, device: torch.device) -> d
 class FoldedMobile:
     """The `Synthesizer` of this family."""
 
-    def __init__(self, generator: Readable, dtype: torch.dtype) -> None:
-        """generator: on the device to compute on; its weights are shared, and must not change."""
+    def __init__(
+        self,
+        generator: Readable,
+        dtype: torch.dtype,
+        passes: Passes | None = None,
+        capture: Capture | None = None,
+    ) -> None:
+        """generator: on the device to compute on; its weights are shared, and must not change.
+
+        passes, capture: None: the device's. With graphs of its pictures it records all of them now.
+        """
         config, self._generator = generator.config, generator
         self._sizes = generator.sizes
-        dtypes = _dtypes(config, dtype, generator.constant.device)
+        device = generator.constant.device
+        passes = passes_for(device.type) if passes is None else passes
+        dtypes = _dtypes(config, dtype, device)
         self._previews = {
             int(size): FoldedPreview(cast(PreviewHead, head), dtypes[int(size)])
             for size, head in generator.previews.items()
@@ -294,19 +263,28 @@ class FoldedMobile:
         self._wide = generator.constant.dtype
         constant = generator.constant.detach().to(dtypes[4])
         self._constant = constant.contiguous(memory_format=torch.channels_last)
-        self._first = FoldedConv(generator.first, dtypes[4], True)
+        self._first = FoldedConv(generator.first, dtypes[4], True, passes)
         self._blocks = [
-            FoldedBlock(block, dtypes[block.resolution], i < config.num_blocks)
+            FoldedBlock(block, dtypes[block.resolution], i < config.num_blocks, passes)
             for i, block in enumerate(cast(list[Block], [*generator.blocks]), start=1)
         ]
         self._image = FoldedImage(generator.to_image)
         self._convs = [self._first, *(conv for b in self._blocks for conv in (b.conv1, b.conv2))]
-        self._kernels = [conv.kernel() for conv in self._convs]
+        self._kernels = Kernels(conv.kernel() for conv in self._convs)
         self._restarts = Restarts()
         # Weakly: a portrait that is forgotten leaves nothing here.
-        self._corrections: weakref.WeakKeyDictionary[Residual, tuple[float, list[Tensor]]] = (
+        self._corrections: weakref.WeakKeyDictionary[Residual, tuple[float, Kernels]] = (
             weakref.WeakKeyDictionary()
         )
+        capture = capture_for(device) if capture is None else capture
+        self._graphs = None if capture is None else Graphs(capture)
+        if self._graphs is not None:
+            self._record(self._graphs)
+
+    @property
+    def graphs(self) -> int:
+        """How many graphs make its pictures; none where there are no graphs, or they were given up."""
+        return 0 if self._graphs is None else len(self._graphs)
 
     @torch.inference_mode()
     def render(
@@ -324,7 +302,8 @@ class FoldedMobile:
         """
         if w_rgb is not None:
             raise ValueError("This generator has no colour codes")
-        return remove_grid(self.raw(w, residual, strength, size)).float()
+        compute = self._shown if self._graphs is None else functools.partial(self._graphs, self._shown)
+        return self._pictures(compute, w, residual, strength, size)
 
     def synthesis(self, w: Tensor, residual: LowRank) -> Tensor:
         """As the readable network's: with gradients to the residual, and with the Haar grid."""
@@ -334,7 +313,13 @@ class FoldedMobile:
     def raw(
         self, w: Tensor, residual: Residual | None = None, strength: float = 1.0, size: int | None = None
     ) -> Tensor:
-        """As `render`, with the Haar grid: what the readable network gives."""
+        """As `render`, with the Haar grid: what the readable network gives. By no graph."""
+        return self._pictures(self._computed, w, residual, strength, size)
+
+    def _pictures(
+        self, compute: Compute, w: Tensor, residual: Residual | None, strength: float, size: int | None
+    ) -> Tensor:
+        """w: (B, L, D) -> (B, 3, S, S), each picture by itself."""
         size = self._sizes[-1] if size is None else size
         if size not in self._sizes:
             raise ValueError(f"This generator makes pictures of {self._sizes} px")
@@ -343,39 +328,45 @@ class FoldedMobile:
         if residual is None:
             strength = 0.0
         kernels = self._kernels if residual is None else self._corrected(residual, strength)
-        w = w.to(self._constant.device, self._wide)
-        pictures = [self._picture(codes, kernels, residual, strength, size) for codes in w]
+        pictures = []
+        for codes in w.to(self._constant.device, self._wide):
+            states = self._restarts.known(codes, residual, strength)
+            states = [state for state in states if self._may_start(state, size)]
+            self._restarts.keep(codes, residual, strength, states)
+            computed = compute(codes, kernels, states[-1] if states else None, size)
+            states.extend(computed.states)
+            pictures.append(computed.picture)
         return torch.cat(pictures) if len(pictures) != 1 else pictures[0]
 
-    def _picture(
-        self, w: Tensor, kernels: list[Tensor], residual: Residual | None, strength: float, size: int
-    ) -> Tensor:
-        """w: (L, D) -> (1, 3, S, S)."""
-        # A preview needs what comes before the picture's last blocks.
-        seen = [i for i, b in enumerate(self._blocks) if size == b.resolution and size in self._previews]
-        states = [
-            state
-            for state in self._restarts.known(w, residual, strength)
-            if not seen or state.block <= seen[0]
-        ]
-        if states:
-            first, x = states.pop()
+    def _may_start(self, state: State, size: int) -> bool:
+        """A preview needs what comes before the picture's last blocks."""
+        return size not in self._previews or self._blocks[state.block].resolution <= size
+
+    def _shown(self, w: Tensor, kernels: Kernels, start: State | None, size: int) -> Computed:
+        """As it is shown: see `render`."""
+        picture, states = self._computed(w, kernels, start, size)
+        return Computed(remove_grid(picture).float(), states)
+
+    def _computed(self, w: Tensor, kernels: Kernels, start: State | None, size: int) -> Computed:
+        """w: (L, D) -> (1, 3, S, S), and the states after `start`."""
+        if start is None:
+            first, x = 0, self._first.dense(self._constant, w[0], kernels[0])
         else:
-            first, x = 0, self._first(self._constant, w[0], kernels[0], Rows(0, 4, 4))
-        self._restarts.keep(w, residual, strength, states)
+            first, x = start
+        states: list[State] = []
         for i, block in enumerate(self._blocks[first:], start=first):
-            if worth_keeping(x):
+            if worth_keeping(x) and (start is None or i > first):
                 states.append(State(i, x))
             codes, pair = w[2 * i + 1 : 2 * i + 3], kernels[2 * i + 1 : 2 * i + 3]
-            if i in seen:
+            if size == block.resolution and size in self._previews:
                 # Its features, in the network's own order, are never whole in memory.
                 strips = (block(x, codes, pair, rows, banded=False) for rows in block.strips())
-                return self._previews[size](strips, w)
+                return Computed(self._previews[size](strips, w), states)
             if block is not self._blocks[-1]:
                 x = block.whole(x, codes, pair)
-        return self._image_of(x, w, kernels, size)
+        return Computed(self._image_of(x, w, kernels, size), states)
 
-    def _image_of(self, x: Tensor, w: Tensor, kernels: list[Tensor], size: int) -> Tensor:
+    def _image_of(self, x: Tensor, w: Tensor, kernels: Sequence[Tensor], size: int) -> Tensor:
         """The picture (1, 3, S, S) of the last block's input; its output is never whole in memory."""
         block, fold = self._blocks[-1], size // self._blocks[-1].resolution
         picture = x.new_empty(1, 3, size, size, dtype=self._wide)
@@ -384,11 +375,21 @@ class FoldedMobile:
             self._image(strip, w[-1], picture[:, :, fold * rows.first : fold * rows.last])
         return picture
 
-    def _corrected(self, residual: Residual, strength: float) -> list[Tensor]:
+    @torch.inference_mode()
+    def _record(self, graphs: Graphs) -> None:
+        """Ask for a picture by each of the graphs, so that no visitor waits for one to be recorded."""
+        w = self._constant.new_zeros(2 * len(self._blocks) + 2, self._first.style.weight.shape[1])
+        w = w.to(self._wide)
+        _, states = self._computed(w, self._kernels, None, self._sizes[-1])
+        for size in self._sizes:
+            for start in (None, *(state for state in states if self._may_start(state, size))):
+                graphs(self._shown, w, self._kernels, start, size)
+
+    def _corrected(self, residual: Residual, strength: float) -> Kernels:
         known = self._corrections.pop(residual, None)
         if known is None or known[0] != strength:
             added = joining(residual, strength)
-            known = strength, [conv.kernel(a) for conv, a in zip(self._convs, added, strict=True)]
+            known = strength, Kernels(conv.kernel(a) for conv, a in zip(self._convs, added, strict=True))
         self._corrections[residual] = known  # as the last one used
         while len(self._corrections) > KEPT_CORRECTIONS:
             self._corrections.pop(next(iter(self._corrections)), None)

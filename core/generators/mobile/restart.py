@@ -5,6 +5,7 @@ import weakref
 from collections import deque
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from core.generators.residual import Residual
@@ -29,6 +30,12 @@ class _Trace(NamedTuple):
     strength: float
     states: list[State]
 
+    def has(self, residual: Residual | None) -> bool:
+        """Whether it is of this residual. One that is forgotten is not the same as none."""
+        if self.residual is None:
+            return residual is None
+        return residual is not None and self.residual() is residual
+
 
 class Restarts:
     """States of the last pictures; a picture whose first codes are the same goes on from there.
@@ -43,17 +50,17 @@ class Restarts:
 
     def known(self, w: Tensor, residual: Residual | None, strength: float) -> list[State]:
         """As many states as there are that depend on nothing new in these codes (L, D) or kernels."""
-        best: list[State] = []
         with self._changing:
-            traces = tuple(self._traces)
-        for trace in traces:
-            kernels = None if trace.residual is None else trace.residual()
-            forgotten = trace.residual is not None and kernels is None  # which is not the same as none
-            if forgotten or kernels is not residual or trace.strength != strength:
-                continue
-            codes = int((trace.w == w).all(1).long().cumprod(0).sum())  # before the first that is new
-            states = [state for state in trace.states if 2 * state.block + 1 <= codes]
-            best = max(best, states, key=len)
+            every = tuple(self._traces)
+        traces = [trace for trace in every if trace.has(residual) and trace.strength == strength]
+        if not traces:
+            return []
+        # Of all at once, as a GPU is waited for: (traces, L).
+        alike = torch.stack([(trace.w == w).all(1) for trace in traces]).tolist()
+        best: list[State] = []
+        for trace, codes in zip(traces, alike, strict=True):
+            old = [*codes, False].index(False)  # codes before the first that is new
+            best = max(best, [state for state in trace.states if 2 * state.block + 1 <= old], key=len)
         return best
 
     def keep(self, w: Tensor, residual: Residual | None, strength: float, states: list[State]) -> None:

@@ -13,40 +13,9 @@ from core.generators.mobile.grid import remove_grid
 from core.generators.mobile.network import MobileGenerator
 from core.generators.residual import LowRank, Residual, WeightShift
 
-from .conftest import TINY, randomised
+from .conftest import TINY, changed, codes, randomised, residuals
 
-
-@pytest.fixture(autouse=True)
-def at_tiny_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Strips and states as at 1024 px: the last two blocks in four strips and in two, all states kept."""
-    monkeypatch.setattr(folded, "STRIP", 8)
-    monkeypatch.setattr(folded, "STRIPS_FROM", 16)
-    monkeypatch.setattr(restart, "FINEST_LEFT_OUT", 3)
-
-
-def codes(generator: MobileGenerator, seed: int, count: int = 1) -> Tensor:
-    random = torch.Generator().manual_seed(seed)
-    shape = count, generator.config.num_codes, generator.config.w_dim
-    return torch.randn(shape, generator=random, dtype=torch.float64)
-
-
-def changed(w: Tensor, code: int) -> Tensor:
-    w = w.clone()
-    w[:, code] += 1
-    return w
-
-
-def residuals(generator: MobileGenerator) -> dict[str, Residual]:
-    random = torch.Generator().manual_seed(3)
-
-    def draw(*shape: int) -> Tensor:
-        return 0.3 * torch.randn(shape, generator=random, dtype=torch.float64)
-
-    pairs = [(draw(2, outputs), draw(2, inputs)) for outputs, inputs in generator.low_rank]
-    return {
-        "low_rank": LowRank((*pairs[:3], None, *pairs[4:])),
-        "shift": WeightShift(tuple(draw(*kernel.shape) for kernel in generator.kernels().values())),
-    }
+pytestmark = pytest.mark.usefixtures("tiny_strips")
 
 
 @pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-9), (torch.float32, 1e-6)])
