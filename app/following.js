@@ -6,7 +6,9 @@ const KEPT_AXES = 2; // there as here (app/sockets.py)
 const POINTED_MS = 60; // a pointer that stays on a slider so long may be about to take it
 
 const live = element.querySelector(".v-live"), sheet = live.querySelector("canvas"), brush = sheet.getContext("2d");
-const axes = new Map(); // by the edit without the slider: {number, keys}, those taken up last at the end
+// By the edit without the slider: {number, keys, still}, those taken up last at the end. still: {image, value}, a
+// picture at rest that is a key as well, until another one tells where of the photo keys lie.
+const axes = new Map();
 let hand = null; // the slider that was taken up last: its axis, name, and where it was last: at
 let asked = null; // the last move that no picture at rest has answered: name and at
 let takes = 0, pointed = 0, drawing = 0, drawn = "";
@@ -35,13 +37,15 @@ function takeUp(name, at, near) {
   const axis = axes.get(key) ?? { number: 0, keys: [] };
   axes.delete(key);
   axes.set(key, axis);
+  const shown = state.still === state.request ? state.request.sliders[name] ?? 0 : null;
+  axis.still = shown === null ? null : { image: after.querySelector("img"), value: shown };
   for (const [old, { keys }] of axes) {
     if (axes.size <= KEPT_AXES) break;
     for (const { bitmap } of keys) bitmap.close();
     axes.delete(old);
   }
   hand = { key, name, at, busy: !near, follows: false, take: ++takes };
-  maker.take({ take: hand.take, name, request, at, held: axis.number, near, side: sideShown() });
+  maker.take({ take: hand.take, name, request, at, shown, held: axis.number, near, side: sideShown() });
 }
 
 // Pixels of the screen along the picture's longer side, zoomed as it is: a key has no more.
@@ -66,8 +70,23 @@ async function addKey(frame, got) {
   if (!bitmap || !axis) return bitmap?.close();
   canvas.dataset.keys = Number(canvas.dataset.keys ?? 0) + 1;
   canvas.dataset.took = frame.took;
-  axis.keys = [...axis.keys.filter(({ value }) => value !== frame.value), { ...frame, bitmap }].sort((a, b) => a.value - b.value);
+  if (axis.still) putKey(axis, keyOf(axis.still, frame));
+  axis.still = null;
+  putKey(axis, { ...frame, bitmap });
   drawSoon();
+}
+
+function putKey(axis, key) {
+  axis.keys = [...axis.keys.filter(({ value }) => value !== key.value), key].sort((a, b) => a.value - b.value);
+}
+
+// The picture at rest as a key like another one: so the server need not make it, and the first move does not jump.
+function keyOf({ image, value }, { width, height, box }) {
+  const [left, top, across, down] = box, scale = image.naturalWidth / width;
+  const part = new OffscreenCanvas(across, down), pen = part.getContext("2d");
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(image, left * scale, top * scale, across * scale, down * scale, 0, 0, across, down);
+  return { value, width, height, box, sequence: "still", bitmap: part.transferToImageBitmap() };
 }
 
 // ---- the canvas -------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -44,8 +44,9 @@ class Axis:
     """A slider taken up, and what is rendered along it.
 
     portrait: in the part `box` (left, top, width, height) of a picture of (width, height) `size`, which is
-    all that edits of it can change. request: without the slider `name`. jpegs: of the box, by place. others:
-    what other faces' edits make of the picture.
+    all that edits of it can change. request: without the slider `name`. keys: all that the browser has;
+    jpegs: of the box, by place, those that were made here. others: what other faces' edits make of the
+    picture.
     """
 
     portrait: Portrait
@@ -62,6 +63,11 @@ class Axis:
         """The edit with the slider there."""
         sliders = {**self.request.sliders, self.name: round(place * axis.STEP, 4)}
         return dataclasses.replace(self.request, sliders=sliders)
+
+    @property
+    def borrowed(self) -> bool:
+        """Whether the picture at rest is a key, which the browser alone has."""
+        return len(self.keys.made) > len(self.jpegs)
 
     @property
     def nbytes(self) -> int:
@@ -90,13 +96,15 @@ class Following:
         name: str,
         request: object,
         at: int,
-        known: tuple[Axis, ...] = (),
+        known: Sequence[Axis] = (),
         side: int = PREVIEW_SIDE,
+        shown: int | None = None,
     ) -> Axis:
         """The axis of a slider: one of those known, if it is the same edit of the same face; else a new one.
 
         request: JSON, as `request_from_json` reads it. side: how many pixels the page has for the longer side
-        of the picture; a photo has no more of them.
+        of the picture; a photo has no more of them. shown: the place whose picture the page shows at rest,
+        and blends by itself; None: it shows another edit.
         Raises: BadProject or BadRequest on anything that is no edit, SessionExpired.
         """
         asked = self._read(token, request)
@@ -106,7 +114,8 @@ class Following:
         others = tuple(other.preview_change for other in visit.others if other.preview_change is not None)
         if base.view.output == "photo" and not others:  # which are known at the preview's size
             portrait = reduced(portrait, max(side, LEAST_SIDE))
-        taken = dataclasses.replace(_taken(portrait, base, name, at), others=others)
+        keys = Keys(at) if shown is None else Keys(shown, (shown,))
+        taken = dataclasses.replace(_taken(portrait, base, name, keys), others=others)
         for before in known:
             same = before.name == name and before.request == base and before.others == others
             if same and before.size == taken.size and _same_face(before.portrait, portrait, base):
@@ -149,22 +158,22 @@ def _same_face(one: Portrait, other: Portrait, request: EditRequest) -> bool:
     return one.rendered is other.rendered and one.residuals.get(mode) is other.residuals.get(mode)
 
 
-def _taken(portrait: Portrait, request: EditRequest, name: str, at: int) -> Axis:
+def _taken(portrait: Portrait, request: EditRequest, name: str, keys: Keys) -> Axis:
     if request.view.output == "face":
         side = len(face_frame(portrait.crop))
-        return Axis(portrait, request, name, (side, side), (0, 0, side, side), Keys(at))
+        return Axis(portrait, request, name, (side, side), (0, 0, side, side), keys)
     height, width = portrait.photo.shape[:2]
     # With a parser, hair goes beyond the crop too.
     reach = portrait.transform if portrait.scene is None else wider(portrait.transform)
     left, top, right, bottom = bounds(reach, portrait.photo.shape)
     part = placed(portrait, portrait.photo[top:bottom, left:right], (width, height), (left, top))
-    return Axis(part, request, name, (width, height), (left, top, right - left, bottom - top), Keys(at))
+    return Axis(part, request, name, (width, height), (left, top, right - left, bottom - top), keys)
 
 
 def _off(taken: Axis, place: int, jpeg: bytes) -> float | None:
-    """By how much the blend of a place's neighbours is off; None where it has not two."""
+    """By how much the blend of a place's neighbours is off; None where they are not both here."""
     around = taken.keys.around(place)
-    if around is None:
+    if around is None or not taken.jpegs.keys() >= set(around):
         return None
     low, high = around
     pictures = [_judged(each) for each in (taken.jpegs[low], jpeg, taken.jpegs[high])]

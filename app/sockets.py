@@ -1,7 +1,7 @@
 """The websocket by which pictures follow a finger: `/live`, beside Gradio's own routes.
 
-Up, as JSON: {"kind": "hello", "token"} first; then {"kind": "take", "take", "name", "request", "at", "held",
-"near", "side"}, {"kind": "at", "at"}, {"kind": "got", "sequence"} and {"kind": "rest"}. Down: frames
+Up, as JSON: {"kind": "hello", "token"} first; then {"kind": "take", "take", "name", "request", "at", "shown",
+"held", "near", "side"}, {"kind": "at", "at"}, {"kind": "got", "sequence"} and {"kind": "rest"}. Down: frames
 (app/frames.py), and as JSON {"kind": "ready"}, {"kind": "taken", "take", "axis"}, {"kind": "failed", "take"}
 where an edit is none of this model's, and {"kind": "gone", "sentence"}, the last. A newer position replaces
 an older one, a key that nobody waits for any more is dropped between its steps, and at most IN_FLIGHT frames
@@ -172,12 +172,14 @@ class Line:
     def _note(self, message: dict[str, Any]) -> None:
         kind = message.get("kind")
         if kind == "take":
-            given = _fields(message, "take", "take", "name", "request", "at", "held", "near", "side")
+            names = ("take", "name", "request", "at", "shown", "held", "near", "side")
+            given = _fields(message, "take", *names)
             self._at = _place(given["at"])
             self._wish = {
                 "take": index(given["take"], "the take", 0, NUMBERS),
                 "name": text(given["name"], "the slider"),
                 "request": given["request"],
+                "shown": None if given["shown"] is None else _place(given["shown"]),
                 "held": index(given["held"], "the axis", 0, NUMBERS),
                 "near": flag(given["near"], "near"),
                 "side": index(given["side"], "the side", 1, NUMBERS),
@@ -217,9 +219,10 @@ class Line:
 
     async def _take(self, wish: dict[str, Any]) -> None:
         self._wish = None
-        known_ones = tuple(self._axes.values())
+        # Of an axis that the browser holds no more, pictures of its own are lost.
         try:
-            asked = self._token, wish["name"], wish["request"], self._at, known_ones, wish["side"]
+            held = [axis for axis in self._axes.values() if axis.number == wish["held"] or not axis.borrowed]
+            asked = self._token, wish["name"], wish["request"], self._at, held, wish["side"], wish["shown"]
             taken: Axis = await self._thread(self._following.take, *asked)
         except BadProject:
             raise Refusal(REFUSED) from None
@@ -269,7 +272,7 @@ class Line:
 
     def _needed(self, taken: Axis) -> int | None:
         """The key to make next; None: none."""
-        return taken.keys.next(self._at, self._soon()) if len(taken.jpegs) < self._most else None
+        return taken.keys.next(self._at, self._soon()) if len(taken.keys.made) < self._most else None
 
     async def _thread(self, work: Callable[..., Any], *given: Any) -> Any:
         return await to_thread.run_sync(work, *given, limiter=self._threads)

@@ -25,6 +25,7 @@ const state = {
   history: { length: 1, cursor: 0 },
   entries: [], // of the history: an id and what changed
   comparing: false, holding: false, dragging: false,
+  still: null, // the edit that the picture at rest shows
   settleTimer: 0, settling: false, // a pause is being waited for; it was told, and not answered yet
   previous: null, // while something opens: what to go back to when it fails
   held: null, // the control that had the focus when the panel began to wait
@@ -77,6 +78,7 @@ function refreshTools() {
 async function paint(source, number, wanted = () => true) {
   if (number < state.shown) return; // overtaken by a newer picture
   state.shown = number;
+  const { request } = state;
   const image = new Image();
   image.alt = "The portrait, edited";
   image.draggable = false;
@@ -85,6 +87,7 @@ async function paint(source, number, wanted = () => true) {
   if (number < state.shown || !wanted()) return;
   // Swapped whole, once decoded: changing src in place may flash.
   after.replaceChildren(image);
+  state.still = request;
   uncover();
   picture.style.setProperty("--aspect", image.naturalWidth / image.naturalHeight);
   restore();

@@ -31,7 +31,16 @@ YOUNG = EditRequest({"young": 1.0}, view=WHOLE.view)
 
 
 # An edit that is none, else a message of ours.
-TAKE = {"kind": "take", "take": 1, "name": "smile", "at": 0, "held": 0, "near": True, "side": 9}
+TAKE = {
+    "kind": "take",
+    "take": 1,
+    "name": "smile",
+    "at": 0,
+    "shown": None,
+    "held": 0,
+    "near": True,
+    "side": 9,
+}
 TAKE |= {"request": {}}
 
 
@@ -74,7 +83,7 @@ def hello(line: WebSocketTestSession, token: str = "me") -> None:
 def take(line: WebSocketTestSession, at: float = 0.0, **other: Any) -> int:
     """Takes the smile up, and returns its axis' number; frames that were on their way are let pass."""
     wish = {"take": 5, "name": "smile", "request": request_to_json(WHOLE), "at": at, "held": 0, "near": True}
-    wish |= {"side": 1000}
+    wish |= {"side": 1000, "shown": None}
     say(line, "take", **(wish | other))
     while (message := line.receive()).get("text") is None:
         assert message["type"] == "websocket.send"
@@ -241,6 +250,32 @@ def test_a_key_under_way_is_dropped_when_nobody_waits_for_it(
         assert take(line) == axis
         assert [frame(line).value for _ in range(POINTED)] == [0, 1, -1]
     assert dropped == [WHOLE]
+
+
+def test_what_the_page_shows_at_rest_is_a_key_that_nobody_makes(
+    client: TestClient, handlers: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.axis.LEAST", 1000)  # coarse keys alone
+    with client.websocket_connect(PATH) as line:
+        hello(line)
+        number = take(line, at=0.5, shown=0.0, near=False)  # a hand that was quick
+        assert [frame(line).value for _ in range(6)] == [1, 2, -1, 3, -2, -3]
+        # The same axis, as long as the browser has it; else the picture at rest would be missing.
+        assert take(line, held=number, shown=1.0) == number
+        again = take(line, held=0, shown=None)
+        assert again != number
+        assert frame(line).value == 0
+
+
+def test_a_blend_with_the_picture_at_rest_is_not_judged(handlers: Handlers) -> None:
+    following, keys = handlers.following, []
+    taken = following.take("me", "smile", request_to_json(WHOLE), 0, shown=0)
+    for place in (20, 10, 15):
+        taken, _ = following.made(taken, place)
+        keys.append(taken.keys)
+    assert taken.keys.made == (0, 10, 15, 20)
+    assert keys[1].even == frozenset()  # between 0, which is not here, and 20
+    assert taken.borrowed
 
 
 def test_who_waits_for_a_turn_has_the_key_of_where_the_finger_is_then(
