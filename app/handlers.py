@@ -42,6 +42,9 @@ from core.projects.project import Project, is_project, open_project
 from core.session import EditRequest, Portrait, Refine, SessionStore
 
 Change = Callable[[Visit], Visit]
+# Pictures at rest that are made at a time, for all visitors: while one is pasted the device renders another.
+# More at once would all be done when the last is.
+STILLS_AT_ONCE = 2
 
 failing = toasted_stream(lambda: (messages.message("failed"), None))
 
@@ -62,23 +65,15 @@ class Handlers:
         self._frames, self._hands, self._openings = LatestWins(), Hands(), Openings(engine, store)
         self._runs, self._improver, self._beside = Runs(), Improver(engine, store, self._update), Beside()
         self._writing = threading.Lock()  # a visit is changed by one event at a time
+        self._stills = threading.Semaphore(STILLS_AT_ONCE)
         self.references = References(engine, store, self._update, limits)
         self.following = Following(engine, store, self._hands, self.references, self._seen)
         self.export = Downloads(engine, store, self.references).export
         self.keep = Keeping(engine, store).keep
         self.glimpses, self.meters = Glimpses(engine, store), Meters(engine)
         self._group = Group(engine, store, self._openings, self._frames, self._update, self._opened)
-        cropping = Cropping(
-            engine,
-            store,
-            self._openings,
-            self._improver,
-            self._update,
-            self._leave,
-            self._open,
-            self._arrived,
-        )
-        self.crop = failing(cropping.crop)
+        shared = self._openings, self._improver, self._update, self._leave, self._open, self._arrived
+        self.crop = failing(Cropping(engine, store, *shared).crop)
         self._toggle = Toggle(engine, store, self._runs, self._improver, self._update, self._seen, self._show)
         self.refine, self.cancel = failing(self._toggle.refine), self._toggle.cancel
         self._past = Past(engine, store, self.references, self._show)
@@ -377,10 +372,11 @@ class Handlers:
             number, visit = messages.next_number(), self.visits.get(token)
             request = visit.possible(asked)
             portrait, seen = self._seen(token, visit, request, asked.refine)
-            picture = self.engine.edit(at_rest(visit, portrait, seen), seen)
+            with self._stills:
+                picture = self.engine.edit(at_rest(visit, portrait, seen), seen)
+                shown = messages.frame(visit.together(picture, request), request, live=False)
             # Only now: an edit that fails must leave the history as it was.
             visit = self._update(token, change)
-        shown = messages.frame(visit.together(picture, request), request, live=False)
         self.meters.note(token, Untold(number, portrait, seen, picture))
         return messages.message("frame", number, frame=shown, **self._past.state(visit, request), **more)
 
