@@ -51,7 +51,8 @@ class Engine:
 
     `edit` is a pure function of portrait and request. All methods may be called from several threads: the
     device computes in one of its own, one thing after the other.
-    Edits go between the steps of a refinement; a "best" one, which takes a minute, is made at a time.
+    Edits go first, between the steps of a refinement; "best", which takes a minute, is found for one portrait
+    at a time.
 
     refiner: the stage of the bundle's refiner that "fast" uses; None: the first that it lists.
     tuning: how long and how hard "best" fits; None: as it does best. thread: where the bundle was loaded, if

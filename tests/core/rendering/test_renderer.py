@@ -69,3 +69,16 @@ def test_the_same_code_gives_the_same_bits_whatever_came_between(tiny_bundle: Bu
     renderer.render(codes[1:])
     assert torch.equal(renderer.render(codes[:1]), kept)
     assert torch.equal(first, kept)  # no buffer is handed out twice
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_both_pictures_are_those_of_two_calls(device: str) -> None:
+    """Side by side on a CPU, one after the other elsewhere."""
+    family = Family(CodeLayout((4, 4, 8), (1,)))
+    renderer = Renderer(family, torch.device(device))
+    w, w_rgb, residual = torch.zeros(1, 3, 4), torch.zeros(1, 3, 4), WeightShift(())
+    family.calls.clear()
+    pictures = renderer.both(w, residual, 0.5, w_rgb, 8)
+    assert len(pictures) == 2
+    calls = sorted((given[2:] for given in family.calls), key=lambda rest: rest[0] is not None)
+    assert calls == [(None, 1.0, 8), (residual, 0.5, 8)]

@@ -1,5 +1,6 @@
 """The fast renderer against the readable network, and against itself after other pictures."""
 
+import functools
 import gc
 
 import pytest
@@ -12,6 +13,7 @@ from core.generators.mobile.folded import KEPT_CORRECTIONS, FoldedMobile
 from core.generators.mobile.grid import remove_grid
 from core.generators.mobile.network import MobileGenerator
 from core.generators.residual import LowRank, Residual, WeightShift
+from core.rendering.cores import SideBySide
 
 from .conftest import TINY, changed, codes, randomised, residuals
 
@@ -85,6 +87,19 @@ def test_pictures_do_not_depend_on_what_came_before(tiny: MobileGenerator) -> No
 
 
 @pytest.mark.parametrize(("code", "first"), [(0, 0), (1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (6, 2), (7, 2)])
+def test_two_pictures_side_by_side_have_the_bits_of_each_alone(tiny: MobileGenerator) -> None:
+    residual = residuals(tiny)["low_rank"]
+    w = codes(tiny, 4)
+    asked = [changed(w, code) for code in range(tiny.config.num_codes) for _ in range(5)]
+    alone, fast, beside = FoldedMobile(tiny, torch.float64), FoldedMobile(tiny, torch.float64), SideBySide()
+    for each in asked:
+        wanted = alone.render(each), alone.render(each, residual=residual)
+        found = beside.run(
+            functools.partial(fast.render, each), functools.partial(fast.render, each, residual=residual)
+        )
+        assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
 def test_only_what_the_change_reaches_is_computed(
     tiny: MobileGenerator, monkeypatch: pytest.MonkeyPatch, code: int, first: int
 ) -> None:
