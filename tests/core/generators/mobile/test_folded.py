@@ -2,6 +2,8 @@
 
 import functools
 import gc
+import sys
+import threading
 
 import pytest
 import torch
@@ -190,3 +192,25 @@ def test_gradients_reach_a_low_rank_residual(tiny: MobileGenerator) -> None:
     fast = FoldedMobile(tiny, torch.float64)
     fast.synthesis(w, LowRank(tuple(pairs))).square().sum().backward()
     assert all(p.grad.abs().sum() > 0 for p, _ in pairs)
+
+
+def test_states_are_kept_while_others_are_looked_for() -> None:
+    """In a thread each, which change places at every step."""
+    states, w = restart.Restarts(), torch.zeros(2, 3)
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.is_set():
+            states.keep(w, None, 0.0, [])
+
+    keeping = threading.Thread(target=keep, daemon=True)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        keeping.start()
+        for _ in range(60_000):
+            states.known(w, None, 0.0)
+    finally:
+        sys.setswitchinterval(before)
+        ended.set()
+        keeping.join(30)
