@@ -76,9 +76,8 @@ class TokenSearch:
         settings: TokenSettings,
     ) -> None:
         self._picture, self._likeness, self._settings = picture, likeness, settings
-        self._code = w_plus.detach().clone()[
-            None
-        ]  # made in inference mode, it could have no part in a gradient
+        # Made in inference mode, the code itself could have no part in a gradient.
+        self._code = w_plus.detach().clone()[None]
         self._pairs = _start(kernels, self._code.device, settings)
         self._leaves = [token for pair in self._pairs for token in pair]
         self._adam, self.found = DampedAdam(self._leaves, settings), _stored(self._pairs)
@@ -92,7 +91,7 @@ class TokenSearch:
             return False
         judged = _stored(self._pairs)
         self._adam.step(gradients, self._settings.pace(step))
-        # Only the last step's result is nobody's to judge.
+        # What the last step makes is not judged any more, and is what it all was for.
         self.found = _stored(self._pairs) if step + 1 == self._settings.steps else judged
         return True
 
