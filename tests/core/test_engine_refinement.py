@@ -16,6 +16,7 @@ from core.generators.residual import LowRank, WeightShift
 from core.images import to_array, to_tensor
 from core.models.lpips import Lpips
 from core.refinement import refiner as module
+from core.refinement import running
 from core.refinement.gradient_modules import GradientSettings
 from core.refinement.losses import PictureLoss
 from core.refinement.polish import FRESH
@@ -344,6 +345,24 @@ def test_steps_run_in_the_devices_thread(
     engine = Engine(bundle, refiner="one_stage", tuning=GradientSettings(iterations=2))
     engine.refine(engine.open_portrait(photo), mode)
     assert threads == {engine.run(lambda: threading.current_thread().name)}
+
+
+@pytest.mark.parametrize("mode", ["fast", "best"])
+def test_a_step_waits_for_a_hand(
+    refining_bundle: Bundle, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr(running, "LONGEST_SECONDS", 1e6)
+    engine = Engine(refining_bundle, tuning=GradientSettings(iterations=1))
+    portrait, ended = engine.open_portrait(photo), threading.Event()
+
+    def refine() -> None:
+        engine.refine(portrait, mode)
+        ended.set()
+
+    with engine._precedence.first():
+        threading.Thread(target=refine, daemon=True).start()
+        assert not ended.wait(0.5)
+    assert ended.wait(60)
 
 
 def test_one_best_at_a_time_and_the_same_photo_only_once(
